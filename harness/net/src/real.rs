@@ -1,0 +1,93 @@
+//! [`Net`] on the machine's own TCP.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    net::{TcpListener, TcpStream, lookup_host},
+    time::timeout,
+};
+
+use crate::{Listener, Net, Socket, SocketOptions};
+
+/// The operating system's TCP.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokioNet;
+
+/// A listener of the operating system.
+#[derive(Debug)]
+pub struct TokioListener(TcpListener);
+
+impl Net for TokioNet {
+    type Stream = TcpStream;
+    type Listener = TokioListener;
+
+    async fn connect(&self, host: &str, port: u16, options: &SocketOptions) -> io::Result<TcpStream> {
+        let connecting = async {
+            let stream = match host.parse::<IpAddr>() {
+                Ok(ip) => TcpStream::connect((ip, port)).await?,
+                Err(_) => TcpStream::connect(&*resolve(host, port).await?).await?,
+            };
+            stream.set_nodelay(true)?;
+            apply(&stream, options)?;
+            Ok(stream)
+        };
+        timeout(options.connect_timeout, connecting)
+            .await
+            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, format!("connecting to {host}:{port} timed out"))))
+    }
+
+    async fn listen(&self, host: &str, port: u16) -> io::Result<TokioListener> {
+        let ip: IpAddr = match host.parse() {
+            Ok(ip) => ip,
+            Err(_) => resolve(host, port).await?[0].ip(),
+        };
+        Ok(TokioListener(TcpListener::bind((ip, port)).await?))
+    }
+}
+
+async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let found: Vec<_> = lookup_host((host, port)).await?.collect();
+    if found.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, format!("the name {host} has no address")));
+    }
+    Ok(found)
+}
+
+fn apply(stream: &TcpStream, options: &SocketOptions) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    if let Some(k) = options.keepalive {
+        let keepalive = TcpKeepalive::new().with_time(k.idle).with_interval(k.interval).with_retries(k.count);
+        socket.set_tcp_keepalive(&keepalive)?;
+    }
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(options.user_timeout)?;
+    Ok(())
+}
+
+impl Listener for TokioListener {
+    type Stream = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = self.0.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((stream, peer))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+impl Socket for TcpStream {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        TcpStream::local_addr(self)
+    }
+
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        TcpStream::peer_addr(self)
+    }
+}
