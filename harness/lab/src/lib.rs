@@ -1,1 +1,7 @@
-//! Placeholder.
+//! What a scenario is and how a run of it is judged, whatever world it was played in.
+//!
+//! A [`scenario`] file is read and checked here; a [`world`] plays it and writes [`event`]s; the [`oracle`]s judge those
+//! events and nothing else, so that they can judge pgdrill's own agent and the real Patroni alike.
+
+pub mod event;
+pub mod world;

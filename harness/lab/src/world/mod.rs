@@ -1,0 +1,40 @@
+//! The `World` port: where a scenario is played.
+
+use crate::{event::Event, scenario::Scenario};
+
+/// Plays scenarios and records what was seen. Implemented by the simulator and by the real worlds.
+pub trait World {
+    /// `sim`, `containers`, `patroni`.
+    fn name(&self) -> &'static str;
+
+    /// What of the scenario this world cannot do, each with the reason; empty when it can play all of it. Such a run is
+    /// *unsupported*, never passed.
+    fn cannot(&self, scenario: &Scenario) -> Vec<String>;
+
+    /// Plays the scenario with the seed from start to end.
+    ///
+    /// # Errors
+    /// When the lab itself could not bring the scenario up or play it: the run says nothing about the cluster.
+    fn play(&self, scenario: &Scenario, seed: u64) -> Result<Recording, PlayError>;
+}
+
+/// A played run.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// Everything that was seen, in order.
+    pub events: Vec<Event>,
+    /// How long the scenario was, in nanoseconds of its own time, settling at the end included.
+    pub played_ns: u64,
+    /// A hash over the full internal trace (every packet and every step), where the world has one: the sim.
+    pub trace_hash: Option<u64>,
+}
+
+/// The lab could not play.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct PlayError {
+    /// What failed and what to do about it.
+    pub message: String,
+    /// What had been seen until then.
+    pub events: Vec<Event>,
+}
