@@ -1,1 +1,15 @@
-//! Placeholder.
+//! The Patroni-compatible HA agent: an observe, decide, act loop around the pure state machine of `pgdrill-ha`.
+//!
+//! | folder | what it holds |
+//! |---|---|
+//! | [`ports`] | what the agent needs from its world, as traits |
+//! | [`config`] | what it is told at its start |
+//! | `dcs` | etcd's API, its client, and Patroni's keys on top |
+//! | `postgres` | the SQL it sends |
+//! | `daemon` | the loop |
+//! | `rest` | the REST API and its client |
+
+pub mod config;
+pub mod ports;
+
+pub use config::AgentConfig;

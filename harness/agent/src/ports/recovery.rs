@@ -1,0 +1,63 @@
+//! What the agent writes into PostgreSQL's configuration: parameters, client authentication and where a standby streams from.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::config::Password;
+
+/// A server to copy, rewind or stream from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Host name or IP address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Role to connect as; it needs `REPLICATION` for a base backup and superuser rights for a rewind.
+    pub user: String,
+    /// Its password. `None`: the server trusts us or uses something else.
+    pub password: Option<Password>,
+    /// Database for a rewind.
+    pub dbname: String,
+}
+
+/// `primary_conninfo` of a standby.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrimaryConninfo {
+    /// Host name or IP address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Role with `REPLICATION`.
+    pub user: String,
+    /// Its password (Patroni keeps it in `passfile`).
+    pub password: Option<Password>,
+    /// `application_name`: this member's name, which `synchronous_standby_names` of the primary refers to.
+    pub application_name: String,
+    /// `connect_timeout`, and the base of keepalives: how soon a walreceiver notices a vanished primary.
+    pub connect_timeout: Duration,
+}
+
+/// Recovery settings. With them the server is a standby (`standby.signal`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Where to stream from; `None`: nowhere, wait for a change of configuration or for promotion.
+    pub primary_conninfo: Option<PrimaryConninfo>,
+    /// Replication slot on the upstream.
+    pub primary_slot_name: Option<String>,
+    /// Other recovery parameters: `restore_command`, `archive_cleanup_command`, `recovery_min_apply_delay`, ...
+    /// `recovery_target_timeline` is always `latest`.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// Everything that configures a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// `postgresql.conf`: names to values as `SHOW` spells them. Includes `listen_addresses`, `port`,
+    /// `synchronous_standby_names`, `cluster_name`, `hot_standby`.
+    pub parameters: BTreeMap<String, String>,
+    /// Lines of `pg_hba.conf`; `None`: leave the file as it is.
+    pub hba: Option<Vec<String>>,
+    /// Lines of `pg_ident.conf`; `None`: leave the file as it is.
+    pub ident: Option<Vec<String>>,
+    /// `Some`: a standby; `None`: a primary.
+    pub recovery: Option<Recovery>,
+}
