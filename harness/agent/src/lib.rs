@@ -4,12 +4,13 @@
 //! |---|---|
 //! | [`ports`] | what the agent needs from its world, as traits |
 //! | [`config`] | what it is told at its start |
-//! | `dcs` | etcd's API, its client, and Patroni's keys on top |
+//! | [`dcs`] | etcd's API, its client, and Patroni's keys on top |
 //! | `postgres` | the SQL it sends |
 //! | `daemon` | the loop |
 //! | `rest` | the REST API and its client |
 
 pub mod config;
+pub mod dcs;
 pub mod ports;
 
 pub use config::AgentConfig;
