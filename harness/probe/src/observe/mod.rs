@@ -1,0 +1,13 @@
+//! The observers: what can be seen of a cluster without asking the agent for its inner state.
+//!
+//! They sit on a host of their own that no fault touches. An observer that gets no answer records that it got none.
+
+mod dcs;
+mod rest;
+mod settled;
+mod sql;
+
+pub use dcs::{DcsTarget, watch_scope};
+pub use rest::{RestTarget, probe_rest};
+pub use settled::{read_rows, read_scope, read_slots};
+pub use sql::probe_sql;

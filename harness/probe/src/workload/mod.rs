@@ -1,0 +1,78 @@
+//! The workload: writers and readers as a sane application has them, every operation's outcome recorded.
+//!
+//! Each client keeps one connection, reconnects when it breaks, and never retries an operation: a retry would be a new
+//! operation. Writers insert rows `(id, key)` with ids that grow over the whole run; readers ask for the largest id of a
+//! key. So the largest id of a key behaves as a register.
+
+mod client;
+mod outcome;
+mod route;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+pub use client::{reader, writer};
+pub use route::Route;
+
+use crate::{Journal, Login};
+
+/// The table that the workload writes.
+pub const TABLE: &str = "pgdrill_rows";
+
+/// Creates [`TABLE`] where it is missing.
+pub const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS pgdrill_rows (id bigint PRIMARY KEY, key int NOT NULL)";
+
+/// How clients behave.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// Time between the starts of two operations of one client; a slower operation delays the next one.
+    pub period: Duration,
+    /// Limit for connecting and logging in.
+    pub connect_timeout: Duration,
+    /// Limit for one operation; past it the connection is dropped and the outcome is unknown.
+    pub operation_timeout: Duration,
+    /// Keys in use, from 0.
+    pub keys: u32,
+    /// How to log in.
+    pub login: Login,
+}
+
+/// What all clients of a run share: the journal, the numbering of operations and rows, and the end of the workload.
+#[derive(Clone)]
+pub struct Shared {
+    pub(crate) journal: Journal,
+    next_op: Arc<AtomicU64>,
+    next_id: Arc<AtomicU64>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Shared {
+    /// Numbering starts at 1.
+    #[must_use]
+    pub fn new(journal: Journal) -> Self {
+        let one = || Arc::new(AtomicU64::new(1));
+        Self { journal, next_op: one(), next_id: one(), stopped: Arc::default() }
+    }
+
+    /// No new operations are started from now on; those under way end by themselves.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn op(&self) -> u64 {
+        self.next_op.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn row(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+}
