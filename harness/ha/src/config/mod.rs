@@ -1,0 +1,16 @@
+//! The configuration that decisions depend on, how its layers stack, and which values are legal.
+//!
+//! What is only of use to those who touch PostgreSQL or the network (parameters, `pg_hba`, log settings) is not
+//! interpreted here: [`Config::dynamic`] keeps the whole merged document for them.
+
+mod check;
+mod layers;
+mod settings;
+mod tags;
+mod timing;
+
+pub use check::{Problem, check};
+pub use layers::{merge, merge_patch, resolve};
+pub use settings::{Config, SynchronousMode, WatchdogMode};
+pub use tags::Tags;
+pub use timing::{Timing, adjust_timing};

@@ -1,0 +1,103 @@
+//! A node's tags: what it may become and whom it follows.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The tags of one node, as in `patroni.yml` and in its member record (documentation: "Tags").
+///
+/// The raw document is kept, since users may add tags of their own; the getters know Patroni's.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tags(pub Map<String, Value>);
+
+impl Tags {
+    /// Whether no tag is set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn flag(&self, name: &str) -> Option<bool> {
+        match self.0.get(name)? {
+            Value::Bool(flag) => Some(*flag),
+            Value::String(text) => match text.to_ascii_lowercase().as_str() {
+                "true" | "on" | "yes" | "1" => Some(true),
+                "false" | "off" | "no" | "0" => Some(false),
+                _ => None,
+            },
+            Value::Number(number) => number.as_i64().map(|n| n != 0),
+            _ => None,
+        }
+    }
+
+    fn number(&self, name: &str) -> Option<i64> {
+        let value = self.0.get(name)?;
+        value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+    }
+
+    /// Whether the node must never become the leader: `nofailover`, or `failover_priority` of 0 or less.
+    /// If both are given, the flag wins (`Tags.nofailover`).
+    pub fn nofailover(&self) -> bool {
+        self.flag("nofailover").unwrap_or_else(|| self.number("failover_priority").is_some_and(|p| p <= 0))
+    }
+
+    /// Who is preferred among nodes of the same WAL position; 0 for a node that must not become the leader.
+    pub fn failover_priority(&self) -> i64 {
+        if self.nofailover() { 0 } else { self.number("failover_priority").filter(|p| *p > 0).unwrap_or(1) }
+    }
+
+    /// Whether the node must not be a synchronous standby: `nosync`, or `sync_priority` of 0 or less.
+    pub fn nosync(&self) -> bool {
+        self.flag("nosync").unwrap_or_else(|| self.number("sync_priority").is_some_and(|p| p <= 0))
+    }
+
+    /// Who is preferred as synchronous standby; higher wins, 0 is never.
+    pub fn sync_priority(&self) -> i64 {
+        if self.nosync() { 0 } else { self.number("sync_priority").filter(|p| *p > 0).unwrap_or(1) }
+    }
+
+    /// Whether load balancers should leave the node out.
+    pub fn noloadbalance(&self) -> bool {
+        self.flag("noloadbalance").unwrap_or(false)
+    }
+
+    /// Whether new replicas may be copied from the node.
+    pub fn clonefrom(&self) -> bool {
+        self.flag("clonefrom").unwrap_or(false)
+    }
+
+    /// The node to follow instead of the leader (cascading replication).
+    pub fn replicatefrom(&self) -> Option<&str> {
+        self.0.get("replicatefrom")?.as_str().filter(|name| !name.is_empty())
+    }
+
+    /// Whether the node takes its WAL from the archive alone.
+    pub fn nostream(&self) -> bool {
+        self.flag("nostream").unwrap_or(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn tags(value: Value) -> Tags {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn the_flag_wins_over_the_priority() {
+        assert!(tags(json!({"failover_priority": 0})).nofailover());
+        assert!(!tags(json!({"nofailover": false, "failover_priority": 0})).nofailover());
+        assert!(tags(json!({"nofailover": "yes", "failover_priority": 7})).nofailover());
+        assert_eq!(tags(json!({"failover_priority": "7"})).failover_priority(), 7);
+        assert_eq!(tags(json!({"nofailover": true, "failover_priority": 7})).failover_priority(), 0);
+    }
+
+    #[test]
+    fn no_tags_mean_an_ordinary_member() {
+        let none = Tags::default();
+        assert!(!none.nofailover() && !none.nosync() && !none.nostream() && !none.clonefrom());
+        assert_eq!((none.failover_priority(), none.sync_priority(), none.replicatefrom()), (1, 1, None));
+    }
+}
