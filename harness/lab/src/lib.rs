@@ -4,4 +4,5 @@
 //! events and nothing else, so that they can judge pgdrill's own agent and the real Patroni alike.
 
 pub mod event;
+pub mod scenario;
 pub mod world;

@@ -1,0 +1,61 @@
+//! Scenarios: one YAML file each, the same file in every world.
+//!
+//! | look in | for |
+//! |---|---|
+//! | `cluster`, `patroni` | what it is played on |
+//! | `workload` | what the clients do |
+//! | `timeline`, `selector` | what is done to it, when, and to whom |
+//! | `expect` | what must be seen |
+//! | `quantity` | times, sizes, rates and their units |
+//! | `read`, `check`, `problem` | from a file to a scenario, or to everything that is wrong with it |
+
+mod cluster;
+mod expect;
+pub mod patroni;
+mod quantity;
+mod selector;
+mod text;
+mod timeline;
+mod workload;
+
+use std::path::PathBuf;
+
+pub use cluster::{Cluster, Devices, Network, Process, Router, Watchdog};
+pub use expect::{Bounds, End, Expect};
+pub use patroni::{Patroni, Postgresql, SynchronousMode, Tags, WatchdogMode};
+pub use quantity::{ClockRate, Latency, Rate, Shift, Size, Span};
+use schemars::JsonSchema;
+pub use selector::{Facts, Pick, Selector, resolve};
+use serde::{Deserialize, Serialize};
+pub use timeline::{
+    Action, ClusterWord, DelaySpec, Direction, EtcdWord, FreezeSpec, HealSpec, Link, LossSpec, OnProcess, Repeat,
+    Route, StartSpec, Step, SwitchoverSpec,
+};
+pub use workload::Workload;
+
+/// A scenario: what a cluster is put through, and what is expected to be seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Its name: that of its file without `.yaml`. Lower-case letters, digits and `-`.
+    pub name: String,
+    /// One sentence: what it shows.
+    pub about: String,
+    /// The cluster.
+    #[serde(default)]
+    pub cluster: Cluster,
+    /// The clients.
+    #[serde(default)]
+    pub workload: Workload,
+    /// What is done, in the order of time.
+    #[serde(default)]
+    pub timeline: Vec<Step>,
+    /// What must be seen.
+    #[serde(default)]
+    pub expect: Expect,
+    /// How long it is, counted as [`Step::at`]; then the cluster settles and is judged.
+    pub duration: Span,
+    /// The file it was read from, for messages.
+    #[serde(skip)]
+    pub source: PathBuf,
+}
