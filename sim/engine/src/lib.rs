@@ -1,1 +1,96 @@
-//! Placeholder.
+//! The event-driven engine of the simulated world.
+//!
+//! Each simulated process is an ordinary tokio runtime on `turmoil-net`'s socket stack. Entropy, clocks and the runtime's
+//! sleep are replaced for the thread that simulates, so time jumps from event to event, and one seed decides everything.
+//! The code inside uses `std::time`, `tokio::time` and `tokio::spawn` as in any program and sockets through [`SimNet`].
+//!
+//! ```
+//! use std::time::Duration;
+//! use pgdrill_net::{Listener, Net, SocketOptions};
+//! use pgdrill_sim_engine::{SimNet, run_isolated};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! let answer = run_isolated(42, |engine| {
+//!     let (server, client) = (engine.add_host("server"), engine.add_host("client"));
+//!     let echo = engine.spawn(server, "echo", || async {
+//!         let mut listener = SimNet.listen("0.0.0.0", 7).await.expect("the port is free");
+//!         while let Ok((mut stream, _)) = listener.accept().await {
+//!             let mut word = [0; 5];
+//!             if stream.read_exact(&mut word).await.is_ok() {
+//!                 let _ = stream.write_all(&word).await;
+//!             }
+//!         }
+//!     });
+//!     let (sender, receiver) = std::sync::mpsc::channel();
+//!     engine.spawn(client, "caller", move || {
+//!         let sender = sender.clone();
+//!         async move {
+//!             let options = SocketOptions::within(Duration::from_secs(5));
+//!             let mut stream = SimNet.connect("server", 7, &options).await.expect("it listens");
+//!             stream.write_all(b"hello").await.expect("connected");
+//!             let mut word = [0; 5];
+//!             stream.read_exact(&mut word).await.expect("it answers");
+//!             sender.send(word).expect("the test waits");
+//!         }
+//!     });
+//!     engine.at(Duration::from_secs(3), move |engine| engine.kill(echo));
+//!     engine.run_until(Duration::from_secs(10));
+//!     receiver.try_recv()
+//! });
+//! assert_eq!(answer.as_ref(), Ok(b"hello"));
+//! ```
+//!
+//! # What a simulated process must not do
+//! Threads, `spawn_blocking`, `tokio::fs`, `tokio::net` and getaddrinfo are outside of simulated time. A process that uses
+//! the blocking pool is ended with [`ExitReason::UsedThreads`]. State may be shared between processes of one host (their
+//! wake-ups run at the same instant), not between hosts.
+//!
+//! # Where the sockets differ from Linux
+//! - Connections within one host cost no time, and nothing limits how much of theirs is unread but 6 MiB.
+//! - A reset discards what was received and not yet read.
+//! - A lost segment always waits for the retransmission time-out: there is no fast retransmit, and no TIME_WAIT.
+
+#![allow(unexpected_cfgs, reason = "tokio_unstable is a flag of the whole build, not declared by any crate")]
+
+#[cfg(not(tokio_unstable))]
+compile_error!(
+    "pgdrill's simulation needs tokio's seeded scheduler: build with RUSTFLAGS=\"--cfg tokio_unstable\" \
+     (.cargo/config.toml sets it inside this repository)"
+);
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("the simulated world runs on Linux with glibc; elsewhere use pgdrill's container image");
+
+mod clock;
+mod control;
+mod engine;
+mod interpose;
+mod network;
+mod random;
+mod sockets;
+mod world;
+
+pub use control::{Control, now};
+pub use engine::{Engine, Exit, ExitReason, ProcessStatus, run_isolated};
+pub use network::{Latency, LinkStats, Trace};
+pub use sockets::{SimListener, SimNet, SimStream};
+
+/// A simulated machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostId(pub(crate) usize);
+
+/// A simulated process, through all its starts and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId(pub(crate) usize);
+
+/// How name resolution works on a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dns {
+    /// Names of hosts resolve at once, other names are unknown.
+    #[default]
+    Answers,
+    /// The servers do not answer: a lookup fails after ten seconds, as with resolv.conf's defaults.
+    Silent,
+    /// The servers answer that they cannot answer: a lookup fails at once (`EAI_AGAIN`).
+    Fails,
+}

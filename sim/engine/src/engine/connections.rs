@@ -1,0 +1,228 @@
+//! What Linux does with connections and the socket stack does not: giving up, keepalive, handshakes that never end,
+//! window updates, and listeners that close.
+//!
+//! None of it costs anything while packets flow: checks are scheduled only once a fault has touched a connection.
+
+use std::{
+    io,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use turmoil_net::{TcpFlags, shim::tokio::net::TcpStream};
+
+use super::{Engine, Event, nanos};
+use crate::{
+    HostId,
+    network::{CONNECTION_GIVE_UP_NS, FlowKey, ORPHAN_GIVE_UP_NS, forged},
+    world::{self, SocketEntry},
+};
+
+/// `tcp_synack_retries` = 5.
+const SYN_ACK_GIVE_UP_NS: u64 = 63_000_000_000;
+
+impl Engine {
+    /// Something in this flow, or its acknowledgement, does not get through: see later whether to give up.
+    pub(super) fn arm_give_up(&mut self, key: FlowKey) {
+        let Some(flow) = self.network.flows.get(&key) else { return };
+        let Some(since_ns) = flow.unacknowledged_since_ns.filter(|_| !flow.give_up_armed) else { return };
+        let at_ns = since_ns + self.give_up_after(key);
+        self.network.flows.entry(key).or_default().give_up_armed = true;
+        self.schedule.push(at_ns.max(self.now_ns), Event::GiveUp(key));
+    }
+
+    fn give_up_after(&self, key: FlowKey) -> u64 {
+        let half_open = self.network.flows.get(&key.reversed()).is_some_and(|flow| flow.half_open);
+        let of_socket = |entry: &SocketEntry| match entry.options.and_then(|options| options.user_timeout) {
+            Some(limit) => nanos(limit),
+            None if entry.orphan => ORPHAN_GIVE_UP_NS,
+            None => CONNECTION_GIVE_UP_NS,
+        };
+        let otherwise = if half_open { SYN_ACK_GIVE_UP_NS } else { CONNECTION_GIVE_UP_NS };
+        world::with(|world| world.sockets.get(&key).map_or(otherwise, of_socket))
+    }
+
+    pub(super) fn check_give_up(&mut self, key: FlowKey) {
+        let limit_ns = self.give_up_after(key);
+        let Some(flow) = self.network.flows.get_mut(&key) else { return };
+        flow.give_up_armed = false;
+        let Some(since_ns) = flow.unacknowledged_since_ns else { return };
+        if since_ns + limit_ns <= self.now_ns {
+            self.break_connection(key, io::ErrorKind::TimedOut);
+        } else {
+            self.arm_give_up(key);
+        }
+    }
+
+    /// The kernel of the flow's sender gives the connection up, without telling the peer.
+    fn break_connection(&mut self, key: FlowKey, error: io::ErrorKind) {
+        let flow = self.network.flows.entry(key).or_default();
+        flow.unacknowledged_since_ns = None;
+        flow.held.clear();
+        flow.unanswered_probes = None;
+        if self.network.flows.get(&key.reversed()).is_some_and(|flow| flow.half_open) {
+            self.complete_handshake(key.reversed());
+        }
+        world::with(|world| {
+            if let Some(entry) = world.sockets.get_mut(&key) {
+                entry.error = Some(error);
+            }
+        });
+        self.reset_locally(key);
+    }
+
+    /// A kernel in SYN_RECV does not survive a reset properly: its half of the connection would block the address for
+    /// ever. The handshake is completed on the client's behalf first; the listener then discards the reset connection.
+    pub(super) fn complete_handshake(&mut self, syn: FlowKey) {
+        let flow = self.network.flows.entry(syn).or_default();
+        flow.half_open = false;
+        let seq = flow.next_sequence();
+        let ack = self.network.flows.entry(syn.reversed()).or_default().next_sequence();
+        let flags = TcpFlags { ack: true, ..TcpFlags::default() };
+        let packet = forged(self.local_end(syn), self.peer_end(syn), flags, seq, ack);
+        self.stack().deliver(packet);
+        self.touch(syn.to());
+    }
+
+    /// The reader has made room: the window is announced by repeating the last acknowledgement.
+    pub(super) fn announce_window(&mut self, key: FlowKey) {
+        let Some(flow) = self.network.flows.get(&key) else { return };
+        let (seq, ack) = (flow.next_sequence(), flow.last_ack_sent);
+        let flags = TcpFlags { ack: true, ..TcpFlags::default() };
+        let packet = forged(self.local_end(key), self.peer_end(key), flags, seq, ack);
+        self.send(packet);
+    }
+
+    pub(super) fn is_parked(&self, host: HostId, port: u16) -> bool {
+        world::with(|world| world.listeners.get(&(host, port)).is_some_and(|entry| entry.parked.is_some()))
+    }
+
+    /// A connection whose handshake ended after its listener had been closed.
+    pub(super) fn reset_late_handshake(&mut self, key: FlowKey) {
+        if self.is_parked(key.to(), key.target_port()) {
+            self.reset_unaccepted(key.to(), key.target_port());
+        }
+    }
+
+    /// Closing a listener resets the connections that nobody has accepted.
+    pub(super) fn reset_unaccepted(&mut self, host: HostId, port: u16) {
+        self.deliver_mail_of(host);
+        let mut unaccepted: Vec<TcpStream> = Vec::new();
+        let stack_id = self.hosts[host.0].stack_id;
+        self.stack().set_current(stack_id);
+        world::with(|world| {
+            let Some(parked) = world.listeners.get(&(host, port)).and_then(|entry| entry.parked.as_ref()) else {
+                return;
+            };
+            let mut cx = Context::from_waker(Waker::noop());
+            while let Poll::Ready(Ok((stream, _))) = parked.poll_accept(&mut cx) {
+                unaccepted.push(stream);
+            }
+        });
+        for stream in unaccepted {
+            // A connection that has an address is not reset yet.
+            let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) else { continue };
+            let reset = TcpFlags { rst: true, ..TcpFlags::default() };
+            let to_peer = forged(local, peer, reset, 0, 0);
+            // First the kernel's own half, so that dropping the stream sends nothing.
+            self.stack().deliver(forged(peer, local, reset, 0, 0));
+            let stack_id = self.hosts[host.0].stack_id;
+            self.stack().set_current(stack_id);
+            drop(stream);
+            self.send(to_peer);
+        }
+        self.touch(host);
+    }
+
+    /// A connection has been established: it may have happened in the middle of a fault.
+    pub(super) fn watch_new_connection(&mut self, key: FlowKey) {
+        let now_ns = self.now_ns;
+        let flow = self.network.flows.entry(key).or_default();
+        flow.last_heard_ns = now_ns;
+        if !self.answers(key) {
+            self.arm_probe(key);
+        }
+    }
+
+    /// Arms keepalive for every connection that has an end on this host.
+    pub(super) fn arm_probes_of(&mut self, host: HostId) {
+        self.arm_probes(|key| key.touches(host));
+    }
+
+    /// Arms keepalive for every matching connection. Only a fault can leave a probe unanswered.
+    pub(super) fn arm_probes(&mut self, affected: impl Fn(FlowKey) -> bool) {
+        let keys: Vec<FlowKey> =
+            world::with(|world| world.sockets.keys().copied().filter(|&key| affected(key)).collect());
+        for key in keys {
+            self.arm_probe(key);
+        }
+    }
+
+    fn arm_probe(&mut self, key: FlowKey) {
+        let Some((idle_ns, _, _)) = keepalive_of(key) else { return };
+        let now_ns = self.now_ns;
+        let flow = self.network.flows.entry(key).or_default();
+        if key.from() == key.to() || flow.unanswered_probes.is_some() {
+            return;
+        }
+        flow.unanswered_probes = Some(0);
+        // Up to now every probe was answered: the next one goes out a multiple of the idle time after the last word.
+        let periods = (now_ns - flow.last_heard_ns).div_ceil(idle_ns).max(1);
+        self.schedule.push(flow.last_heard_ns + periods * idle_ns, Event::Probe(key));
+    }
+
+    /// tcp_keepalive_timer(): breaks the connection, or sends the next probe.
+    pub(super) fn probe(&mut self, key: FlowKey) {
+        let Some((idle_ns, interval_ns, give_up)) = keepalive_of(key) else { return };
+        let (now_ns, answers) = (self.now_ns, self.answers(key));
+        let Some(flow) = self.network.flows.get_mut(&key) else { return };
+        let Some(unanswered) = flow.unanswered_probes else { return };
+        let silent_ns = now_ns - flow.last_heard_ns;
+        let next_ns = if flow.in_flight() > 0 {
+            // Retransmission is in charge while data is outstanding.
+            now_ns + idle_ns
+        } else if silent_ns < idle_ns && !answers {
+            flow.unanswered_probes = Some(0);
+            flow.last_heard_ns + idle_ns
+        } else if answers {
+            flow.unanswered_probes = None;
+            flow.last_heard_ns = now_ns;
+            if !self.peer_knows(key) {
+                // It has been restarted and answers the probe with a reset.
+                self.break_connection(key, io::ErrorKind::ConnectionReset);
+            }
+            return;
+        } else if give_up(unanswered, silent_ns) {
+            self.break_connection(key, io::ErrorKind::TimedOut);
+            return;
+        } else {
+            flow.unanswered_probes = Some(unanswered + 1);
+            now_ns + interval_ns
+        };
+        self.schedule.push(next_ns, Event::Probe(key));
+    }
+
+    /// Whether a probe sent now would come back with an answer of any kind.
+    fn answers(&self, key: FlowKey) -> bool {
+        !self.is_blocked(key) && !self.is_blocked(key.reversed()) && !self.hosts[key.to().0].frozen
+    }
+
+    fn peer_knows(&self, key: FlowKey) -> bool {
+        let (local, peer) = (self.local_end(key), self.peer_end(key));
+        let sockets = turmoil_net::netstat(self.hosts[key.to().0].ip).entries;
+        sockets.iter().any(|socket| socket.local == peer && socket.peer == Some(local))
+    }
+}
+
+/// Idle time, interval, and the rule when to give up (unanswered probes, nanoseconds of silence) of a socket.
+fn keepalive_of(key: FlowKey) -> Option<(u64, u64, impl Fn(u32, u64) -> bool)> {
+    let options = world::with(|world| world.sockets.get(&key).filter(|entry| !entry.orphan)?.options)?;
+    let keepalive = options.keepalive?;
+    let user_timeout: Option<Duration> = options.user_timeout;
+    let give_up = move |unanswered: u32, silent_ns: u64| match user_timeout {
+        // tcp(7): TCP_USER_TIMEOUT overrides keepalive's own count.
+        Some(limit) => unanswered > 0 && silent_ns >= nanos(limit),
+        None => unanswered >= keepalive.count,
+    };
+    Some((nanos(keepalive.idle).max(1), nanos(keepalive.interval).max(1), give_up))
+}

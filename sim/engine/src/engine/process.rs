@@ -1,0 +1,214 @@
+//! Hosts and processes, and how a process begins and ends.
+
+use std::{net::IpAddr, pin::Pin, sync::Arc};
+
+use tokio::{
+    runtime::{Builder, RngSeed, Runtime, RuntimeMetrics},
+    task::JoinHandle,
+};
+use turmoil_net::Packet;
+
+use super::{Engine, Event, Exit, ExitReason, ProcessStatus, exit};
+use crate::{HostId, ProcessId, clock::HostClock, interpose, network::InFlight, world};
+
+type MainFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A program: called once for every start.
+pub(crate) type Main = Arc<dyn Fn() -> MainFuture + Send + Sync>;
+
+pub(crate) fn main_of<F, R>(main: F) -> Main
+where
+    F: Fn() -> R + Send + Sync + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    Arc::new(move || Box::pin(main()))
+}
+
+pub(super) struct Host {
+    pub(super) name: String,
+    pub(super) stack_id: turmoil_net::HostId,
+    pub(super) ip: IpAddr,
+    pub(super) clock: HostClock,
+    pub(super) processes: Vec<ProcessId>,
+    pub(super) powered: bool,
+    pub(super) frozen: bool,
+    /// Packets that arrived while the host was frozen.
+    pub(super) inbox: Vec<InFlight>,
+    pub(super) touched: bool,
+}
+
+impl Host {
+    pub(super) fn new(name: &str, stack_id: turmoil_net::HostId, ip: IpAddr) -> Self {
+        Self {
+            name: name.to_owned(),
+            stack_id,
+            ip,
+            clock: HostClock::new(),
+            processes: Vec::new(),
+            powered: true,
+            frozen: false,
+            inbox: Vec::new(),
+            touched: false,
+        }
+    }
+}
+
+pub(super) struct Process {
+    pub(super) name: String,
+    pub(super) host: HostId,
+    main: Main,
+    pub(super) life: Option<Life>,
+    /// Counts up whenever scheduled events of this process become meaningless.
+    pub(super) generation: u64,
+    starts: u64,
+    pub(super) due_ns: Option<u64>,
+    pub(super) frozen: bool,
+    /// Something happened that it must be stepped for.
+    pub(super) ready: bool,
+    /// Packets for its sockets: delivered inside its runtime, so that waking its tasks needs no system call.
+    pub(super) mail: Vec<Packet>,
+}
+
+/// What exists only while a process runs.
+pub(super) struct Life {
+    pub(super) runtime: Runtime,
+    pub(super) metrics: RuntimeMetrics,
+    pub(super) root: JoinHandle<()>,
+    /// The host's clock when the runtime was built: its timers count whole milliseconds from here.
+    pub(super) began_elapsed_ns: u64,
+}
+
+impl Engine {
+    /// Books a process whose entry in the world exists, and starts it.
+    pub(super) fn register(&mut self, id: ProcessId, main: Main) {
+        assert_eq!(id.0, self.processes.len(), "processes are registered in the order of their ids");
+        let (name, host) = world::with(|world| {
+            let entry = &world.processes[id.0];
+            (entry.name.clone(), entry.host)
+        });
+        self.heartbeat.name(format!("{}/{name}", self.hosts[host.0].name));
+        self.processes.push(Process {
+            name,
+            host,
+            main,
+            life: None,
+            generation: 0,
+            starts: 0,
+            due_ns: None,
+            frozen: false,
+            ready: false,
+            mail: Vec::new(),
+        });
+        self.hosts[host.0].processes.push(id);
+        self.start(id);
+    }
+
+    /// Starts an ended process again, from its `main`. Nothing happens to one that runs. Panics on a host without power.
+    pub fn start(&mut self, process: ProcessId) {
+        let this = &mut self.processes[process.0];
+        if this.life.is_some() {
+            return;
+        }
+        assert!(self.hosts[this.host.0].powered, "{}: its host has no power", self.hosts[this.host.0].name);
+        this.generation += 1;
+        this.frozen = false;
+        let event = Event::Start(process, this.generation);
+        self.schedule.push(self.now_ns, event);
+        self.set_status(process, ProcessStatus::Running);
+    }
+
+    /// For requests from inside, which may be overtaken by a power loss.
+    pub(super) fn start_if_powered(&mut self, process: ProcessId) {
+        if self.hosts[self.processes[process.0].host.0].powered {
+            self.start(process);
+        } else {
+            self.set_status(process, ProcessStatus::Exited(ExitReason::PowerLost));
+        }
+    }
+
+    /// SIGKILL: nothing of it runs any more; the host's kernel closes its sockets (FIN, or RST where bytes were unread).
+    pub fn kill(&mut self, process: ProcessId) {
+        self.end(process, ExitReason::Killed);
+    }
+
+    pub(super) fn begin(&mut self, id: ProcessId) {
+        self.enter(id);
+        let seed = self.seed ^ (id.0 as u64) << 32 ^ self.processes[id.0].starts << 48;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .rng_seed(RngSeed::from_bytes(&seed.to_le_bytes()))
+            .build()
+            .expect("a runtime needs a few file descriptors: is the limit (ulimit -n) too low?");
+        let this = &mut self.processes[id.0];
+        this.starts += 1;
+        this.ready = true;
+        let main = Arc::clone(&this.main);
+        let root = {
+            let _inside = runtime.enter();
+            runtime.spawn(main())
+        };
+        let began_elapsed_ns = self.hosts[this.host.0].clock.elapsed(self.now_ns);
+        this.life = Some(Life { metrics: runtime.metrics(), runtime, root, began_elapsed_ns });
+        let host = this.host;
+        self.touch(host);
+    }
+
+    /// Ends a process, if it runs, and tells everybody.
+    pub(super) fn end(&mut self, id: ProcessId, reason: ExitReason) {
+        let pending_start = self.processes[id.0].life.is_none() && self.is_running(id);
+        if self.processes[id.0].life.is_none() && !pending_start {
+            return;
+        }
+        self.unload(id);
+        // A destructor that panics is as much a fault of the program as any other panic.
+        let reason = exit::take_panic().map_or(reason, ExitReason::Panicked);
+        let exit = Exit { at: self.now(), process: id, reason: reason.clone() };
+        self.set_status(id, ProcessStatus::Exited(reason));
+        for listener in &mut self.exit_listeners {
+            listener(&exit);
+        }
+        self.exits.push(exit);
+        let host = self.processes[id.0].host;
+        self.touch(host);
+        self.kernels_stirred = true;
+        self.apply_requests();
+    }
+
+    fn set_status(&self, id: ProcessId, status: ProcessStatus) {
+        // The world is let go of first: this wakes tasks, which may drop what they hold.
+        let sender = world::with(|world| world.processes[id.0].status.clone());
+        sender.send_replace(status);
+    }
+
+    /// Drops a process's runtime, which closes its sockets.
+    pub(super) fn unload(&mut self, id: ProcessId) {
+        let mail = std::mem::take(&mut self.processes[id.0].mail);
+        let this = &mut self.processes[id.0];
+        this.generation += 1;
+        this.due_ns = None;
+        this.ready = false;
+        let Some(life) = this.life.take() else { return };
+        self.enter(id);
+        for packet in mail {
+            self.stack().deliver(packet);
+        }
+        drop(life);
+        world::with(|world| world.current = None);
+    }
+
+    /// Makes `id` the process whose host's sockets and clock the code that runs next uses.
+    pub(super) fn enter(&mut self, id: ProcessId) {
+        let host = self.processes[id.0].host;
+        let (stack_id, clock) = (self.hosts[host.0].stack_id, self.hosts[host.0].clock);
+        self.stack().set_current(stack_id);
+        interpose::set_host_clock(clock);
+        world::with(|world| world.current = Some(id));
+    }
+
+    /// Something happened to this host at this instant.
+    pub(super) fn touch(&mut self, host: HostId) {
+        if !std::mem::replace(&mut self.hosts[host.0].touched, true) {
+            self.touched.push(host);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What will happen when.
+
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::BinaryHeap,
+};
+
+use super::Engine;
+use crate::{
+    ProcessId,
+    network::{FlowKey, InFlight},
+};
+
+/// Something that happens at an instant.
+pub(super) enum Event {
+    Packet(Box<InFlight>),
+    /// Held packets of a flow arrive; the time must match the flow's, or the release was superseded.
+    Release(FlowKey),
+    /// A process's timer, if its generation is still the same.
+    Timer(ProcessId, u64),
+    /// The process begins, if its generation is still the same.
+    Start(ProcessId, u64),
+    /// Is anything in this flow unacknowledged for too long?
+    GiveUp(FlowKey),
+    /// The next keepalive probe.
+    Probe(FlowKey),
+    Call(Box<dyn FnOnce(&mut Engine)>),
+}
+
+struct Entry {
+    at_ns: u64,
+    /// Events of one instant happen in the order in which they were scheduled.
+    ordinal: u64,
+    event: Event,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.at_ns, self.ordinal).cmp(&(other.at_ns, other.ordinal))
+    }
+}
+
+/// The queue of events.
+#[derive(Default)]
+pub(super) struct Schedule {
+    heap: BinaryHeap<Reverse<Entry>>,
+    ordinal: u64,
+}
+
+impl Schedule {
+    pub(super) fn push(&mut self, at_ns: u64, event: Event) {
+        self.ordinal += 1;
+        self.heap.push(Reverse(Entry { at_ns, ordinal: self.ordinal, event }));
+    }
+
+    /// When the next event is due.
+    pub(super) fn next_ns(&self) -> Option<u64> {
+        self.heap.peek().map(|Reverse(entry)| entry.at_ns)
+    }
+
+    /// The next event due at or before `now_ns`.
+    pub(super) fn pop_due(&mut self, now_ns: u64) -> Option<Event> {
+        if self.next_ns()? > now_ns {
+            return None;
+        }
+        self.heap.pop().map(|Reverse(entry)| entry.event)
+    }
+}

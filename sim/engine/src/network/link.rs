@@ -1,0 +1,104 @@
+//! One direction between two hosts.
+
+use std::{ops::Sub, time::Duration};
+
+use crate::random::SplitMix64;
+
+/// How long a packet takes, drawn uniformly for each packet. Packets of one connection never overtake each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latency {
+    /// The shortest delay.
+    pub min: Duration,
+    /// The longest delay; not below `min`.
+    pub max: Duration,
+}
+
+impl Default for Latency {
+    /// A data centre with some distance between its halls: 1 to 5 ms.
+    fn default() -> Self {
+        Self { min: Duration::from_millis(1), max: Duration::from_millis(5) }
+    }
+}
+
+/// What a directed link did to packets, counted since the simulation began.
+///
+/// Subtract an earlier reading to see whether a fault has affected anything:
+/// ```
+/// # use pgdrill_sim_engine::LinkStats;
+/// let before = LinkStats { passed: 10, ..LinkStats::default() };
+/// let after = LinkStats { passed: 12, held: 1, ..LinkStats::default() };
+/// assert!((after - before).affected() > 0, "the cut was not vacuous");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkStats {
+    /// Packets that arrived.
+    pub passed: u64,
+    /// Packets that a set delay, jitter or loss made late.
+    pub delayed: u64,
+    /// Packets that a cut, a host without power or a frozen host kept from arriving when they should have.
+    pub held: u64,
+    /// Packets that never arrived: resets that were lost, and whatever a host without power had still to send.
+    pub dropped: u64,
+}
+
+impl LinkStats {
+    /// Packets that a fault touched.
+    #[must_use]
+    pub const fn affected(&self) -> u64 {
+        self.delayed + self.held + self.dropped
+    }
+}
+
+impl Sub for LinkStats {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            passed: self.passed - earlier.passed,
+            delayed: self.delayed - earlier.delayed,
+            held: self.held - earlier.held,
+            dropped: self.dropped - earlier.dropped,
+        }
+    }
+}
+
+/// A directed link and its faults.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    pub(crate) latency: Latency,
+    pub(crate) extra_delay: Duration,
+    pub(crate) jitter: Duration,
+    /// Probability, below 1, that a transmission is lost.
+    pub(crate) loss: f64,
+    pub(crate) cut: bool,
+    pub(crate) stats: LinkStats,
+}
+
+impl Link {
+    pub(super) fn new(latency: Latency) -> Self {
+        Self {
+            latency,
+            extra_delay: Duration::ZERO,
+            jitter: Duration::ZERO,
+            loss: 0.0,
+            cut: false,
+            stats: LinkStats::default(),
+        }
+    }
+
+    pub(super) fn delay(&self, random: &mut SplitMix64) -> u64 {
+        let nanos = |d: Duration| d.as_nanos() as u64;
+        let normal = random.between(nanos(self.latency.min), nanos(self.latency.max));
+        // Without a fault nothing more is drawn, so adding jitter to one link leaves the others' draws in place.
+        let jitter = if self.jitter.is_zero() { 0 } else { random.between(0, nanos(self.jitter)) };
+        normal + nanos(self.extra_delay) + jitter
+    }
+
+    pub(super) fn loses(&self, random: &mut SplitMix64) -> bool {
+        random.chance(self.loss)
+    }
+
+    pub(super) fn is_slowed(&self) -> bool {
+        !self.extra_delay.is_zero() || !self.jitter.is_zero()
+    }
+}

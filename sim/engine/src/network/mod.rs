@@ -1,0 +1,138 @@
+//! Links between hosts: how long a packet takes, whether it arrives, and in which order.
+//!
+//! ```text
+//!  kernel of A --egress--> [latency, loss] --in flight--> arrival --[cut? peer down?]--> kernel of B
+//!                                                            |  ^
+//!                                                            v  | next retransmission after the fault has ended
+//!                                                           held
+//! ```
+//!
+//! Whether a packet passes a cut is decided where it arrives, so a cut also catches what is in flight, and packets are
+//! held in the order in which they would have arrived. The socket stack accepts a connection's segments strictly in
+//! order and never sends one again by itself; therefore a flow is first in, first out, and nothing but a reset is ever lost.
+
+mod flow;
+mod link;
+mod retransmission;
+mod segment;
+mod trace;
+
+use std::collections::BTreeMap;
+
+pub(crate) use flow::{Flow, FlowKey};
+use link::Link;
+pub use link::{Latency, LinkStats};
+pub(crate) use retransmission::{CONNECTION_GIVE_UP_NS, ORPHAN_GIVE_UP_NS, next_retransmission};
+pub(crate) use segment::{forged, is_pure_ack, segment};
+pub use trace::Trace;
+use turmoil_net::Packet;
+
+use crate::{HostId, random::SplitMix64};
+
+/// A packet on its way.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    pub(crate) key: FlowKey,
+    /// When its sender emitted it first: retransmissions are counted from here.
+    pub(crate) sent_ns: u64,
+    pub(crate) packet: Packet,
+}
+
+/// All links and flows of a simulation.
+#[derive(Debug)]
+pub(crate) struct Network {
+    random: SplitMix64,
+    default_latency: Latency,
+    /// `links[from][to]`.
+    links: Vec<Vec<Link>>,
+    pub(crate) flows: BTreeMap<FlowKey, Flow>,
+    pub(crate) trace: Trace,
+    /// Flows are thrown out when there are more than this.
+    flows_limit: usize,
+}
+
+/// Few enough that a long simulation with many short connections stays small.
+const FLOWS_AT_LEAST: usize = 1_024;
+
+impl Network {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            random: SplitMix64::new(seed),
+            default_latency: Latency::default(),
+            links: Vec::new(),
+            flows: BTreeMap::new(),
+            trace: Trace::default(),
+            flows_limit: FLOWS_AT_LEAST,
+        }
+    }
+
+    /// Connects one more host with all that exist.
+    pub(crate) fn add_host(&mut self) {
+        let hosts = self.links.len() + 1;
+        self.links.push(Vec::new());
+        for row in &mut self.links {
+            row.resize_with(hosts, || Link::new(self.default_latency));
+        }
+    }
+
+    pub(crate) fn set_default_latency(&mut self, latency: Latency) {
+        self.default_latency = latency;
+        self.links.iter_mut().flatten().for_each(|link| link.latency = latency);
+    }
+
+    pub(crate) fn link(&self, from: HostId, to: HostId) -> &Link {
+        &self.links[from.0][to.0]
+    }
+
+    pub(crate) fn link_mut(&mut self, from: HostId, to: HostId) -> &mut Link {
+        &mut self.links[from.0][to.0]
+    }
+
+    /// Sends a packet on its way; answers when it will arrive, or `None` if it was lost for good.
+    pub(crate) fn send(&mut self, now_ns: u64, key: FlowKey, packet: &Packet) -> Option<u64> {
+        self.trace.packet(now_ns, key, packet);
+        let link = &mut self.links[key.from().0][key.to().0];
+        let segment = segment(packet)?;
+        let mut delay_ns = link.delay(&mut self.random);
+        let mut lost = 0;
+        while link.loses(&mut self.random) {
+            lost += 1;
+        }
+        let flow = self.flows.entry(key).or_default();
+        // The handshake's ACK opens the flow: data overtaking it would be dropped by the socket stack.
+        let overtakable = is_pure_ack(segment) && flow.acks_sent > 0;
+        flow.note_sent(now_ns, segment);
+        if lost > 0 {
+            if segment.flags.rst {
+                // Nobody sends a reset again.
+                link.stats.dropped += 1;
+                return None;
+            }
+            link.stats.delayed += 1;
+            delay_ns += retransmission::after_losses(lost, segment.flags.syn);
+            if overtakable {
+                // A late ACK holds nothing up: a later one says more.
+                return Some(now_ns + delay_ns);
+            }
+        } else if link.is_slowed() {
+            link.stats.delayed += 1;
+        }
+        flow.last_arrival_ns = flow.last_arrival_ns.max(now_ns + delay_ns);
+        Some(flow.last_arrival_ns)
+    }
+
+    /// A delay for packets that leave now after having been held.
+    pub(crate) fn draw_delay(&mut self, key: FlowKey) -> u64 {
+        self.links[key.from().0][key.to().0].delay(&mut self.random)
+    }
+
+    /// Forgets flows that ended long ago, when there are many. `in_use` tells which a socket still needs.
+    pub(crate) fn forget_old_flows(&mut self, now_ns: u64, in_use: impl Fn(FlowKey) -> bool) {
+        if self.flows.len() <= self.flows_limit {
+            return;
+        }
+        // A packet still in flight arrives at `last_arrival_ns` at the latest.
+        self.flows.retain(|key, flow| !flow.is_quiet_since(now_ns) || in_use(*key) || in_use(key.reversed()));
+        self.flows_limit = FLOWS_AT_LEAST.max(self.flows.len() * 2);
+    }
+}

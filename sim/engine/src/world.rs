@@ -1,0 +1,126 @@
+//! What the engine and the code inside processes share: a thread-local, because a simulation is one thread.
+//!
+//! Code inside a process cannot reach the engine, which is busy running it. It reads this and leaves [`Request`]s, which
+//! the engine applies right after the step, at the same simulated time.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::IpAddr,
+};
+
+use pgdrill_net::SocketOptions;
+use tokio::sync::watch;
+use turmoil_net::shim::tokio::net::TcpListener;
+
+use crate::{
+    Dns, HostId, ProcessId,
+    engine::{Main, ProcessStatus},
+    network::FlowKey,
+};
+
+thread_local! {
+    static WORLD: RefCell<World> = RefCell::default();
+}
+
+/// Runs `f` on this thread's world.
+pub(crate) fn with<R>(f: impl FnOnce(&mut World) -> R) -> R {
+    WORLD.with_borrow_mut(f)
+}
+
+/// As [`with`], where there may be no world to look at: on other threads, while it is borrowed, during teardown.
+pub(crate) fn try_with<R>(f: impl FnOnce(&World) -> Option<R>) -> Option<R> {
+    WORLD.try_with(|world| world.try_borrow().ok().and_then(|world| f(&world))).ok().flatten()
+}
+
+/// Hosts, processes and sockets as the code inside sees them.
+#[derive(Default)]
+pub(crate) struct World {
+    pub(crate) hosts: Vec<HostEntry>,
+    pub(crate) processes: Vec<ProcessEntry>,
+    /// The process that is being stepped.
+    pub(crate) current: Option<ProcessId>,
+    /// Connected sockets and what is left of closed ones, by their outgoing flow.
+    pub(crate) sockets: BTreeMap<FlowKey, SocketEntry>,
+    pub(crate) listeners: BTreeMap<(HostId, u16), ListenerEntry>,
+    /// Flows whose receiver last advertised a nearly closed window; see `SimStream::poll_read`.
+    pub(crate) narrow_windows: BTreeSet<FlowKey>,
+    pub(crate) requests: Vec<Request>,
+    /// A socket was used since the engine last collected outgoing packets.
+    pub(crate) sockets_used: bool,
+}
+
+pub(crate) struct HostEntry {
+    pub(crate) name: String,
+    pub(crate) ip: IpAddr,
+    pub(crate) dns: Dns,
+}
+
+pub(crate) struct ProcessEntry {
+    pub(crate) name: String,
+    pub(crate) host: HostId,
+    pub(crate) status: watch::Sender<ProcessStatus>,
+}
+
+impl ProcessEntry {
+    pub(crate) fn new(name: &str, host: HostId) -> Self {
+        Self { name: name.to_owned(), host, status: watch::Sender::new(ProcessStatus::Running) }
+    }
+}
+
+/// A socket that SimNet handed out.
+pub(crate) struct SocketEntry {
+    pub(crate) owner: ProcessId,
+    pub(crate) options: Option<SocketOptions>,
+    /// Why the engine broke the connection; turns the kernel's reset into the error Linux would report.
+    pub(crate) error: Option<io::ErrorKind>,
+    /// The peer's FIN has arrived: a later reset means EPIPE to a writer.
+    pub(crate) peer_finished: bool,
+    /// The process has closed it, the kernel may still be sending.
+    pub(crate) orphan: bool,
+}
+
+/// A port that somebody listens on, or has listened on.
+pub(crate) struct ListenerEntry {
+    pub(crate) ip: IpAddr,
+    pub(crate) owner: ProcessId,
+    /// The kernel's listener of a port that is closed at present. It is kept because the socket stack refuses to bind a
+    /// port as long as any connection accepted there lingers; Linux, with `SO_REUSEADDR`, does not.
+    pub(crate) parked: Option<TcpListener>,
+}
+
+/// What code inside a process asks of the engine.
+pub(crate) enum Request {
+    Spawn(ProcessId, Main),
+    Start(ProcessId),
+    Kill(ProcessId),
+    Freeze(ProcessId),
+    Thaw(ProcessId),
+    /// A connection exists: look after its keepalive.
+    Connected(FlowKey),
+    /// A listener was dropped: its waiting connections must be reset.
+    PortClosed(HostId, u16),
+    /// The reader caught up: tell the sender that the window is open again.
+    WindowOpened(FlowKey),
+}
+
+impl World {
+    /// The host of the process that runs.
+    pub(crate) fn current_host(&self) -> HostId {
+        let current = self.current.expect("simulated sockets are used inside a simulated process only");
+        self.processes[current.0].host
+    }
+
+    pub(crate) fn host_by_name(&self, name: &str) -> Option<HostId> {
+        self.hosts.iter().position(|host| host.name == name).map(HostId)
+    }
+
+    /// The host with the address `ip`, seen from `from`.
+    pub(crate) fn host_by_ip(&self, ip: IpAddr, from: HostId) -> Option<HostId> {
+        if ip.is_loopback() {
+            return Some(from);
+        }
+        self.hosts.iter().position(|host| host.ip == ip).map(HostId)
+    }
+}
