@@ -1,1 +1,32 @@
-//! Placeholder.
+//! What people and machines read of runs.
+//!
+//! | for people | for machines |
+//! |---|---|
+//! | [`timeline`]: a run from second to second | [`write_events`]: its events as JSON Lines |
+//! | [`table`]: verdicts over scenarios and seeds | [`summary`]: the same as JSON |
+//! | [`explanation`]: the first violation, what led to it, and how to see it again | [`junit`]: the same for CI |
+//!
+//! Texts for people carry ANSI styles; the writer strips them where nobody would see colours (`anstream`).
+
+mod difference;
+mod explain;
+mod jsonl;
+mod junit;
+mod palette;
+mod reproduce;
+mod run;
+mod summary;
+mod table;
+mod text;
+mod timeline;
+
+pub use difference::{Difference, first_difference};
+pub use explain::explanation;
+pub use jsonl::{read_events, write_events};
+pub use junit::junit;
+pub use reproduce::Reproduce;
+pub use run::{Ending, Run, exit_code};
+pub use summary::{RunSummary, Summary, summary};
+pub use table::table;
+pub use text::duration;
+pub use timeline::{Detail, timeline};
