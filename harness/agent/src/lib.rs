@@ -9,8 +9,11 @@
 //! | `daemon` | the loop |
 //! | `rest` | the REST API and its client |
 
+pub mod clock;
 pub mod config;
 pub mod dcs;
 pub mod ports;
+pub mod postgres;
+pub mod rest;
 
 pub use config::AgentConfig;

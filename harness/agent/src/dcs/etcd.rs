@@ -188,6 +188,7 @@ impl<N: Net> Kv for Etcd<N> {
             .await?;
         Ok(Range {
             revision: response.header().map_or(0, ResponseHeader::revision),
+            raft_term: response.header().map_or(0, ResponseHeader::raft_term),
             keys: response.kvs().iter().map(translate::key_value).collect(),
         })
     }

@@ -22,6 +22,8 @@ pub struct KeyValue {
 pub struct Range {
     /// The store's revision at which it was read.
     pub revision: i64,
+    /// The answering member's Raft term.
+    pub raft_term: u64,
     /// Full key to what it holds.
     pub keys: BTreeMap<String, KeyValue>,
 }

@@ -1,0 +1,166 @@
+//! SQL over the [`Net`] port: one kept connection for monitoring, short-lived ones for what takes longer or goes elsewhere.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use pgdrill_net::{Keepalive, Net, SocketOptions};
+use tokio::time::timeout;
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow, error::SqlState};
+
+use crate::config::{HostPort, User};
+
+/// How long connecting may take (Patroni's monitoring connection).
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// `statement_timeout` of the monitoring connection.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reachability {
+    /// "the database system is starting up".
+    StartingUp,
+    /// "the database system is shutting down".
+    ShuttingDown,
+    /// No answer, refused, or anything else.
+    Unreachable,
+}
+
+/// Why a statement brought no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SqlError {
+    /// There was no connection: the statement was not sent.
+    #[error("no connection: {1}")]
+    NotConnected(Reachability, String),
+    /// The server answered with an error: nothing was done.
+    #[error("{0}")]
+    Refused(String),
+    /// No answer in time, or the connection broke: it may have been done.
+    #[error("no answer: {0}")]
+    Unknown(String),
+}
+
+/// The agent's way to one PostgreSQL server.
+pub struct Sql<N> {
+    net: N,
+    address: HostPort,
+    user: User,
+    kept: Mutex<Option<Arc<Client>>>,
+}
+
+impl<N: Net> Sql<N> {
+    /// To the server at `address`; nothing is connected yet.
+    #[must_use]
+    pub fn new(net: N, address: HostPort, user: User) -> Self {
+        Self { net, address, user, kept: Mutex::new(None) }
+    }
+
+    /// Sends one statement on the kept connection and returns its rows.
+    ///
+    /// # Errors
+    /// See [`SqlError`]. After silence the connection is given up: its late answers would be taken for others.
+    pub async fn query(&self, statement: &str) -> Result<Vec<SimpleQueryRow>, SqlError> {
+        let client = self.client().await?;
+        // The server's own limit comes first, if the server can still tell.
+        let outcome = send(&client, statement, STATEMENT_TIMEOUT + Duration::from_millis(500)).await;
+        if matches!(outcome, Err(SqlError::Unknown(_))) {
+            self.disconnect();
+        }
+        outcome
+    }
+
+    /// Sends one statement on a connection of its own, with as much time as `limit`: a CHECKPOINT can take minutes.
+    ///
+    /// # Errors
+    /// See [`SqlError`].
+    pub async fn query_slow(&self, statement: &str, limit: Duration) -> Result<Vec<SimpleQueryRow>, SqlError> {
+        let client = self.connect(Duration::ZERO).await?;
+        send(&client, statement, limit).await
+    }
+
+    /// Closes the kept connection.
+    pub fn disconnect(&self) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    async fn client(&self) -> Result<Arc<Client>, SqlError> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(client) = kept.filter(|client| !client.is_closed()) {
+            return Ok(client);
+        }
+        let client = Arc::new(self.connect(STATEMENT_TIMEOUT).await?);
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&client));
+        Ok(client)
+    }
+
+    /// Connects; a `statement_timeout` of zero is none.
+    async fn connect(&self, statement_timeout: Duration) -> Result<Client, SqlError> {
+        let options = SocketOptions {
+            connect_timeout: CONNECT_TIMEOUT,
+            keepalive: Some(Keepalive { idle: Duration::from_secs(5), interval: Duration::from_secs(2), count: 3 }),
+            user_timeout: Some(Duration::from_secs(10)),
+        };
+        let unreachable = |text: String| SqlError::NotConnected(Reachability::Unreachable, text);
+        let connecting = async {
+            let stream = self
+                .net
+                .connect(&self.address.host, self.address.port, &options)
+                .await
+                .map_err(|error| unreachable(error.to_string()))?;
+            let (client, connection) =
+                self.config(statement_timeout).connect_raw(stream, NoTls).await.map_err(|error| rejected(&error))?;
+            // The task ends with the connection, and the connection with the client; how it ended is seen there.
+            tokio::spawn(async move {
+                let _ = connection.await;
+            });
+            Ok(client)
+        };
+        timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or_else(|_| Err(unreachable("connecting timed out".into())))
+    }
+
+    fn config(&self, statement_timeout: Duration) -> Config {
+        let mut config = Config::new();
+        config.user(&self.user.username).dbname("postgres").application_name("pgdrill");
+        if let Some(password) = &self.user.password {
+            config.password(password.reveal());
+        }
+        config.options(format!("-c statement_timeout={}", statement_timeout.as_millis()));
+        config
+    }
+}
+
+async fn send(client: &Client, statement: &str, limit: Duration) -> Result<Vec<SimpleQueryRow>, SqlError> {
+    let messages = match timeout(limit, client.simple_query(statement)).await {
+        Ok(Ok(messages)) => messages,
+        Ok(Err(error)) => match error.as_db_error() {
+            // "terminating connection": the server goes down and takes the statement's outcome with it.
+            Some(db) if !is_termination(db.code()) => return Err(SqlError::Refused(db.message().to_owned())),
+            _ => return Err(SqlError::Unknown(error.to_string())),
+        },
+        Err(_) => return Err(SqlError::Unknown(format!("nothing within {} ms", limit.as_millis()))),
+    };
+    let rows = messages.into_iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    Ok(rows.collect())
+}
+
+fn is_termination(code: &SqlState) -> bool {
+    [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::IDLE_SESSION_TIMEOUT].contains(code)
+}
+
+/// What a server that does not let us in says about itself.
+fn rejected(error: &tokio_postgres::Error) -> SqlError {
+    let reachability = match error.as_db_error() {
+        // One code for both directions: the text tells them apart, and it is not translated by the servers we start.
+        Some(db) if *db.code() == SqlState::CANNOT_CONNECT_NOW && db.message().contains("shutting down") => {
+            Reachability::ShuttingDown
+        }
+        Some(db) if *db.code() == SqlState::CANNOT_CONNECT_NOW => Reachability::StartingUp,
+        _ => Reachability::Unreachable,
+    };
+    let text = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
+    SqlError::NotConnected(reachability, text)
+}

@@ -1,0 +1,9 @@
+//! SQL: the statements the agent sends ([`statements`]), the one connection it keeps ([`Sql`]), and what it reads from the
+//! answers ([`ServerState`]).
+
+mod connection;
+mod server_state;
+pub mod statements;
+
+pub use connection::{Reachability, Sql, SqlError};
+pub use server_state::{ServerState, StandbyRow, Walreceiver};

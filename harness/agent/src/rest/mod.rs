@@ -1,0 +1,3 @@
+//! Patroni's REST API: what the agent answers, and how it asks other members.
+
+pub mod client;
