@@ -25,6 +25,11 @@ impl Recorder {
         events.push(Event { at, ordinal, node: node.into(), what });
     }
 
+    /// The newest event of which `pick` makes something.
+    pub fn last<T>(&self, pick: impl Fn(&Event) -> Option<T>) -> Option<T> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().find_map(pick)
+    }
+
     /// Everything so far, leaving the stream empty.
     #[must_use]
     pub fn take(&self) -> Vec<Event> {
