@@ -1,0 +1,367 @@
+//! Drives one Raft node: ticks, messages, proposals; persists before it sends; applies what is committed.
+//!
+//! Everything happens in one task, so the state machine sees one thing at a time and a slow disk holds up all of it, as in
+//! etcd.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use raft::{
+    Config, RawNode, SnapshotStatus, StateRole,
+    eraftpb::{Message, MessageType},
+};
+use slog::{Discard, Logger, o};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval_at},
+};
+
+use super::{
+    reads::{ReadDone, Reads},
+    storage::DiskStorage,
+};
+use crate::{disk::Disk, error::EtcdError, member::Member};
+
+/// What the node is told.
+pub(crate) enum Input {
+    /// A request to put into the log.
+    Propose { id: u64, data: Vec<u8> },
+    /// A linearizable read.
+    Read { done: ReadDone },
+    /// A message from a peer whose disk had been wiped `incarnation` times.
+    Message { message: Message, incarnation: u64 },
+    /// A peer has connected.
+    Hello { from: u64, incarnation: u64 },
+    /// The connection to a peer was made (`true`) or lost.
+    Connected { peer: u64, connected: bool },
+    /// Messages to a peer were lost.
+    Unreachable { peer: u64 },
+    /// What became of a snapshot for a peer.
+    SnapshotSent { peer: u64, sent: bool },
+    /// Hand leadership over.
+    MoveLeader { to: u64 },
+}
+
+/// Ticks that the first election of a fresh process is brought forward, once its peers are there
+/// (`EtcdServer.adjustTicks`): it has no leader whose silence it could measure.
+const FAST_FORWARD_WINDOW_SECONDS: u64 = 5;
+
+pub(crate) struct Node {
+    pub(super) raft: RawNode<DiskStorage>,
+    pub(super) member: Arc<Member>,
+    pub(super) disk: Disk,
+    inputs: mpsc::UnboundedReceiver<Input>,
+    /// Where messages to each peer go; full means that they are dropped.
+    outboxes: BTreeMap<u64, mpsc::Sender<Message>>,
+    incarnations: BTreeMap<u64, u64>,
+    pub(super) reads: Reads,
+    /// Proposals for which there is no leader yet.
+    pending: VecDeque<(u64, Vec<u8>)>,
+    leader: u64,
+    pub(super) snapshot_index: u64,
+    /// A leader's term has begun: reads that it refused before can be asked again.
+    pub(super) read_again: bool,
+    pub(super) next_expiry_check: Instant,
+    ticks_without_leader: usize,
+    ticks: u64,
+    started: Instant,
+    fast_forwarded: bool,
+}
+
+impl Node {
+    /// # Errors
+    /// What raft-rs finds wrong with the configuration.
+    pub(crate) fn new(
+        member: Arc<Member>,
+        disk: Disk,
+        inputs: mpsc::UnboundedReceiver<Input>,
+        outboxes: BTreeMap<u64, mpsc::Sender<Message>>,
+    ) -> raft::Result<Self> {
+        let applied = member.machine().applied;
+        let config = Config {
+            id: member.config.id,
+            election_tick: member.config.election_ticks(),
+            heartbeat_tick: 1,
+            applied,
+            // etcd's `maxSizePerMsg` and `maxInflightMsgs`.
+            max_size_per_msg: 1024 * 1024,
+            max_inflight_msgs: 512,
+            check_quorum: true,
+            pre_vote: true,
+            ..Config::default()
+        };
+        let voters = member.config.peers.iter().map(|p| p.id).collect();
+        let storage = DiskStorage { disk: disk.clone(), voters };
+        let raft = RawNode::new(&config, storage, &Logger::root(Discard, o!()))?;
+        Ok(Self {
+            raft,
+            member,
+            disk,
+            inputs,
+            outboxes,
+            incarnations: BTreeMap::new(),
+            reads: Reads::default(),
+            pending: VecDeque::new(),
+            leader: 0,
+            snapshot_index: applied,
+            read_again: false,
+            next_expiry_check: Instant::now(),
+            ticks_without_leader: 0,
+            ticks: 0,
+            started: Instant::now(),
+            fast_forwarded: false,
+        })
+    }
+
+    /// Runs until the member's inputs are closed.
+    pub(crate) async fn run(mut self) {
+        if self.member.config.peers.len() == 1 {
+            // Nobody else could be leader, so there is no reason to wait for one.
+            self.fast_forward(self.member.config.election_ticks() - 1);
+        }
+        let period = self.member.config.tick();
+        let mut ticker = interval_at(Instant::now() + period, period);
+        // A thawed process ticks once, not once for every tick it missed: so does Go's ticker.
+        ticker.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                biased;
+                input = self.inputs.recv() => match input {
+                    Some(input) => self.take(input),
+                    None => return,
+                },
+                _ = ticker.tick() => self.tick(),
+            }
+            // Whatever else has arrived shares this round's sync.
+            while let Ok(input) = self.inputs.try_recv() {
+                self.take(input);
+            }
+            self.advance().await;
+        }
+    }
+
+    fn fast_forward(&mut self, ticks: usize) {
+        self.fast_forwarded = true;
+        for _ in 0..ticks {
+            self.raft.tick();
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        self.ticks += 1;
+        self.expire_leases(now);
+        self.member.contact().last_tick = now;
+        // A member that lost its log must not campaign: it could be elected by others that lost theirs.
+        if !self.disk.is_rejoining() {
+            self.raft.tick();
+        }
+        self.count_leaderless_ticks();
+        let id = self.member.next_request_id();
+        if self.reads.retry(id, now, false) {
+            self.ask(id);
+        }
+    }
+
+    /// Streams that insist on a leader are cancelled when there was none at three looks in a row, one election time-out
+    /// apart (`v3rpc.monitorLeader`).
+    fn count_leaderless_ticks(&mut self) {
+        let election = self.member.config.election_ticks() as u64;
+        if !self.ticks.is_multiple_of(election) {
+            return;
+        }
+        self.ticks_without_leader = if self.leader == 0 { self.ticks_without_leader + 1 } else { 0 };
+        if self.ticks_without_leader >= 3 {
+            self.member.no_leader.send_modify(|n| *n += 1);
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Propose { id, data } => self.propose(id, data),
+            Input::Read { done } => self.reads.add(done),
+            Input::Message { message, incarnation } => self.receive(message, incarnation),
+            Input::Hello { from, incarnation } => self.meet(from, incarnation),
+            Input::Connected { peer, connected } => self.connected(peer, connected),
+            Input::Unreachable { peer } => self.raft.report_unreachable(peer),
+            Input::SnapshotSent { peer, sent } => {
+                let status = if sent { SnapshotStatus::Finish } else { SnapshotStatus::Failure };
+                self.raft.report_snapshot(peer, status);
+            }
+            Input::MoveLeader { to } => self.raft.transfer_leader(to),
+        }
+    }
+
+    fn propose(&mut self, id: u64, data: Vec<u8>) {
+        if self.leader == 0 {
+            self.pending.push_back((id, data));
+        } else if self.member.mark_proposed(id)
+            && let Err(raft::Error::ProposalDropped) = self.raft.propose(Vec::new(), data)
+        {
+            // Raft refuses while leadership is being handed over: this one was surely not applied.
+            self.member.answer(id, Err(EtcdError::ProposalDropped));
+        }
+    }
+
+    fn receive(&mut self, message: Message, incarnation: u64) {
+        // What a member said before it lost its log is not true any more.
+        if incarnation < self.incarnations.get(&message.from).copied().unwrap_or(0) {
+            return;
+        }
+        if self.disk.is_rejoining() && !self.may_hear(&message) {
+            return;
+        }
+        // Raft returns an error for messages from strangers and for proposals it cannot forward: both are dropped.
+        let _ = self.raft.step(message);
+    }
+
+    /// A wiped member neither votes nor believes a commit index that it does not have the entries for; real etcd panics on
+    /// the latter ("tocommit is out of range").
+    fn may_hear(&mut self, message: &Message) -> bool {
+        let last = self.raft.raft.raft_log.last_index();
+        match message.get_msg_type() {
+            MessageType::MsgRequestVote | MessageType::MsgRequestPreVote | MessageType::MsgTimeoutNow => false,
+            MessageType::MsgHeartbeat => message.commit <= last,
+            MessageType::MsgAppend if message.commit > 0 && last >= message.commit => {
+                self.disk.rejoined();
+                true
+            }
+            _ => true,
+        }
+    }
+
+    fn meet(&mut self, from: u64, incarnation: u64) {
+        let known = self.incarnations.insert(from, incarnation).unwrap_or(0);
+        if incarnation > known
+            && let Some(progress) = self.raft.raft.mut_prs().get_mut(from)
+        {
+            // It has nothing of what it once acknowledged: replicate from the beginning.
+            progress.matched = 0;
+            progress.next_idx = 1;
+            progress.become_probe();
+        }
+    }
+
+    fn connected(&mut self, peer: u64, connected: bool) {
+        let mut contact = self.member.contact();
+        if connected {
+            contact.connected.entry(peer).or_insert_with(Instant::now);
+        } else {
+            contact.connected.remove(&peer);
+        }
+        let active = contact.connected.len();
+        drop(contact);
+        let young = self.started.elapsed().as_secs() < FAST_FORWARD_WINDOW_SECONDS;
+        if active > 1 && young && !self.fast_forwarded && !self.disk.is_rejoining() {
+            self.fast_forward(self.member.config.election_ticks().saturating_sub(2));
+        }
+    }
+
+    fn ask(&mut self, id: u64) {
+        self.raft.read_index(id.to_be_bytes().to_vec());
+    }
+
+    /// Does everything Raft has ready.
+    async fn advance(&mut self) {
+        let id = self.member.next_request_id();
+        if self.reads.start(id, Instant::now(), self.member.config.request_timeout()) {
+            self.ask(id);
+        }
+        loop {
+            if std::mem::take(&mut self.read_again) {
+                let id = self.member.next_request_id();
+                if self.reads.retry(id, Instant::now(), true) {
+                    self.ask(id);
+                }
+            }
+            if !self.raft.has_ready() {
+                break;
+            }
+            let mut ready = self.raft.ready();
+            self.send(ready.take_messages());
+            if !ready.snapshot().is_empty() {
+                self.install(ready.snapshot().clone());
+            }
+            if let Some(state) = ready.ss() {
+                let (leader, role) = (state.leader_id, state.raft_state);
+                self.observe(leader, role);
+            }
+            for read in ready.take_read_states() {
+                if let Ok(id) = <[u8; 8]>::try_from(read.request_ctx.as_slice()) {
+                    self.reads.confirm(u64::from_be_bytes(id), read.index);
+                }
+            }
+            self.apply(ready.take_committed_entries());
+            self.persist(&mut ready).await;
+            self.send(ready.take_persisted_messages());
+            let mut light = self.raft.advance(ready);
+            if let Some(commit) = light.commit_index() {
+                self.disk.save_commit(commit);
+            }
+            self.send(light.take_messages());
+            self.apply(light.take_committed_entries());
+            self.raft.advance_apply();
+            self.show();
+        }
+        self.reads.applied(self.member.peek.applied_index());
+    }
+
+    async fn persist(&mut self, ready: &mut raft::Ready) {
+        if ready.must_sync() {
+            let delay = self.disk.fsync_delay();
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+        }
+        if let Some(hard_state) = ready.hs() {
+            self.disk.save_hard_state(hard_state.clone(), ready.must_sync());
+        }
+        self.disk.append(ready.take_entries());
+    }
+
+    fn show(&self) {
+        let raft = &self.raft.raft;
+        self.member.peek.set_raft(raft.leader_id, raft.term, raft.raft_log.committed);
+    }
+
+    fn send(&mut self, messages: Vec<Message>) {
+        for message in messages {
+            let to = message.to;
+            let snapshot = message.get_msg_type() == MessageType::MsgSnapshot;
+            let taken = self.outboxes.get(&to).is_some_and(|outbox| outbox.try_send(message).is_ok());
+            if !taken {
+                // As etcd: a peer that does not keep up loses messages, and Raft probes what it has.
+                self.raft.report_unreachable(to);
+                if snapshot {
+                    self.raft.report_snapshot(to, SnapshotStatus::Failure);
+                }
+            }
+        }
+    }
+
+    /// Takes note of who leads (`raftNode.start`, `updateLeadership`).
+    fn observe(&mut self, leader: u64, role: StateRole) {
+        self.show();
+        let new_leader = leader != 0 && leader != self.leader;
+        self.leader = leader;
+        if role != StateRole::Leader {
+            self.member.machine().lessor.demote();
+            self.member.lessor_changed.notify_waiters();
+        } else if new_leader {
+            self.member.contact().elected = Some(Instant::now());
+        }
+        if new_leader {
+            self.reads.leader_changed();
+            for (id, data) in std::mem::take(&mut self.pending) {
+                self.propose_pending(id, data);
+            }
+        }
+    }
+
+    fn propose_pending(&mut self, id: u64, data: Vec<u8>) {
+        // While Raft's `Ready` is being handled it must not be stepped; the queue is read right after.
+        if self.member.node.send(Input::Propose { id, data }).is_err() {
+            self.member.answer(id, Err(EtcdError::Stopped));
+        }
+    }
+}
