@@ -4,5 +4,8 @@
 //! events and nothing else, so that they can judge pgdrill's own agent and the real Patroni alike.
 
 pub mod event;
+pub mod history;
+pub mod oracle;
 pub mod scenario;
+pub mod verdict;
 pub mod world;

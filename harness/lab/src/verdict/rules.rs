@@ -1,0 +1,211 @@
+//! What a run is judged by: the cluster's settings and the scenario's expectations.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// `synchronous_mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SynchronousMode {
+    /// Asynchronous replication.
+    #[default]
+    Off,
+    /// Synchronous standbys by name and priority.
+    On,
+    /// Any so many of the synchronous standbys.
+    Quorum,
+}
+
+/// Whether a node is reset by a watchdog when its agent stops renewing the lock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WatchdogMode {
+    /// None.
+    #[default]
+    Off,
+    /// Where the host has one.
+    Automatic,
+    /// No node leads without one.
+    Required,
+}
+
+/// The tags of a member that the oracles know of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemberTags {
+    /// Must never lead (also `failover_priority` of 0 or less).
+    pub nofailover: bool,
+    /// Must never be a synchronous standby.
+    pub nosync: bool,
+    /// Replays from the archive only, without a slot.
+    pub nostream: bool,
+    /// Streams from this member instead of the leader.
+    pub replicatefrom: Option<String>,
+}
+
+/// How the run is expected to end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpectedEnd {
+    /// One leader, everybody else streams from it, slots and `/sync` are right, writes work.
+    #[default]
+    Healthy,
+    /// Nobody holds the leader key.
+    NoLeader,
+    /// Anything.
+    Any,
+}
+
+/// An inclusive range; an absent end is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget<T> {
+    /// The least expected.
+    pub min: Option<T>,
+    /// The most allowed.
+    pub max: Option<T>,
+}
+
+impl<T> Default for Budget<T> {
+    fn default() -> Self {
+        Self { min: None, max: None }
+    }
+}
+
+impl<T: Copy> Budget<T> {
+    /// At most so much.
+    pub fn at_most(max: T) -> Self {
+        Self { min: None, max: Some(max) }
+    }
+
+    /// Exactly so much.
+    pub fn exactly(value: T) -> Self {
+        Self { min: Some(value), max: Some(value) }
+    }
+}
+
+/// The scenario's `expect`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Expectations {
+    /// The longest time without an acknowledged write.
+    pub outage: Budget<Duration>,
+    /// Acknowledged writes missing at the end, in rows.
+    pub lost_writes: Budget<u64>,
+    /// How often the leader key passes to another node.
+    pub leader_changes: Budget<u64>,
+    /// How the run ends.
+    pub end: ExpectedEnd,
+    /// Codes of violations that this scenario is there to show: every run must have each of them, and no others.
+    pub shows: BTreeSet<String>,
+    /// Positions in the timeline of the operator actions that must be refused.
+    pub refused: BTreeSet<usize>,
+}
+
+/// What a run is judged by. [`Rules::default`] is Patroni's default configuration (Patroni's documentation, "Dynamic
+/// Configuration Settings") on three nodes `pg1` to `pg3`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// The names of the PostgreSQL nodes.
+    pub nodes: Vec<String>,
+    /// `ttl`.
+    pub ttl: Duration,
+    /// `loop_wait`.
+    pub loop_wait: Duration,
+    /// `retry_timeout`.
+    pub retry_timeout: Duration,
+    /// `primary_start_timeout`.
+    pub primary_start_timeout: Duration,
+    /// `maximum_lag_on_failover` in bytes.
+    pub maximum_lag_on_failover: u64,
+    /// `check_timeline`.
+    pub check_timeline: bool,
+    /// `synchronous_mode`.
+    pub synchronous_mode: SynchronousMode,
+    /// `synchronous_mode_strict`.
+    pub synchronous_mode_strict: bool,
+    /// `failsafe_mode`.
+    pub failsafe_mode: bool,
+    /// `postgresql.use_slots`.
+    pub use_slots: bool,
+    /// `member_slots_ttl`.
+    pub member_slots_ttl: Duration,
+    /// Permanent replication slots of the dynamic configuration.
+    pub permanent_slots: BTreeSet<String>,
+    /// `watchdog.mode`.
+    pub watchdog: WatchdogMode,
+    /// Tags by node; nodes without tags may be left out.
+    pub tags: BTreeMap<String, MemberTags>,
+    /// How late a DCS change may be recorded after it happened: a watch needs a moment, a real one more than a simulated.
+    pub observation_slack: Duration,
+    /// How long a node may acknowledge writes after its leader key has gone; `None` for the default, see
+    /// [`Rules::fencing_margin`].
+    pub fencing_margin: Option<Duration>,
+    /// How long the cluster has to get well after the last fault; `None` for the default, see [`Rules::recovery_bound`].
+    pub recovery_bound: Option<Duration>,
+    /// The scenario's expectations.
+    pub expect: Expectations,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            nodes: ["pg1", "pg2", "pg3"].map(str::to_owned).to_vec(),
+            ttl: Duration::from_secs(30),
+            loop_wait: Duration::from_secs(10),
+            retry_timeout: Duration::from_secs(10),
+            primary_start_timeout: Duration::from_secs(300),
+            maximum_lag_on_failover: 1_048_576,
+            check_timeline: false,
+            synchronous_mode: SynchronousMode::Off,
+            synchronous_mode_strict: false,
+            failsafe_mode: false,
+            use_slots: true,
+            member_slots_ttl: Duration::from_secs(30 * 60),
+            permanent_slots: BTreeSet::new(),
+            watchdog: WatchdogMode::Off,
+            tags: BTreeMap::new(),
+            observation_slack: Duration::from_secs(1),
+            fencing_margin: None,
+            recovery_bound: None,
+            expect: Expectations::default(),
+        }
+    }
+}
+
+impl Rules {
+    /// How long a node may go on acknowledging writes after its leader key has gone.
+    ///
+    /// An agent that works gives up its primary before the key can expire (`loop_wait + 2 * retry_timeout <= ttl` leaves
+    /// the time for that). What remains is a node that was held up as a whole and goes on where it stopped: its agent
+    /// notices with the next turn of its loop, so the default is one `loop_wait`. A required watchdog has reset such a node
+    /// before the key expires, so then only the observation's own slack is allowed. Everything comes on top of `ttl`: the
+    /// margin counts from the moment at which the key was seen gone.
+    #[must_use]
+    pub fn fencing_margin(&self) -> Duration {
+        self.fencing_margin.unwrap_or(match self.watchdog {
+            WatchdogMode::Required => self.observation_slack,
+            WatchdogMode::Off | WatchdogMode::Automatic => self.loop_wait + self.observation_slack,
+        })
+    }
+
+    /// How long the cluster has to get well after the last fault.
+    ///
+    /// The last fault may have taken the leader the moment after it renewed: `ttl` until the key expires, a turn of the
+    /// loop until a replica sees it, one to promote, and `retry_timeout` for requests on their way into nothing. Whoever
+    /// came down then needs turns to find its new leader, rewind, and start: two more, and a `ttl` for what clients and
+    /// walreceivers take to notice dead connections.
+    #[must_use]
+    pub fn recovery_bound(&self) -> Duration {
+        self.recovery_bound.unwrap_or(self.ttl * 2 + self.loop_wait * 4 + self.retry_timeout * 2)
+    }
+
+    /// A node's tags.
+    #[must_use]
+    pub fn tags_of(&self, node: &str) -> MemberTags {
+        self.tags.get(node).cloned().unwrap_or_default()
+    }
+}
