@@ -52,7 +52,8 @@
 
 #![allow(unexpected_cfgs, reason = "tokio_unstable is a flag of the whole build, not declared by any crate")]
 
-#[cfg(not(tokio_unstable))]
+// rustdoc reads this file without the flags of the build.
+#[cfg(not(any(tokio_unstable, doc, doctest)))]
 compile_error!(
     "pgdrill's simulation needs tokio's seeded scheduler: build with RUSTFLAGS=\"--cfg tokio_unstable\" \
      (.cargo/config.toml sets it inside this repository)"

@@ -101,6 +101,8 @@ pub(crate) enum Request {
     Connected(FlowKey),
     /// A listener was dropped: its waiting connections must be reset.
     PortClosed(HostId, u16),
+    /// Something was written to a closed socket of the same host.
+    WroteToOrphan(FlowKey),
     /// The reader caught up: tell the sender that the window is open again.
     WindowOpened(FlowKey),
 }
@@ -110,6 +112,13 @@ impl World {
     pub(crate) fn current_host(&self) -> HostId {
         let current = self.current.expect("simulated sockets are used inside a simulated process only");
         self.processes[current.0].host
+    }
+
+    /// Whether the process that runs would connect to a port of its own host that nobody listens on any more.
+    pub(crate) fn is_own_closed_port(&self, ip: IpAddr, port: u16) -> bool {
+        let here = self.current_host();
+        let own = ip.is_loopback() || self.hosts[here.0].ip == ip;
+        own && self.listeners.get(&(here, port)).is_some_and(|entry| entry.parked.is_some())
     }
 
     pub(crate) fn host_by_name(&self, name: &str) -> Option<HostId> {

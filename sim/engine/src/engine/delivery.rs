@@ -44,6 +44,11 @@ impl Engine {
             self.network.link_mut(key.from(), key.to()).stats.dropped += 1;
             return;
         }
+        if key.from() == key.to() {
+            self.stack().deliver(packet);
+            self.kernels_stirred = true;
+            return;
+        }
         if let Some(segment) = segment(&packet) {
             note_window(key, segment);
         }
@@ -233,7 +238,7 @@ impl Engine {
     }
 
     /// Removes what is left of a closed socket from the kernel.
-    fn discard_orphan(&mut self, socket: FlowKey) {
+    pub(super) fn discard_orphan(&mut self, socket: FlowKey) {
         if !world::with(|world| world.sockets.get(&socket).is_some_and(|entry| entry.orphan)) {
             return;
         }

@@ -176,6 +176,10 @@ impl Engine {
                     Request::Thaw(id) => self.thaw(id),
                     Request::Connected(key) => self.watch_new_connection(key),
                     Request::PortClosed(host, port) => self.reset_unaccepted(host, port),
+                    Request::WroteToOrphan(key) => {
+                        self.discard_orphan(key.reversed());
+                        self.reset_locally(key);
+                    }
                     Request::WindowOpened(key) => self.announce_window(key),
                 }
             }

@@ -15,6 +15,8 @@ pub use stream::SimStream;
 use tokio::time::timeout;
 use turmoil_net::shim::tokio::net::TcpStream;
 
+use crate::world;
+
 /// `tcp_syn_retries` = 6: a connect without an answer fails after 1 + 2 + 4 + ... + 64 seconds.
 const SYN_GIVE_UP: Duration = Duration::from_secs(127);
 
@@ -31,7 +33,14 @@ impl Net for SimNet {
     async fn connect(&self, host: &str, port: u16, options: &SocketOptions) -> io::Result<SimStream> {
         let connecting = async {
             let ip = resolver::resolve(host).await?;
-            crate::world::with(|world| world.sockets_used = true);
+            world::with(|world| {
+                world.sockets_used = true;
+                // Connections within a host never pass the engine, which answers for closed ports.
+                match world.is_own_closed_port(ip, port) {
+                    true => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
+                    false => Ok(()),
+                }
+            })?;
             let stream = TcpStream::connect((ip, port)).await?;
             SimStream::new(stream, Some(*options))
         };

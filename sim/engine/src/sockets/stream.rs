@@ -94,7 +94,14 @@ impl AsyncWrite for SimStream {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let written = ready!(this.inner().poll_write(cx, buf));
-        world::with(|world| world.sockets_used = true);
+        world::with(|world| {
+            world.sockets_used = true;
+            // Between hosts the engine sees the data arrive and resets; within a host nobody but us can know.
+            let peer = || world.sockets.get(&this.key.reversed()).is_some_and(|entry| entry.orphan);
+            if this.key.from() == this.key.to() && written.is_ok() && peer() {
+                world.requests.push(Request::WroteToOrphan(this.key));
+            }
+        });
         Poll::Ready(written.map_err(|e| this.explain(e, true)))
     }
 
