@@ -29,6 +29,29 @@ pub struct Expect {
     pub shows: Vec<String>,
 }
 
+/// The violations that a scenario can be known to show: codes of [`crate::oracle`]. Budgets are not among them: a scenario that
+/// knows its outage writes it down.
+pub const SHOWABLE: [&str; 18] = [
+    "two_writers",
+    "fencing_margin",
+    "lost_writes",
+    "loss_beyond_bound",
+    "duplicate_write",
+    "phantom_write",
+    "refused_write_applied",
+    "diverged_replica",
+    "not_linearizable",
+    "ineligible_promoted",
+    "timeline_fork",
+    "streamed_across_fork",
+    "history_mismatch",
+    "rest_lied",
+    "not_recovered",
+    "wrong_slots",
+    "wrong_sync",
+    "stale_key",
+];
+
 /// A lower and an upper bound, both included; written `{ min: 1, max: 3 }`, or as one value that is both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds<T> {

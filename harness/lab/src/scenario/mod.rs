@@ -12,7 +12,9 @@
 mod cluster;
 mod expect;
 pub mod patroni;
+mod problem;
 mod quantity;
+mod read;
 mod selector;
 mod text;
 mod timeline;
@@ -23,6 +25,7 @@ use std::path::PathBuf;
 pub use cluster::{Cluster, Devices, Network, Process, Router, Watchdog};
 pub use expect::{Bounds, End, Expect};
 pub use patroni::{Patroni, Postgresql, SynchronousMode, Tags, WatchdogMode};
+pub use problem::{Problem, Severity};
 pub use quantity::{ClockRate, Latency, Rate, Shift, Size, Span};
 use schemars::JsonSchema;
 pub use selector::{Facts, Pick, Selector, resolve};

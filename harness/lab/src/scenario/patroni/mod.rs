@@ -5,11 +5,13 @@
 //! Configuration Settings".
 
 mod config;
+mod read;
 mod postgresql;
 mod tags;
 
 pub use config::TimingRule;
 pub use postgresql::Postgresql;
+pub(in crate::scenario) use read::{inline, patch, tags as read_tags};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -227,6 +227,21 @@ impl Action {
         }
     }
 
+    /// Whether an operator asks for it through Patroni, which can refuse.
+    #[must_use]
+    pub const fn is_operator_action(&self) -> bool {
+        matches!(
+            self,
+            Self::Switchover(_)
+                | Self::Failover { .. }
+                | Self::Restart { .. }
+                | Self::Reinitialize { .. }
+                | Self::Pause(_)
+                | Self::Resume(_)
+                | Self::EditConfig(_)
+        )
+    }
+
     /// What the step's `as` names: the target, or of a link the first side.
     #[must_use]
     pub fn target(&self) -> Option<Selector> {

@@ -28,6 +28,9 @@ pub struct Step {
     /// Ends by itself after so long. Only on what lasts and can be undone: see [`Action::is_reversible`].
     #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<Span>,
+    /// Only of operator actions: whether it must be refused. A refusal that is not expected fails the run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
     /// Done again and again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<Repeat>,
@@ -47,7 +50,7 @@ impl Step {
     /// A step that is done once.
     #[must_use]
     pub const fn new(at: Span, action: Action) -> Self {
-        Self { at, action, label: None, duration: None, repeat: None }
+        Self { at, action, label: None, duration: None, refused: false, repeat: None }
     }
 
     /// Every moment at which it starts, ascending.

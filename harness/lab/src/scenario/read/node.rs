@@ -1,0 +1,182 @@
+//! YAML as a tree in which every value knows its place, so that every complaint can name it.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, SeqAccess, Visitor},
+};
+use serde_json::Number;
+use serde_saphyr::Spanned;
+
+/// A value and where it is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Node {
+    pub value: Value,
+    pub place: Place,
+}
+
+/// A place in the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// In characters; 0 when unknown.
+    pub width: usize,
+}
+
+/// A YAML value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    List(Vec<Node>),
+    /// In the order of the file; a key may be there twice.
+    Map(Vec<(Key, Node)>),
+}
+
+/// A field's name and where it is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Key {
+    pub name: String,
+    pub place: Place,
+}
+
+impl Node {
+    /// The field of that name.
+    pub fn get(&self, name: &str) -> Option<&Node> {
+        match &self.value {
+            Value::Map(fields) => fields.iter().find(|(key, _)| key.name == name).map(|(_, node)| node),
+            _ => None,
+        }
+    }
+
+    /// The value at a path such as `timeline[2].cut`, or the nearest one around it that exists.
+    pub fn locate(&self, path: &str) -> &Node {
+        let mut node = self;
+        for part in path.split('.').flat_map(|part| part.split('[')) {
+            let next = match (part.strip_suffix(']').and_then(|n| n.parse::<usize>().ok()), &node.value) {
+                (Some(index), Value::List(items)) => items.get(index),
+                _ => node.get(part),
+            };
+            match next {
+                Some(next) => node = next,
+                None => return node,
+            }
+        }
+        node
+    }
+
+    /// As JSON, for settings that are passed on as they are. Of a key that is there twice the last one counts.
+    pub fn to_json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(flag) => (*flag).into(),
+            Value::Number(number) => number.clone().into(),
+            Value::Text(text) => text.clone().into(),
+            Value::List(items) => items.iter().map(Node::to_json).collect(),
+            Value::Map(fields) => {
+                let fields = fields.iter().map(|(key, node)| (key.name.clone(), node.to_json()));
+                serde_json::Value::Object(fields.collect())
+            }
+        }
+    }
+
+    /// What it is, for messages: `the text "30s"`, `a list`.
+    pub fn describe(&self) -> String {
+        match &self.value {
+            Value::Null => "nothing".into(),
+            Value::Bool(flag) => flag.to_string(),
+            Value::Number(number) => number.to_string(),
+            Value::Text(text) if text.chars().count() > 60 => {
+                format!("\"{}...\"", text.chars().take(57).collect::<String>())
+            }
+            Value::Text(text) => format!("{text:?}"),
+            Value::List(_) => "a list".into(),
+            Value::Map(_) => "a group of fields".into(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<Value>::deserialize(deserializer)?;
+        Ok(Self { place: place(&spanned), value: spanned.value })
+    }
+}
+
+/// The place of use: of an alias that is where it stands, not where its anchor is.
+fn place<T>(spanned: &Spanned<T>) -> Place {
+    let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    Place {
+        line: number(spanned.referenced.line()),
+        column: number(spanned.referenced.column()),
+        width: number(spanned.referenced.span().len()),
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any YAML value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Bool(flag))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::Number(number.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(Value::Number(number.into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        // JSON knows no infinity; as text it fails every check that expects a number.
+        Ok(Number::from_f64(number).map_or_else(|| Value::Text(number.to_string()), Value::Number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Vec::new();
+        while let Some(key) = entries.next_key::<Spanned<String>>()? {
+            let place = place(&key);
+            map.push((Key { name: key.value, place }, entries.next_value()?));
+        }
+        Ok(Value::Map(map))
+    }
+}

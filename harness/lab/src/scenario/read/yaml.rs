@@ -1,0 +1,92 @@
+//! From bytes to a tree, within limits: a file that somebody was sent must not take the machine down.
+
+use std::path::Path;
+
+use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
+
+use super::{Node, node::Value};
+use crate::scenario::problem::{Problem, Severity};
+
+/// The largest file that is read. The longest hand-written scenario has a few kilobytes.
+pub(crate) const MAX_BYTES: u64 = 1 << 20;
+
+/// Reads the text of a file into a tree.
+pub(crate) fn parse(file: &Path, text: &str) -> Result<Node, Problem> {
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: 32,
+            max_documents: 1,
+            max_nodes: 100_000,
+            max_aliases: 1_000,
+            max_anchors: 1_000,
+            max_merge_keys: 0,
+        },
+        // A key that is there twice is our own complaint: with both places, and beside all others.
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        merge_keys: MergeKeyPolicy::AsOrdinary,
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 20_000,
+            max_replay_stack_depth: 16,
+        },
+        // Only `true` and `false` are booleans: `on`, `off`, `no` stay the words they are.
+        strict_booleans: true,
+        with_snippet: false,
+    };
+    let node: Node = serde_saphyr::from_str_with_options(text, options).map_err(|error| broken(file, text, &error))?;
+    match node.value {
+        Value::Map(_) => Ok(node),
+        Value::Null => Err(Problem::of_file(file.into(), "an empty file", "the fields of a scenario: name, about, ...")),
+        _ => Err(Problem::of_file(file.into(), node.describe(), "fields: name, about, cluster, timeline, ...")),
+    }
+}
+
+fn broken(file: &Path, text: &str, error: &serde_saphyr::Error) -> Problem {
+    let error = error.without_snippet();
+    let (found, expected, help) = explain(error);
+    let number = |n: u64| usize::try_from(n).unwrap_or(0);
+    let (line, column) = error.location().map_or((0, 0), |at| (number(at.line()), number(at.column())));
+    Problem {
+        line,
+        column,
+        help,
+        severity: Severity::Error,
+        excerpt: excerpt(text, line),
+        width: 1,
+        ..Problem::of_file(file.into(), found, expected)
+    }
+}
+
+/// What the parser found, what would be right, and what to do about it.
+fn explain(error: &serde_saphyr::Error) -> (String, String, String) {
+    use serde_saphyr::Error;
+    match error {
+        Error::MultipleDocuments { .. } => {
+            ("a second YAML document".into(), "one scenario a file".into(), "remove `---` and what follows it".into())
+        }
+        Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => (
+            "aliases (`*name`) that stand for far more YAML than the file holds".into(),
+            "at most 20,000 values behind aliases".into(),
+            "write the values out".into(),
+        ),
+        Error::Budget { breach, .. } => (
+            format!("more than a scenario may hold: {breach:?}"),
+            "at most 32 levels, 100,000 values, 1,000 aliases, one document".into(),
+            String::new(),
+        ),
+        Error::UnknownAnchor { .. } => {
+            ("an alias (`*name`) of nothing".into(), "an anchor (`&name`) before it".into(), "quote a text that starts with *".into())
+        }
+        other => (format!("no valid YAML: {}", first_line(&other.to_string())), "YAML".into(), String::new()),
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim().to_owned()
+}
+
+/// The text of a line, counted from 1; empty when there is none.
+pub(crate) fn excerpt(text: &str, line: usize) -> String {
+    line.checked_sub(1).and_then(|n| text.lines().nth(n)).unwrap_or_default().to_owned()
+}
