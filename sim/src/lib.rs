@@ -1,1 +1,62 @@
-//! Placeholder.
+//! The simulated world: pgdrill's agents, etcd, PostgreSQL, HAProxy and clients on simulated hosts, in simulated time.
+//!
+//! | folder | what it holds |
+//! |---|---|
+//! | `engine` (crate) | time, hosts, processes, links, sockets |
+//! | `etcd`, `postgres` (crates) | the servers' models |
+//! | `haproxy` | the router's model |
+//! | `node` | one PostgreSQL node: agent, PostgreSQL, watchdog device |
+//! | `cluster` | all hosts, clients and observers of a scenario |
+//! | `faults` | the timeline, carried out and proven |
+//! | `play` | a run from boot to the reading of the end state |
+//!
+//! ```
+//! use pgdrill_lab::{scenario, world::World};
+//! use pgdrill_sim::SimWorld;
+//!
+//! let scenario = scenario::parse(
+//!     "name: doc\nabout: Nothing happens.\nduration: 10s\n",
+//!     "doc.yaml".as_ref(),
+//! ).expect("it is a scenario");
+//! let run = SimWorld.play(&scenario, 7).expect("it can be played");
+//! assert_eq!(run.trace_hash, SimWorld.play(&scenario, 7).expect("again").trace_hash);
+//! ```
+
+mod calibration;
+mod cluster;
+mod faults;
+mod haproxy;
+mod node;
+mod play;
+mod ports;
+
+use pgdrill_lab::{
+    scenario::Scenario,
+    world::{PlayError, Recording, World},
+};
+
+/// The simulator.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SimWorld;
+
+impl World for SimWorld {
+    fn name(&self) -> &'static str {
+        "sim"
+    }
+
+    fn cannot(&self, scenario: &Scenario) -> Vec<String> {
+        let patroni = &scenario.cluster.patroni;
+        let mut cannot = vec![];
+        if patroni.standby_cluster.is_some() {
+            cannot.push("standby_cluster: the simulator has no second cluster to follow".to_owned());
+        }
+        if !patroni.slots.is_empty() {
+            cannot.push("slots: the simulated PostgreSQL has no logical decoding, and permanent slots are not kept".to_owned());
+        }
+        cannot
+    }
+
+    fn play(&self, scenario: &Scenario, seed: u64) -> Result<Recording, PlayError> {
+        pgdrill_sim_engine::run_isolated(seed, |engine| play::play(engine, scenario, seed))
+    }
+}

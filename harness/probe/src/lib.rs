@@ -4,6 +4,7 @@
 //! the real worlds are loaded and observed by the same code, and the oracles cannot see more in one than in the other.
 
 pub mod observe;
+pub mod operate;
 mod sql;
 pub mod workload;
 

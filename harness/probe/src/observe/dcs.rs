@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use etcd_client::{Client, EventType, GetOptions, KeyValue, WatchOptions};
+use etcd_client::{Client, ConnectOptions, EventType, GetOptions, KeyValue, WatchOptions};
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use pgdrill_lab::event::What;
@@ -53,7 +53,6 @@ async fn follow<N: Net>(
     catch_up(&member.name, prefix, found.kvs(), revision, known, journal);
 
     let options = WatchOptions::new().with_prefix().with_start_revision(revision + 1);
-    let options = options.with_required_leader();
     let Ok(watch) = timeout(PATIENCE, client.watch(prefix, Some(options))).await else { return Ok(()) };
     let mut watch = watch?;
     while let Some(answer) = watch.message().await? {
@@ -109,7 +108,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A client of one member, with the keepalive without which a dead member is never noticed.
-pub(super) async fn connect<N: Net>(net: &N, member: &Endpoint) -> Result<Client, etcd_client::Error> {
+pub(crate) async fn connect<N: Net>(net: &N, member: &Endpoint) -> Result<Client, etcd_client::Error> {
     let (net, host, port) = (net.clone(), member.host.clone(), member.port);
     let connector = tower::service_fn(move |_: Uri| {
         let (net, host) = (net.clone(), host.clone());
@@ -122,5 +121,7 @@ pub(super) async fn connect<N: Net>(net: &N, member: &Endpoint) -> Result<Client
         .keep_alive_while_idle(true)
         .connect_with_connector(connector)
         .await?;
-    Client::from_channel(etcd_client::Channel::Tonic(channel), None).await
+    // A member without a leader must say so rather than keep a watch open that hears nothing.
+    let options = ConnectOptions::new().with_require_leader(true);
+    Client::from_channel(etcd_client::Channel::Tonic(channel), Some(options)).await
 }

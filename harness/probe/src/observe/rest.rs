@@ -40,6 +40,8 @@ pub async fn probe_rest<N: Net>(net: N, target: RestTarget, phase: Duration, jou
                     None
                 }
             };
+            // A run may set its clock to zero between question and answer.
+            let asked_at = asked_at.min(journal.now());
             let what = What::Rest { path: path.clone(), status, asked_at, body: None };
             journal.record(&target.agent.name, what);
         }

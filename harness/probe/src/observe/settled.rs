@@ -26,6 +26,29 @@ pub async fn read_rows<N: Net>(net: &N, server: &Endpoint, login: &Login, journa
     Ok(())
 }
 
+/// Where a server stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Out of recovery.
+    pub is_primary: bool,
+    /// Primary: the flush position; standby: the replay position. Bytes.
+    pub lsn: u64,
+}
+
+/// Asks a server for its position.
+///
+/// # Errors
+/// When it does not answer.
+pub async fn position<N: Net>(net: &N, server: &Endpoint, login: &Login) -> Result<Position, String> {
+    let connection = open(net, server, login).await?;
+    let sql = "SELECT pg_is_in_recovery()::text, pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() \
+               THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END, '0/0')::bigint";
+    let rows = query(&connection, sql).await?;
+    let row = rows.first().ok_or("no row")?;
+    let is_primary = matches!(row.first(), Some(Some(v)) if v == "f" || v == "false");
+    Ok(Position { is_primary, lsn: number(row, 1).ok_or("no position")? })
+}
+
 /// The replication slots of this server.
 ///
 /// # Errors

@@ -60,13 +60,17 @@ impl<N: Net> Client<N> {
             turn += 1;
             let action =
                 if writes { Action::Write { id: self.shared.row(), key } } else { Action::Read { key } };
-            self.operate(action).await;
+            let done = self.operate(action).await;
             // Late operations do not bunch up: an application that was held up goes on at its own pace.
             due = (due + self.options.period).max(Instant::now());
+            if !done {
+                due = due.max(Instant::now() + self.options.reconnect_delay);
+            }
         }
     }
 
-    async fn operate(&mut self, action: Action) {
+    /// Whether it was acknowledged.
+    async fn operate(&mut self, action: Action) -> bool {
         let op = self.shared.op();
         let writes = matches!(action, Action::Write { .. });
         let sql = statement(&action);
@@ -75,10 +79,12 @@ impl<N: Net> Client<N> {
             Err(why) => (Outcome::Refused { why }, None),
             Ok(()) => self.send(&sql, writes).await,
         };
-        if !matches!(outcome, Outcome::Acknowledged { .. }) {
+        let done = matches!(outcome, Outcome::Acknowledged { .. });
+        if !done {
             self.session = None;
         }
         self.shared.journal.record(&self.name, What::Return { op, outcome, server });
+        done
     }
 
     /// Makes sure that there is a session.

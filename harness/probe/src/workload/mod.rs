@@ -36,6 +36,8 @@ pub struct ClientOptions {
     pub connect_timeout: Duration,
     /// Limit for one operation; past it the connection is dropped and the outcome is unknown.
     pub operation_timeout: Duration,
+    /// How long it waits after a failure before it connects again.
+    pub reconnect_delay: Duration,
     /// Keys in use, from 0.
     pub keys: u32,
     /// How to log in.

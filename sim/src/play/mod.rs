@@ -1,0 +1,130 @@
+//! A run from boot to verdict material: bring the cluster up, begin, carry out the timeline, let it settle, read the end.
+
+mod ready;
+mod settle;
+
+use std::time::Duration;
+
+use pgdrill_lab::{
+    event::{At, Event, What},
+    scenario::{Scenario, Span},
+    world::{PlayError, Recording},
+};
+use pgdrill_sim_engine::Engine;
+
+use crate::{
+    cluster::{Cluster, LAB, build, draw},
+    faults::{Faults, moments, reset_machine},
+};
+
+/// The watchdog devices are looked at this often; their time-outs are longer, so that none goes off unnoticed.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// Plays a scenario on a fresh engine.
+pub(crate) fn play(engine: &mut Engine, scenario: &Scenario, seed: u64) -> Result<Recording, PlayError> {
+    let mut cluster = build(engine, scenario, seed);
+    let bring_up = ready::bring_up(&mut cluster, seed);
+    if let Err(message) = bring_up {
+        return Err(PlayError { message, events: cluster.recorder.take() });
+    }
+    let known = cluster.recorder.take();
+    cluster.begin();
+    remember(&cluster, &known);
+    cluster.start_clients();
+
+    let mut faults = Faults::new(draw(seed, u64::MAX));
+    for moment in moments(scenario) {
+        run_until(&mut cluster, moment.at);
+        faults.carry_out(&mut cluster, moment);
+    }
+    run_until(&mut cluster, scenario.duration);
+    settle::finish(&mut cluster, &mut faults);
+
+    let played = cluster.journal.now();
+    let events = cluster.recorder.take();
+    check_lab(cluster.engine, events).map(|events| Recording {
+        events,
+        played_ns: played.0,
+        trace_hash: Some(cluster.engine.trace().hash()),
+    })
+}
+
+/// What was known when the scenario began, so that the events tell a whole story.
+fn remember(cluster: &Cluster<'_>, before: &[Event]) {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut first: Vec<&Event> = vec![];
+    for event in before.iter().rev() {
+        let key = match &event.what {
+            What::Dcs { key, .. } => ("dcs", key.clone()),
+            What::Sql { state: Some(_), .. } => ("sql", event.node.clone()),
+            What::Process { process, .. } => ("process", format!("{}/{process}", event.node)),
+            _ => continue,
+        };
+        if seen.insert(key) {
+            first.push(event);
+        }
+    }
+    for event in first.into_iter().rev() {
+        let mut what = event.what.clone();
+        if let What::Sql { asked_at, .. } = &mut what {
+            *asked_at = At(0);
+        }
+        if !matches!(&what, What::Dcs { value: None, .. }) {
+            cluster.recorder.record(At(0), event.node.clone(), what);
+        }
+    }
+    let text = format!("{} begins: the cluster is up", cluster.scenario.name);
+    cluster.recorder.record(At(0), LAB, What::Note { text });
+}
+
+/// Runs until a moment of the scenario, resetting machines whose watchdog goes off on the way.
+fn run_until(cluster: &mut Cluster<'_>, moment: Span) {
+    let end = cluster.at(moment.0);
+    let watched = cluster.nodes.values().any(|n| n.device.is_present());
+    while cluster.engine.now() < end {
+        let now = cluster.engine.now();
+        let deadline = cluster.nodes.values().filter_map(|n| n.device.deadline()).min();
+        let next = match deadline {
+            _ if !watched => end,
+            Some(deadline) => end.min(deadline.max(now)).min(now + GLANCE),
+            None => end.min(now + GLANCE),
+        };
+        cluster.engine.run_until(next);
+        reset_expired(cluster);
+    }
+}
+
+fn reset_expired(cluster: &mut Cluster<'_>) {
+    let now = cluster.engine.now();
+    let expired: Vec<String> =
+        cluster.nodes.iter().filter(|(_, n)| n.device.expired(now)).map(|(name, _)| name.clone()).collect();
+    for node in expired {
+        cluster.journal.record(&node, What::Note { text: "the watchdog resets the machine".to_owned() });
+        reset_machine(cluster, &node);
+    }
+}
+
+/// A process of the lab or of a model that ended by a fault of its own makes the whole run worthless.
+fn check_lab(engine: &Engine, events: Vec<Event>) -> Result<Vec<Event>, PlayError> {
+    let fault = engine.exits().iter().find(|e| e.reason.is_fault());
+    match fault {
+        None => Ok(events),
+        Some(exit) => {
+            let name = engine.process_name(exit.process);
+            Err(PlayError { message: format!("{name} ended at {:?}: {}", exit.at, exit.reason), events })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::faults::Moment;
+
+    #[test]
+    fn a_fault_ends_before_the_next_one_begins_at_the_same_moment() {
+        let at = pgdrill_lab::scenario::Span::from_secs(10);
+        let end = Moment { at, begins: false, index: 1, repetition: 0 };
+        let begin = Moment { at, begins: true, index: 0, repetition: 0 };
+        assert!(end < begin);
+    }
+}

@@ -1,0 +1,112 @@
+//! The end of a run: outstanding operations end, the end state is read, then everything is healed so that every node's rows
+//! can be read.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use pgdrill_lab::event::What;
+use pgdrill_probe::{
+    Endpoint, Journal, Login,
+    observe::{DcsTarget, read_rows, read_scope, read_slots},
+};
+use pgdrill_sim_engine::SimNet;
+use tokio::time::sleep;
+
+use crate::{
+    cluster::{Cluster, LAB},
+    faults::Faults,
+};
+
+/// How long a cluster whose faults have all been ended may take until every node can be read.
+const LIMIT: Duration = Duration::from_secs(240);
+
+pub(super) fn finish(cluster: &mut Cluster<'_>, faults: &mut Faults) {
+    cluster.workload.stop();
+    let workload = &cluster.scenario.workload;
+    let outstanding = workload.connect_timeout.0 * 2 + workload.statement_timeout.0 + Duration::from_secs(1);
+    super::run_until(cluster, pgdrill_lab::scenario::Span(cluster.scenario.duration.0 + outstanding));
+    faults.conclude(cluster);
+    read(cluster, Reading::End, Duration::from_secs(30));
+    cluster.stop_observing();
+    if faults.any_standing() {
+        faults.end_all(cluster);
+        let text = "the scenario is over; every fault is ended so that the rows of all nodes can be read".to_owned();
+        cluster.journal.record(LAB, What::Note { text });
+    }
+    read(cluster, Reading::Rows, LIMIT);
+}
+
+#[derive(Clone, Copy)]
+enum Reading {
+    End,
+    Rows,
+}
+
+/// Reads from the lab's own host, until done or the limit is over.
+fn read(cluster: &mut Cluster<'_>, what: Reading, limit: Duration) {
+    let nodes: Vec<Endpoint> = cluster.nodes.keys().map(|n| cluster.sql_endpoint(n)).collect();
+    let done = Arc::new(AtomicBool::new(false));
+    let all = (nodes, cluster.login(), cluster.dcs(), cluster.journal.clone(), done.clone());
+    let lab = cluster.host(LAB);
+    cluster.engine.spawn(lab, "reader", move || {
+        let (nodes, login, dcs, journal, done) = all.clone();
+        async move {
+            match what {
+                Reading::End => read_end(&nodes, &login, &dcs, &journal).await,
+                Reading::Rows => read_all_rows(&nodes, &login, &journal, limit).await,
+            }
+            done.store(true, Ordering::Relaxed);
+        }
+    });
+    let end = cluster.engine.now() + limit + Duration::from_secs(60);
+    while !done.load(Ordering::Relaxed) && cluster.engine.now() < end {
+        let next = cluster.engine.now() + Duration::from_secs(1);
+        cluster.engine.run_until(next);
+    }
+}
+
+async fn read_end(nodes: &[Endpoint], login: &Login, dcs: &DcsTarget, journal: &Journal) {
+    let scope = read_scope(&SimNet, dcs).await;
+    let mut slots = BTreeMap::new();
+    for node in nodes {
+        if let Ok(found) = read_slots(&SimNet, node, login).await {
+            slots.insert(node.name.clone(), found);
+        }
+    }
+    match scope {
+        Ok(dcs) => journal.record(LAB, What::End { dcs, slots }),
+        Err(why) => journal.record(LAB, What::Note { text: format!("the DCS cannot be read at the end: {why}") }),
+    }
+}
+
+/// Waits until no standby lags, then reads every node; what cannot be read within the limit stays unread.
+async fn read_all_rows(nodes: &[Endpoint], login: &Login, journal: &Journal, limit: Duration) {
+    let started = journal.now();
+    while journal.now().since(started) < limit && !caught_up(nodes, login).await {
+        sleep(Duration::from_secs(2)).await;
+    }
+    for node in nodes {
+        if let Err(why) = read_rows(&SimNet, node, login, journal).await {
+            journal.record(&node.name, What::Note { text: format!("its rows cannot be read: {why}") });
+        }
+    }
+}
+
+/// Whether there is one primary, and every other node has replayed all of its WAL.
+async fn caught_up(nodes: &[Endpoint], login: &Login) -> bool {
+    let mut positions = vec![];
+    for node in nodes {
+        match pgdrill_probe::observe::position(&SimNet, node, login).await {
+            Ok(position) => positions.push(position),
+            Err(_) => return false,
+        }
+    }
+    let primaries: Vec<u64> = positions.iter().filter(|p| p.is_primary).map(|p| p.lsn).collect();
+    matches!(primaries[..], [lsn] if positions.iter().all(|p| p.lsn >= lsn))
+}
