@@ -20,6 +20,7 @@
 //! the following cycles see it in [`view::LocalView::task`], and its outcome during exactly one cycle.
 
 pub mod config;
+mod decide;
 pub mod decision;
 mod memory;
 pub mod records;
@@ -27,6 +28,7 @@ mod units;
 pub mod view;
 
 pub use config::Config;
+pub use decide::{FailsafeVerdict, LocalHistory, answer_failsafe, decide, diverged, slot_name_from_member_name, sync};
 pub use decision::{Action, Decision, Reason, Then};
 pub use memory::{FailsafeMemory, Freshness, LedCluster, Memory, RewindMemory, RewindState, SyncMemory};
 pub use units::{Bytes, Lsn, Monotonic};

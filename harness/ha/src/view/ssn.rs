@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn what_we_write_is_what_we_read() {
-        for text in ["", "*", "pg2", "2 (pg2,\"pg-3\")", "ANY 1 (pg2,pg3)"] {
+        for text in ["", "*", "pg2", "2 (\"pg-2\",pg3)", "ANY 1 (pg2,pg3)"] {
             assert_eq!(SynchronousStandbyNames::parse(text).to_string(), text);
         }
     }

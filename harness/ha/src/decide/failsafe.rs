@@ -1,0 +1,147 @@
+//! Life without the DCS (`Ha.handle_dcs_error`), and failsafe mode on both of its sides (documentation "DCS Failsafe Mode").
+
+use std::borrow::Cow;
+
+use super::{Cycle, demote};
+use crate::Monotonic;
+use crate::config::Config;
+use crate::decision::{Action, Decision, Peer, Reason, StartAs, Upstream};
+use crate::memory::Memory;
+use crate::records::{FailsafeRecord, MemberRecord};
+use crate::view::{Cluster, FailsafeAnswer, Leader, LocalView, TaskKind};
+
+/// What `POST /failsafe` is to be answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FailsafeVerdict {
+    /// 200 `Accepted`: we give our word not to race for ttl.
+    Accept,
+    /// 500 with this text.
+    Refuse(String),
+}
+
+/// Judges a `POST /failsafe` of `leader`.
+///
+/// Patroni refuses only as a running primary. A node that has taken the lock and is still promoting is a leader too: its
+/// word to a thawed predecessor would make two primaries.
+pub fn answer_failsafe(leader: &str, local: &LocalView, memory: &Memory, now: Monotonic) -> FailsafeVerdict {
+    let promoting = local.task.as_ref().is_some_and(|task| task.is_running() && task.kind == TaskKind::Promote);
+    if leader == local.name {
+        FailsafeVerdict::Refuse(format!("{leader} is my own name"))
+    } else if local.postgres.is_running_primary() {
+        FailsafeVerdict::Refuse("I am running as primary".into())
+    } else if promoting || memory.may_lead(now) {
+        FailsafeVerdict::Refuse("I hold the leader lock".into())
+    } else {
+        FailsafeVerdict::Accept
+    }
+}
+
+/// The cluster with the failsafe leader in office whom we have given our word, if nobody holds the lock.
+pub(super) fn with_promised_leader<'a>(
+    cluster: &'a Cluster,
+    local: &LocalView,
+    config: &Config,
+    memory: &Memory,
+    now: Monotonic,
+) -> Cow<'a, Cluster> {
+    let promised = memory.failsafe.promised.as_ref().filter(|(_, until)| now < *until);
+    let taken = matches!(local.round.lock, Some(crate::view::LockOutcome::Held { .. }));
+    let Some((name, _)) = promised.filter(|(name, _)| *name != local.name) else { return Cow::Borrowed(cluster) };
+    if !config.failsafe_mode || !cluster.is_unlocked() || taken {
+        return Cow::Borrowed(cluster);
+    }
+    let mut cluster = cluster.clone();
+    cluster.leader = Some(Leader { name: name.clone(), mod_revision: 0, lease_id: 0 });
+    if let Some(ping) = local.failsafe_ping.as_ref().filter(|ping| ping.leader == *name) {
+        cluster.members.entry(name.clone()).or_insert_with(|| MemberRecord {
+            conn_url: ping.conn_url.clone(),
+            api_url: ping.api_url.clone(),
+            ..MemberRecord::default()
+        });
+    }
+    Cow::Owned(cluster)
+}
+
+/// What is done when the DCS cannot be reached, or not the lock's renewal.
+pub(super) fn without_dcs(
+    local: &LocalView,
+    config: &Config,
+    memory: &mut Memory,
+    now: Monotonic,
+    error: &str,
+) -> Decision {
+    let rest = Decision::rest(Reason::DcsUnreachable(error.to_owned()));
+    if config.paused {
+        return Decision::rest(Reason::Paused("the DCS is not accessible"));
+    }
+    let running = local.task.as_ref().filter(|task| task.is_running() && task.kind != TaskKind::Checkpoint);
+    match running.map(|task| task.kind) {
+        // A second stop beside a running one made things worse (Patroni issue 3372).
+        Some(TaskKind::Demote) => return rest,
+        Some(TaskKind::Promote) if !memory.may_lead(now) => {
+            return demote::nolock("the leader lock expired while promoting", memory).after(vec![Action::CancelTask]);
+        }
+        Some(_) => return rest,
+        None => {}
+    }
+    if local.postgres.is_absent() && memory.demoted && memory.ever_started && local.postgres.control.is_some() {
+        // We have stopped it ourselves; read-only it serves until the DCS is back (Patroni issue 2081).
+        return Decision::last(vec![Action::Start(StartAs::Replica(Upstream::Unchanged))], rest.reason);
+    }
+    if !local.postgres.is_running_primary() {
+        return rest;
+    }
+    lone_primary(local, config, memory, now)
+}
+
+/// A primary that cannot renew its lock: either everybody agrees, or it stops in time.
+fn lone_primary(local: &LocalView, config: &Config, memory: &mut Memory, now: Monotonic) -> Decision {
+    let deadline = memory.leadership_deadline();
+    let others = if config.failsafe_mode { others(&memory.failsafe.record, &local.name) } else { None };
+    let Some(others) = others else { return demote::offline(deadline, memory, now) };
+    match &local.round.failsafe {
+        // A deadline that has passed cannot be mended by asking.
+        None if !memory.may_lead(now) => demote::offline(deadline, memory, now),
+        None if !others.is_empty() => {
+            let count = others.len();
+            Decision::ask(vec![Action::AskFailsafe(others)], Reason::AskingFailsafe(count))
+        }
+        answers => {
+            let accepted = |peer: &Peer| {
+                let answer = answers.as_ref().and_then(|answers| answers.get(&peer.name));
+                matches!(answer, Some(FailsafeAnswer::Accepted { .. }))
+            };
+            if !others.iter().all(accepted) {
+                return demote::offline(deadline, memory, now);
+            }
+            if others.is_empty() {
+                // Nobody else could ever take over.
+                memory.failsafe.agreed_until = Some(now + config.ttl);
+            }
+            let keepalive = local.watchdog.is_active.then_some(Action::WatchdogKeepalive);
+            Decision::last(keepalive.into_iter().collect(), Reason::FailsafeActive(others.len()))
+        }
+    }
+}
+
+/// Whom to ask; `None` if we are not in `/failsafe` ourselves, and so must not go on.
+fn others(record: &FailsafeRecord, me: &str) -> Option<Vec<Peer>> {
+    let peer = |(name, api_url): (&String, &String)| Peer { name: name.clone(), api_url: api_url.clone() };
+    record.contains_key(me).then(|| record.iter().filter(|(name, _)| *name != me).map(peer).collect())
+}
+
+impl Cycle<'_> {
+    /// The holder keeps `/failsafe` in step with the members (`_failsafe_config`).
+    pub(super) fn failsafe_record_to_write(&self) -> Option<Action> {
+        if !self.config.failsafe_mode {
+            return None;
+        }
+        let members = self.cluster.members.iter();
+        let mut record: FailsafeRecord =
+            members.filter_map(|(name, member)| Some((name.clone(), member.api_url.clone()?))).collect();
+        if let Some(own) = &self.local.api_url {
+            record.insert(self.local.name.clone(), own.clone());
+        }
+        (self.cluster.failsafe.as_ref() != Some(&record)).then_some(Action::WriteFailsafe(record))
+    }
+}

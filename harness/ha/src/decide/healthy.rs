@@ -1,0 +1,134 @@
+//! Somebody holds the lock (`Ha.process_healthy_cluster`): keep it, or follow.
+
+use std::time::Duration;
+
+use super::{Cycle, demote, failsafe};
+use crate::config::WatchdogMode;
+use crate::decision::{Action, Decision, Reason};
+use crate::records::{HistoryRecord, StatusRecord};
+use crate::view::{LockOutcome, PostgresRole, TaskView};
+
+impl Cycle<'_> {
+    pub(super) fn healthy(&mut self) -> Decision {
+        if self.holds_lock() { self.with_lock() } else { self.follow_leader() }
+    }
+
+    fn with_lock(&mut self) -> Decision {
+        let is_primary = self.local.postgres.is_running_primary();
+        if self.config.paused && !is_primary && !self.is_standby_cluster() && !self.is_manual_candidate() {
+            let reason = Reason::ReleasingLock("the cluster is paused and PostgreSQL is not a primary");
+            return Decision::last(vec![Action::ReleaseLock { optime: None }], reason);
+        }
+        match self.renewed() {
+            Err(ask) => ask,
+            Ok(LockOutcome::Held { .. }) => self.with_renewed_lock(),
+            Ok(LockOutcome::Lost) if self.config.paused => Decision::rest(Reason::Paused("the lock was lost")),
+            Ok(LockOutcome::Lost) if is_primary => demote::nolock("the leader lock was lost", self.memory),
+            Ok(LockOutcome::Lost) => Decision::rest(Reason::LostRace),
+            // An error is not a loss: it is the DCS that failed, and failsafe mode may help.
+            Ok(LockOutcome::Unknown { reason }) => {
+                failsafe::without_dcs(self.local, self.config, self.memory, self.now, &reason)
+            }
+        }
+    }
+
+    fn with_renewed_lock(&mut self) -> Decision {
+        if let Some(decision) = self.manual_from_leader() {
+            return decision;
+        }
+        if let Some(decision) = self.arm_watchdog() {
+            return decision;
+        }
+        if self.local.postgres.role == PostgresRole::Replica {
+            return self.promote_or_follow_remote();
+        }
+        if self.memory.pre_promote_failed.is_some_and(|at| !self.has_passed(at, self.config.ttl)) {
+            let reason = Reason::ReleasingLock("pre_promote failed");
+            return Decision::last(vec![Action::ReleaseLock { optime: None }], reason);
+        }
+        self.stay_primary()
+    }
+
+    /// Required and unusable: a primary that cannot be fenced must not be one (`enforce_primary_role`).
+    fn arm_watchdog(&mut self) -> Option<Decision> {
+        let mode = self.config.watchdog;
+        if mode == WatchdogMode::Off || self.local.watchdog.is_active || self.config.paused {
+            return None;
+        }
+        match self.local.round.watchdog {
+            None => Some(Decision::ask(vec![Action::WatchdogActivate], Reason::RenewingLock)),
+            Some(false) if mode == WatchdogMode::Required => {
+                if self.local.postgres.is_running_primary() {
+                    return Some(self.demote_immediate("the watchdog could not be activated"));
+                }
+                let reason = Reason::ReleasingLock("the watchdog could not be activated");
+                Some(Decision::last(vec![Action::ReleaseLock { optime: None }], reason))
+            }
+            Some(_) => None,
+        }
+    }
+
+    fn stay_primary(&mut self) -> Decision {
+        let mut actions = Vec::new();
+        let checkpoint_runs = self.local.task.as_ref().is_some_and(TaskView::is_running);
+        if self.memory.checkpoint_pending && !checkpoint_runs {
+            actions.push(Action::Checkpoint);
+        }
+        if let Some(history) = self.history_to_write() {
+            actions.push(Action::WriteHistory(history));
+        }
+        match self.sync_step() {
+            Some(decision) => decision.after(actions),
+            None => Decision::last(actions, Reason::LeaderWithLock),
+        }
+    }
+
+    /// `/history` when it does not end with our timeline's predecessor (`update_cluster_history`).
+    fn history_to_write(&self) -> Option<HistoryRecord> {
+        let timeline = self.local.postgres.timeline?;
+        let known = self.cluster.history.as_ref();
+        if timeline <= 1 {
+            return known.is_none_or(|history| !history.lines.is_empty()).then(HistoryRecord::default);
+        }
+        let last = known.and_then(|history| history.lines.last());
+        if last.is_some_and(|line| line.timeline == timeline - 1 && line.new_leader.is_some()) {
+            return None;
+        }
+        let mut lines = self.local.postgres.history.clone();
+        for line in &mut lines {
+            // What the DCS knows of earlier promotions is kept: PostgreSQL's own file has no times.
+            let told = known.and_then(|history| history.lines.iter().find(|old| old.timeline == line.timeline));
+            if let Some(told) = told.filter(|old| old.switchpoint == line.switchpoint) {
+                line.timestamp.clone_from(&told.timestamp);
+                line.new_leader.clone_from(&told.new_leader);
+            }
+        }
+        let latest = lines.last_mut()?;
+        if latest.timestamp.is_none() {
+            latest.timestamp = Some(self.local.wall.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string());
+        }
+        latest.new_leader.get_or_insert_with(|| self.local.name.clone());
+        Some(HistoryRecord { lines }.truncated(self.config.max_timelines_history))
+    }
+
+    /// `/status` as a running primary publishes it with the renewal (`update_lock`, `_write_status`).
+    pub(super) fn status_to_publish(&self) -> Option<StatusRecord> {
+        let postgres = &self.local.postgres;
+        if !postgres.is_running_primary() {
+            return None;
+        }
+        let optime = postgres.current_lsn?;
+        let slots = postgres.slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.position?)));
+        let mut status = StatusRecord { optime: Some(optime), slots: slots.collect(), retain_slots: Vec::new() };
+        // Replicas' slots for us advance with our own position.
+        status.slots.insert(super::slot_name_from_member_name(&self.local.name), optime);
+        status.retain_slots = self.retained_slots();
+        // Unchanged since we wrote it: nothing to write.
+        let known = &self.cluster.status;
+        let ours = self.memory.own_status_revision == Some(known.mod_revision);
+        (!ours || known.value != status).then_some(status)
+    }
+
+    /// The moment between asking PostgreSQL for a new setting and looking whether it is in force.
+    pub(super) const SETTLE: Duration = Duration::from_secs(2);
+}

@@ -1,0 +1,80 @@
+//! We hold the lock and PostgreSQL is a replica (`Ha.enforce_primary_role`, or in a standby cluster
+//! `enforce_follow_remote_member`).
+
+use super::Cycle;
+use crate::config::SynchronousMode;
+use crate::decision::{Action, Decision, Reason, Upstream};
+use crate::records::SyncRecord;
+use crate::view::{SynchronousStandbyNames, WriteOutcome};
+
+impl Cycle<'_> {
+    pub(super) fn promote_or_follow_remote(&mut self) -> Decision {
+        if let Some(remote) = self.config.standby_cluster.clone() {
+            return self.follow(Upstream::Remote(remote), "the remote primary");
+        }
+        if !self.local.postgres.is_running() {
+            return Decision::rest(Reason::PostponingPromotion("PostgreSQL is not running".into()));
+        }
+        match self.promotion_steps() {
+            Ok(decision) | Err(decision) => decision,
+        }
+    }
+
+    fn promotion_steps(&mut self) -> Result<Decision, Decision> {
+        let deadline = self.memory.lock_deadline.filter(|deadline| self.now < *deadline);
+        let Some(deadline) = deadline else {
+            return Err(Decision::rest(Reason::PostponingPromotion("the leader lock has expired".into())));
+        };
+        if self.config.has_pre_promote {
+            match self.local.round.pre_promote {
+                None => return Err(Decision::ask(vec![Action::RunPrePromote], Reason::Promoting)),
+                Some(true) => {}
+                Some(false) => return Err(self.pre_promote_failed()),
+            }
+        }
+        let mut actions = self.claim_sync()?;
+        // The request that made us leader is done with; so is any other that found no leader.
+        actions.extend(self.clear_failover());
+        actions.push(Action::Promote { still_allowed_until: deadline });
+        self.memory.failsafe = Default::default();
+        self.memory.was_primary = true;
+        Ok(Decision::last(actions, Reason::Promoting))
+    }
+
+    fn pre_promote_failed(&mut self) -> Decision {
+        self.memory.pre_promote_failed = Some(self.now);
+        let reason = Reason::ReleasingLock("pre_promote failed");
+        Decision::last(vec![Action::ReleaseLock { optime: None }], reason)
+    }
+
+    /// Before the promotion `/sync` must say that we alone have everything, since from then on we may acknowledge commits
+    /// that nobody else has. Somebody else's change of `/sync` may mean that we have lost the lock: wait a cycle.
+    fn claim_sync(&self) -> Result<Vec<Action>, Decision> {
+        if !self.config.is_synchronous() {
+            return Ok(Vec::new());
+        }
+        let alone = SyncRecord::only(&self.local.name);
+        let postpone = |why: String| Err(Decision::rest(Reason::PostponingPromotion(why)));
+        if self.cluster.sync.value != alone {
+            match &self.local.round.sync {
+                None => {
+                    let write = Action::WriteSync { record: Some(alone), expected: self.cluster.sync.mod_revision };
+                    return Err(Decision::ask(vec![write], Reason::Promoting));
+                }
+                Some(WriteOutcome::Written { .. }) => {}
+                Some(WriteOutcome::Conflict) => return postpone("/sync was updated by somebody else".into()),
+                Some(WriteOutcome::Unknown { reason }) => return postpone(format!("writing /sync: {reason}")),
+            }
+        }
+        let strict = self.config.synchronous_mode_strict && self.config.synchronous_mode != SynchronousMode::Off;
+        let setting = if strict { SynchronousStandbyNames::Star } else { SynchronousStandbyNames::Off };
+        let change = self.local.postgres.synchronous_standby_names != setting;
+        Ok(change.then_some(Action::SetSynchronousStandbyNames(setting)).into_iter().collect())
+    }
+
+    /// Clears `/failover`, if it holds a request.
+    pub(super) fn clear_failover(&self) -> Option<Action> {
+        let request = self.cluster.failover.as_ref()?;
+        Some(Action::ClearFailover { expected: request.mod_revision })
+    }
+}

@@ -1,0 +1,107 @@
+//! PostgreSQL does not run although it should (`Ha.recover`).
+
+use super::Cycle;
+use super::follow::upstream_name;
+use crate::decision::{Action, Decision, Reason, StartAs, Upstream};
+use crate::memory::RewindState;
+use crate::view::{DbState, LockOutcome, Process};
+
+impl Cycle<'_> {
+    pub(super) fn recover(&mut self) -> Decision {
+        if self.holds_lock() {
+            match self.renewed() {
+                Err(ask) => return ask,
+                Ok(LockOutcome::Held { .. }) => {}
+                Ok(LockOutcome::Unknown { reason }) => return Decision::rest(Reason::RenewalUnknown(reason)),
+                Ok(LockOutcome::Lost) => return self.recover_as_replica(),
+            }
+            return self.recover_with_lock();
+        }
+        self.recover_as_replica()
+    }
+
+    fn recover_with_lock(&mut self) -> Decision {
+        let began = *self.memory.start_began.get_or_insert(self.now);
+        if self.memory.was_primary && self.config.primary_start_timeout.is_zero() {
+            match self.can_hand_over() {
+                Err(ask) => return ask,
+                Ok(true) => return self.demote_immediate("it crashed and primary_start_timeout is 0"),
+                Ok(false) => {}
+            }
+        } else if self.has_passed(began, self.config.primary_start_timeout) && self.memory.was_primary {
+            match self.can_hand_over() {
+                Err(ask) => return ask,
+                Ok(true) => return self.demote_immediate("recovery takes longer than primary_start_timeout"),
+                Ok(false) => {}
+            }
+        }
+        if self.may_start_as_primary() {
+            self.memory.recovering = true;
+            return Decision::last(vec![Action::Start(StartAs::Primary)], Reason::StartingPostgres("as primary"));
+        }
+        if let Some(decision) = self.crash_recovery() {
+            return decision;
+        }
+        if let Some(remote) = self.config.standby_cluster.clone() {
+            return self.start_replica(Upstream::Remote(remote), "as standby leader");
+        }
+        // Read-only first; the next cycles promote it. A timeline is cheap, two primaries are not.
+        self.start_replica(Upstream::Unchanged, "read-only, to be promoted")
+    }
+
+    /// A primary that crashed under our eyes goes on where it was, without a new timeline (Patroni 3.0.4, issue 2720).
+    fn may_start_as_primary(&self) -> bool {
+        let postgres = &self.local.postgres;
+        let state = postgres.control.as_ref().map(|control| control.state);
+        let was_in_office = matches!(
+            state,
+            Some(DbState::InProduction | DbState::InCrashRecovery | DbState::ShuttingDown | DbState::ShutDown)
+        );
+        postgres.process == Process::Crashed
+            && self.memory.was_primary
+            && !self.memory.demoted
+            && was_in_office
+            && !postgres.has_standby_signal
+            && !self.config.primary_start_timeout.is_zero()
+            && !self.is_standby_cluster()
+    }
+
+    /// Gives a crashed primary's directory a clean end, which `pg_rewind` and a standby's start need.
+    fn crash_recovery(&mut self) -> Option<Decision> {
+        let postgres = &self.local.postgres;
+        let state = postgres.control.as_ref().map(|control| control.state);
+        let crashed = matches!(state, Some(DbState::InProduction | DbState::ShuttingDown | DbState::InCrashRecovery));
+        let useful = self.cluster.is_unlocked() || self.can_rewind() || self.removes_diverged();
+        if !crashed || postgres.has_backup_label || self.memory.crash_recovery_tried || !useful {
+            return None;
+        }
+        self.memory.crash_recovery_tried = true;
+        let actions = vec![Action::WatchdogDisable, Action::CrashRecovery];
+        Some(Decision::last(actions, Reason::RecoveringFromCrash))
+    }
+
+    fn recover_as_replica(&mut self) -> Decision {
+        if let Some(decision) = self.crash_recovery() {
+            return decision;
+        }
+        if self.memory.rewind.state == RewindState::Initial && self.memory.ever_started {
+            self.memory.rewind.state = RewindState::Check;
+        }
+        if let Some(decision) = self.rewind_step() {
+            return decision;
+        }
+        let upstream = self.upstream();
+        let how = if upstream == Upstream::Unchanged { "as replica, without a known leader" } else { "as replica" };
+        self.start_replica(upstream, how)
+    }
+
+    fn start_replica(&mut self, upstream: Upstream, how: &'static str) -> Decision {
+        self.memory.recovering = true;
+        let mut actions = Vec::new();
+        if self.local.watchdog.is_active && upstream_name(&upstream) != self.local.name {
+            actions.push(Action::WatchdogDisable);
+        }
+        actions.push(Action::Start(StartAs::Replica(upstream)));
+        Decision::last(actions, Reason::StartingPostgres(how))
+    }
+}
