@@ -61,7 +61,9 @@ impl Disk {
     pub fn wipe(&self) {
         let mut files = self.files();
         let (incarnation, fsync_delay) = (files.incarnation + 1, files.fsync_delay);
-        *files = Files { incarnation, rejoining: true, fsync_delay, ..Files::default() };
+        // Adding a member goes through the present leader, so a real one comes back into the present term too.
+        let hard_state = HardState { commit: 0, ..files.hard_state.clone() };
+        *files = Files { incarnation, rejoining: true, fsync_delay, hard_state, ..Files::default() };
     }
 
     /// Keeps only what was synced. Call it when the host loses power, after the process has gone.

@@ -16,6 +16,7 @@
 //! Where etcd's behaviour is not written down, its source at v3.5.33 decided; comments name the function.
 
 pub mod config;
+pub mod conformance;
 pub mod disk;
 pub mod error;
 pub mod lease;

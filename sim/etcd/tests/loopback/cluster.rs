@@ -61,6 +61,10 @@ impl LoopbackCluster {
         cluster
     }
 
+    pub fn client_port(&self, member: usize) -> u16 {
+        self.configs[member].peers[member].client_port
+    }
+
     /// Index of the member that the majority takes for the leader.
     pub async fn leader(&self) -> usize {
         for _ in 0..200 {
@@ -84,8 +88,7 @@ impl TestCluster for LoopbackCluster {
     }
 
     async fn client(&self, member: usize) -> Client {
-        let config = &self.configs[member];
-        let port = config.peers[member].client_port;
+        let port = self.client_port(member);
         for _ in 0..100 {
             if let Ok(client) = Client::connect([format!("http://127.0.0.1:{port}")], None).await {
                 return client;
