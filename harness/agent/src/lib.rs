@@ -11,9 +11,11 @@
 
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod dcs;
 pub mod ports;
 pub mod postgres;
 pub mod rest;
 
 pub use config::AgentConfig;
+pub use daemon::{Agent, AgentError, Shutdown};

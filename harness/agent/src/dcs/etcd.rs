@@ -71,15 +71,6 @@ impl<N: Net> Etcd<N> {
         Self { net, hosts, state: Mutex::new(state) }
     }
 
-    /// Applies a changed dynamic configuration. Connections are made anew, because their time-outs follow from it.
-    pub fn set_timing(&self, timing: EtcdTiming) {
-        let mut state = self.state();
-        if state.timing != timing {
-            state.timing = timing;
-            state.clients.fill(None);
-        }
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change under this lock is a single assignment: a panic elsewhere leaves nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -177,6 +168,16 @@ impl<N: Net> Etcd<N> {
 
 impl<N: Net> Kv for Etcd<N> {
     type Watch = EtcdWatch;
+
+    fn set_timing(&self, ttl: Duration, loop_wait: Duration, retry_timeout: Duration) {
+        let timing = EtcdTiming::new(ttl, loop_wait, retry_timeout, self.hosts.len());
+        let mut state = self.state();
+        if state.timing != timing {
+            state.timing = timing;
+            // Their time-outs follow from it: connections are made anew.
+            state.clients.fill(None);
+        }
+    }
 
     async fn range(&self, prefix: &str) -> Result<Range, KvError> {
         let response = self

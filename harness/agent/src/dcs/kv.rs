@@ -1,7 +1,7 @@
 //! The [`Kv`] port: etcd's v3 API as it is, cut down to what Patroni's keys need. Keys and values are UTF-8 strings, as all
 //! of Patroni's are. Implemented by [`super::Etcd`]; a second store (Consul, Kubernetes) would be a second implementation.
 
-use std::{collections::BTreeMap, future::Future};
+use std::{collections::BTreeMap, future::Future, time::Duration};
 
 /// A lease's id, as etcd assigns it. 0 means "no lease".
 pub type LeaseId = i64;
@@ -106,6 +106,9 @@ pub enum Tries {
 pub trait Kv: Send + Sync + 'static {
     /// An open watch.
     type Watch: KvWatch;
+
+    /// Applies changed time limits (a changed dynamic configuration).
+    fn set_timing(&self, ttl: Duration, loop_wait: Duration, retry_timeout: Duration);
 
     /// All keys that begin with `prefix`, linearizable.
     fn range(&self, prefix: &str) -> impl Future<Output = Result<Range, KvError>> + Send;

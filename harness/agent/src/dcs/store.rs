@@ -153,6 +153,22 @@ impl<K: Kv> Dcs<K> {
         }
     }
 
+    /// Creates a key that must be ours alone although its value does not say whose it is (`initialize` while a bootstrap
+    /// runs): an unknown outcome stays unknown, since what is found afterwards may be somebody else's.
+    pub async fn create_once(&self, key: &Key, value: &str) -> WriteOutcome {
+        let path = self.keys.path(key);
+        let txn = Txn {
+            compare: vec![Compare::Absent(path.clone())],
+            success: vec![Op::Put(path, value.to_owned(), 0)],
+            failure: vec![],
+        };
+        match self.kv.txn(txn, Tries::Once).await {
+            Ok(done) if done.succeeded => WriteOutcome::Written { mod_revision: done.revision },
+            Ok(_) => WriteOutcome::Conflict,
+            Err(error) => unwritten(error),
+        }
+    }
+
     /// Deletes a key only if it was last changed at `expected`.
     pub async fn compare_and_delete(&self, key: &Key, expected: i64) -> WriteOutcome {
         let path = self.keys.path(key);

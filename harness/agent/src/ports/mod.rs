@@ -12,7 +12,7 @@ mod watchdog;
 pub use observer::{ActionOutcome, AgentEvent, NoObserver, Observer};
 pub use postgres::{
     ClusterState, ControlData, DataDir, InitdbOptions, Lsn, Postgres, PostgresError, PostgresResult, Postmaster,
-    StopMode,
+    SignalFiles, StopMode,
 };
 pub use recovery::{PrimaryConninfo, Recovery, ServerConfig, Upstream};
 pub use watchdog::{NoWatchdog, Watchdog, WatchdogError, WatchdogState};

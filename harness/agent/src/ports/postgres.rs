@@ -99,6 +99,15 @@ pub struct ControlData {
     pub settings: BTreeMap<String, u64>,
 }
 
+/// Files in the data directory that decide how the server starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignalFiles {
+    /// `standby.signal`: it starts as a standby.
+    pub standby_signal: bool,
+    /// `backup_label`: an unfinished copy; recovery must begin where the label says, not where `pg_control` does.
+    pub backup_label: bool,
+}
+
 /// How `initdb` makes a new cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InitdbOptions {
@@ -138,6 +147,9 @@ pub trait Postgres: Send + Sync + 'static {
 
     /// `pg_controldata`. Refused when the directory is not [`DataDir::Valid`].
     fn controldata(&self) -> impl Future<Output = PostgresResult<ControlData>> + Send;
+
+    /// Which of the files that decide how the server starts are there. Both `false` without a data directory.
+    fn signal_files(&self) -> impl Future<Output = PostgresResult<SignalFiles>> + Send;
 
     /// End of the record at `checkpoint_lsn` on `timeline`, as `pg_waldump` finds it, if it is a shutdown checkpoint and
     /// the last record there is; else `None`. Tells whether a former primary ended exactly where the new timeline begins.

@@ -41,9 +41,6 @@ pub const RESUME_REPLAY: &str = "SELECT pg_wal_replay_resume()";
 /// Settings whose change waits for a restart.
 pub const PENDING_RESTART: &str = "SELECT name, setting FROM pg_settings WHERE pending_restart = true";
 
-/// How many clients are connected besides ourselves.
-pub const CLIENT_BACKENDS: &str = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'";
-
 /// A string literal.
 #[must_use]
 pub fn literal(text: &str) -> String {

@@ -1,0 +1,275 @@
+//! Carries out a decision's actions, in order, and puts what came of them into the round.
+
+use std::sync::Arc;
+
+use pgdrill_ha::{
+    decision::{Action, ConfigWrite, InitializeWrite, StartAs, StopRequest, Upstream},
+    records::{Key, failsafe_to_json},
+    view::{FailedAction, LockOutcome, Round, TaskKind, WriteOutcome},
+};
+
+use super::{
+    demote, lifecycle,
+    parts::{Parts, Ports},
+    peers, slots,
+    task::TaskSlot,
+};
+use crate::{
+    config::WatchdogMode,
+    ports::{Postgres, Watchdog},
+    postgres::{SqlError, statements},
+};
+
+/// Why an action ended its list.
+pub(crate) struct Failure {
+    reason: String,
+    unknown: bool,
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self { reason, unknown: false }
+    }
+}
+
+/// Executes actions for one cycle.
+pub(crate) struct Executor<'a, T: Ports> {
+    pub parts: &'a Arc<Parts<T>>,
+    pub task: &'a mut TaskSlot,
+    /// We stopped PostgreSQL ourselves, or it never ran: its absence is no crash.
+    pub stopped_on_purpose: &'a mut bool,
+}
+
+impl<T: Ports> Executor<'_, T> {
+    /// Executes the list up to the first failure.
+    pub async fn run(&mut self, actions: Vec<Action>, round: &mut Round) {
+        round.failed = None;
+        for action in actions {
+            let name = action.name();
+            if let Err(Failure { reason, unknown }) = self.execute(action, round).await {
+                round.failed = Some(FailedAction { action: name.to_owned(), reason, unknown });
+                return;
+            }
+            // What follows in the list presumes that the lock is ours.
+            let lock_asked = matches!(name, "renew_lock" | "acquire_lock");
+            if lock_asked && !matches!(round.lock, Some(LockOutcome::Held { .. })) {
+                return;
+            }
+        }
+    }
+
+    async fn execute(&mut self, action: Action, round: &mut Round) -> Result<(), Failure> {
+        match action {
+            Action::RenewLock { .. }
+            | Action::AcquireLock { .. }
+            | Action::ReleaseLock { .. }
+            | Action::WriteInitialize(_)
+            | Action::WriteConfig(_)
+            | Action::WriteHistory(_)
+            | Action::WriteSync { .. }
+            | Action::WriteFailsafe(_)
+            | Action::ClearFailover { .. } => self.write_dcs(action, round).await,
+            Action::AskPeers { peers, .. } => {
+                round.peers = Some(peers::ask_peers(self.parts, &peers).await);
+                Ok(())
+            }
+            Action::AskFailsafe(peers) => {
+                round.failsafe_asked_at = self.parts.clock.now();
+                round.failsafe = Some(peers::ask_failsafe(self.parts, &peers).await);
+                Ok(())
+            }
+            Action::InspectLeader(upstream) => {
+                round.leader = Some(peers::inspect_leader(self.parts, &upstream).await);
+                Ok(())
+            }
+            Action::WatchdogActivate => {
+                round.watchdog = Some(self.activate_watchdog());
+                Ok(())
+            }
+            Action::WatchdogKeepalive => self.parts.watchdog.keepalive().map_err(|e| e.to_string().into()),
+            Action::WatchdogDisable => self.parts.watchdog.disable().map_err(|e| e.to_string().into()),
+            Action::RunPrePromote => {
+                // A script that was asked for and cannot be run has not ended with 0.
+                self.parts.trouble("postgres", "pre_promote scripts cannot be run by this agent");
+                round.pre_promote = Some(false);
+                Ok(())
+            }
+            other => self.operate_postgres(other).await,
+        }
+    }
+
+    async fn write_dcs(&mut self, action: Action, round: &mut Round) -> Result<(), Failure> {
+        let (dcs, ttl) = (&self.parts.dcs, self.parts.shared.published().config.ttl);
+        match action {
+            Action::RenewLock { status } => {
+                let records: Vec<_> = status.map(|status| (Key::Status, status.to_json())).into_iter().collect();
+                round.lock = Some(dcs.renew_lock(ttl, &records).await);
+                Ok(())
+            }
+            Action::AcquireLock { status } => {
+                round.lock = Some(dcs.acquire_lock(ttl, &status).await);
+                Ok(())
+            }
+            Action::ReleaseLock { optime } => {
+                round.released = true;
+                written(demote::release_lock(self.parts, optime).await)
+            }
+            Action::WriteInitialize(write) => self.write_initialize(write, round).await,
+            Action::WriteConfig(write) => {
+                let value = match write {
+                    ConfigWrite::Initial(value) => value,
+                    ConfigWrite::Restore => {
+                        let cluster = self.parts.shared.published().last_config.clone();
+                        cluster.ok_or_else(|| Failure::from("no configuration was ever seen".to_owned()))?
+                    }
+                };
+                written(dcs.compare_and_set(&Key::Config, 0, &value.to_string()).await)
+            }
+            Action::WriteHistory(history) => written(dcs.put(&Key::History, &history.to_json()).await),
+            Action::WriteSync { record, expected } => {
+                round.sync = Some(match record {
+                    Some(record) => dcs.compare_and_set(&Key::Sync, expected, &record.to_json()).await,
+                    None => dcs.compare_and_delete(&Key::Sync, expected).await,
+                });
+                Ok(())
+            }
+            Action::WriteFailsafe(record) => written(dcs.put(&Key::Failsafe, &failsafe_to_json(&record)).await),
+            Action::ClearFailover { expected } => {
+                // Somebody's newer request is not ours to clear: a conflict is as good as done.
+                match dcs.compare_and_set(&Key::Failover, expected, "{}").await {
+                    WriteOutcome::Conflict => Ok(()),
+                    outcome => written(outcome),
+                }
+            }
+            other => Err(Failure::from(format!("{} does not write the DCS", other.name()))),
+        }
+    }
+
+    async fn write_initialize(&mut self, write: InitializeWrite, round: &mut Round) -> Result<(), Failure> {
+        let dcs = &self.parts.dcs;
+        match write {
+            InitializeWrite::Create => {
+                round.initialize = Some(dcs.create_once(&Key::Initialize, "").await);
+                Ok(())
+            }
+            InitializeWrite::Set(id) => written(dcs.put(&Key::Initialize, &id.to_string()).await),
+            InitializeWrite::CreateWith(id) => written(dcs.compare_and_set(&Key::Initialize, 0, &id.to_string()).await),
+            InitializeWrite::Delete => written(dcs.delete(&Key::Initialize).await),
+        }
+    }
+
+    async fn operate_postgres(&mut self, action: Action) -> Result<(), Failure> {
+        let parts = Arc::clone(self.parts);
+        match action {
+            Action::Stop(request) => return self.stop(request).await,
+            Action::Follow { upstream, restart } => return self.follow(upstream, restart).await,
+            Action::ResumeReplay => return sql(parts.sql.query(statements::RESUME_REPLAY).await.map(drop)),
+            Action::SetSynchronousStandbyNames(names) => {
+                parts.shared.desired().synchronous_standby_names = names.to_string();
+                return self.reconfigure().await;
+            }
+            Action::SyncSlots(wanted) => slots::sync(&parts, &wanted).await,
+            Action::MoveDataDirAway => parts.postgres.set_aside_data_dir().await.map_err(lifecycle::text)?,
+            Action::RemoveDataDir => parts.postgres.remove_data_dir().await.map_err(lifecycle::text)?,
+            Action::CancelTask => return self.cancel().await,
+            task => self.start_task(task),
+        }
+        Ok(())
+    }
+
+    fn start_task(&mut self, action: Action) {
+        let parts = Arc::clone(self.parts);
+        let now = parts.clock.now();
+        match action {
+            Action::Start(start_as) => {
+                lifecycle::prepare(&parts, &start_as);
+                *self.stopped_on_purpose = false;
+                self.task.start(TaskKind::Start, now, |_| lifecycle::start(parts));
+            }
+            Action::Promote { still_allowed_until } => {
+                self.task.start(TaskKind::Promote, now, |past| lifecycle::promote(parts, still_allowed_until, past));
+            }
+            Action::Checkpoint => self.task.start(TaskKind::Checkpoint, now, |_| lifecycle::checkpoint(parts)),
+            Action::Rewind(upstream) => {
+                *self.stopped_on_purpose = true;
+                self.task.start(TaskKind::Rewind, now, |_| lifecycle::rewind(parts, upstream));
+            }
+            Action::CrashRecovery => {
+                self.task.start(TaskKind::CrashRecovery, now, |_| lifecycle::crash_recovery(parts));
+            }
+            Action::Bootstrap => {
+                *self.stopped_on_purpose = false;
+                self.task.start(TaskKind::Bootstrap, now, |_| lifecycle::bootstrap(parts));
+            }
+            Action::Clone { from } => {
+                *self.stopped_on_purpose = true;
+                self.task.start(TaskKind::Clone, now, |_| lifecycle::clone(parts, from));
+            }
+            other => self.parts.trouble("postgres", format!("{} is no task", other.name())),
+        }
+    }
+
+    async fn stop(&mut self, request: StopRequest) -> Result<(), Failure> {
+        *self.stopped_on_purpose = true;
+        let parts = Arc::clone(self.parts);
+        if request.early_release.is_some() {
+            let now = parts.clock.now();
+            self.task.start(TaskKind::Demote, now, |_| demote::stop(parts, request));
+            return Ok(());
+        }
+        demote::stop(parts, request).await.map_err(Failure::from)
+    }
+
+    async fn follow(&mut self, upstream: Upstream, restart: bool) -> Result<(), Failure> {
+        lifecycle::prepare(self.parts, &StartAs::Replica(upstream));
+        if restart {
+            let (parts, now) = (Arc::clone(self.parts), self.parts.clock.now());
+            self.task.start(TaskKind::Restart, now, |_| lifecycle::restart(parts));
+            return Ok(());
+        }
+        self.reconfigure().await
+    }
+
+    /// Writes the configuration and has a running server read it.
+    async fn reconfigure(&mut self) -> Result<(), Failure> {
+        lifecycle::write_config(self.parts).await?;
+        if self.parts.postgres.postmaster().await.map_err(lifecycle::text)?.is_some() {
+            self.parts.postgres.reload().await.map_err(lifecycle::text)?;
+        }
+        Ok(())
+    }
+
+    async fn cancel(&mut self) -> Result<(), Failure> {
+        // Half-started is neither up nor down: the postmaster goes with the task that was starting it.
+        if self.task.cancel() == Some(TaskKind::Start) {
+            *self.stopped_on_purpose = true;
+            lifecycle::stop(self.parts, crate::ports::StopMode::Immediate, None).await?;
+        }
+        Ok(())
+    }
+
+    fn activate_watchdog(&self) -> bool {
+        let ttl = self.parts.shared.published().config.ttl;
+        let config = &self.parts.config.watchdog;
+        let timeout = config.safety_margin.map_or(ttl / 2, |margin| ttl.saturating_sub(margin));
+        if config.mode == WatchdogMode::Off {
+            return false;
+        }
+        self.parts.watchdog.activate(timeout).inspect_err(|error| self.parts.trouble("watchdog", error)).is_ok()
+    }
+}
+
+fn written(outcome: WriteOutcome) -> Result<(), Failure> {
+    match outcome {
+        WriteOutcome::Written { .. } => Ok(()),
+        WriteOutcome::Conflict => Err("somebody else has changed the key".to_owned().into()),
+        WriteOutcome::Unknown { reason } => Err(Failure { reason, unknown: true }),
+    }
+}
+
+fn sql(outcome: Result<(), SqlError>) -> Result<(), Failure> {
+    outcome.map_err(|error| {
+        let unknown = matches!(error, SqlError::Unknown(_));
+        Failure { reason: error.to_string(), unknown }
+    })
+}

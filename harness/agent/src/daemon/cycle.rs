@@ -1,0 +1,308 @@
+//! One cycle of the HA loop: observe, decide, act, in as many rounds as the decision asks for.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use pgdrill_ha::{
+    Action, Config, Decision, Memory, Then, config as ha_config, decide,
+    records::MemberRole,
+    view::{ClusterView, LocalView, LockOutcome, PostgresView, Process, Round, WatchdogView},
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{
+    AgentError,
+    act::Executor,
+    lifecycle, member,
+    observe::Observed,
+    parts::{Parts, Ports},
+    server_config,
+    task::TaskSlot,
+};
+use crate::{
+    config::WatchdogMode,
+    dcs::Kv,
+    ports::{AgentEvent, Observer, Postgres, Watchdog, WatchdogState},
+    postgres::statements,
+};
+
+/// More rounds than any sequence of questions has: beyond that the decision goes round in circles.
+const MAX_ROUNDS: usize = 24;
+
+/// The loop's own state.
+pub(crate) struct HaLoop<T: Ports> {
+    pub parts: Arc<Parts<T>>,
+    pub task: TaskSlot,
+    pub memory: Memory,
+    pub config: Config,
+    pub observed: Observed,
+    pub stopped_on_purpose: bool,
+    /// The dynamic configuration in force.
+    dynamic: Value,
+    adopted: bool,
+    check_pending_restart: bool,
+    told: (bool, Option<MemberRole>),
+}
+
+/// What comes after a cycle.
+pub(crate) enum Next {
+    /// Wait; `None`: until the regular time.
+    Sleep(Option<Duration>),
+    /// End the agent.
+    Exit(String),
+}
+
+impl<T: Ports> HaLoop<T> {
+    pub fn new(parts: Arc<Parts<T>>) -> Self {
+        let dynamic = json!({});
+        let config = ha_config::resolve(&dynamic, &local_layer(&parts.config), &Default::default());
+        Self {
+            task: TaskSlot::new(Arc::clone(&parts.wake)),
+            memory: Memory::default(),
+            config,
+            observed: Observed::default(),
+            stopped_on_purpose: true,
+            dynamic,
+            adopted: false,
+            check_pending_restart: false,
+            told: (false, None),
+            parts,
+        }
+    }
+
+    /// Runs one cycle.
+    pub async fn cycle(&mut self) -> Result<Next, AgentError> {
+        let started = Instant::now();
+        self.parts.shared.published().cycle_started = self.parts.clock.now();
+        self.task.begin_cycle().await.map_err(|error| AgentError::Task(error.to_string()))?;
+        let mut view = self.read_dcs().await;
+        let mut postgres = self.look().await;
+        self.carry_out_requests(&view, &postgres).await;
+        let mut round = Round::default();
+        for _ in 0..MAX_ROUNDS {
+            let local = self.local_view(postgres.clone(), round.clone());
+            let decision = decide(&view, &local, &self.config, &mut self.memory, self.parts.clock.now());
+            self.publish(&view, &local);
+            self.tell(&decision);
+            self.act(decision.actions, &mut round).await;
+            match decision.then {
+                Then::DecideAgain => {}
+                Then::ObserveAgain => {
+                    view = self.read_dcs().await;
+                    postgres = self.look().await;
+                }
+                Then::Sleep { at_most } => {
+                    self.end_cycle(&view, &postgres, round, started).await;
+                    return Ok(Next::Sleep(at_most));
+                }
+                Then::Exit => return Ok(Next::Exit(decision.reason.to_string())),
+            }
+        }
+        self.parts.trouble("ha", format!("no decision after {MAX_ROUNDS} rounds"));
+        Ok(Next::Sleep(None))
+    }
+
+    async fn act(&mut self, actions: Vec<Action>, round: &mut Round) {
+        let stopped_on_purpose = &mut self.stopped_on_purpose;
+        Executor { parts: &self.parts, task: &mut self.task, stopped_on_purpose }.run(actions, round).await;
+        if let Some(failed) = &round.failed {
+            self.parts.trouble("ha", format!("{}: {}", failed.action, failed.reason));
+        }
+    }
+
+    async fn read_dcs(&mut self) -> ClusterView {
+        match self.parts.dcs.load().await {
+            Ok(cluster) => {
+                if let Some(config) = cluster.config.as_ref().filter(|config| config.value != self.dynamic) {
+                    self.dynamic = config.value.clone();
+                    self.configure().await;
+                }
+                ClusterView::Known(cluster)
+            }
+            Err(error) => {
+                self.parts.trouble("dcs", &error);
+                ClusterView::Unreachable { reason: error.to_string() }
+            }
+        }
+    }
+
+    /// Applies a changed dynamic configuration.
+    async fn configure(&mut self) {
+        let parts = Arc::clone(&self.parts);
+        self.config = ha_config::resolve(&self.dynamic, &local_layer(&parts.config), &Default::default());
+        let (kv, _) = parts.dcs.kv();
+        kv.set_timing(self.config.ttl, self.config.loop_wait, self.config.retry_timeout);
+        {
+            let mut published = parts.shared.published();
+            published.config = self.config.clone();
+            published.last_config = Some(self.dynamic.clone());
+        }
+        let changed = parts.shared.desired().apply(&parts.config, &self.dynamic);
+        if changed && self.adopted {
+            self.reload().await;
+        }
+    }
+
+    /// Writes PostgreSQL's configuration and has it read.
+    pub async fn reload(&mut self) {
+        let running = self.parts.postgres.postmaster().await.is_ok_and(|postmaster| postmaster.is_some());
+        // A task that starts PostgreSQL writes the configuration itself.
+        if !running || self.task.is_busy() {
+            return;
+        }
+        self.check_pending_restart = true;
+        let written = match lifecycle::write_config(&self.parts).await {
+            Ok(()) => self.parts.postgres.reload().await.map_err(lifecycle::text),
+            error => error,
+        };
+        if let Err(reason) = written {
+            self.parts.trouble("postgres", format!("reload: {reason}"));
+        }
+    }
+
+    async fn look(&mut self) -> PostgresView {
+        let view = self.observed.look(&self.parts, self.stopped_on_purpose).await;
+        if let (false, Some(server)) = (self.adopted, &self.observed.server) {
+            // A server that was running before us keeps its upstream and its standbys until a decision changes them.
+            let mut desired = self.parts.shared.desired();
+            desired.synchronous_standby_names.clone_from(&server.synchronous_standby_names);
+            if server.in_recovery && desired.recovery.is_none() {
+                let follow = |follows| server_config::follow(&self.parts.config, &self.config, follows);
+                desired.recovery = Some(server.follows.as_ref().map(follow).unwrap_or_default());
+            }
+            self.adopted = true;
+            self.stopped_on_purpose = false;
+        }
+        view
+    }
+
+    fn local_view(&self, postgres: PostgresView, round: Round) -> LocalView {
+        let state = self.parts.watchdog.state();
+        LocalView {
+            name: self.parts.config.name.clone(),
+            api_url: Some(self.parts.config.api_url()),
+            wall: Timestamp::now(),
+            postgres,
+            task: self.task.view(),
+            watchdog: WatchdogView {
+                is_active: matches!(state, WatchdogState::Active { .. }),
+                is_usable: state != WatchdogState::Unavailable
+                    || self.config.watchdog != ha_config::WatchdogMode::Required,
+            },
+            failsafe_ping: self.parts.shared.failsafe_ping().clone(),
+            round,
+        }
+    }
+
+    /// What REST answers from now on.
+    fn publish(&mut self, view: &ClusterView, local: &LocalView) {
+        let leads_standby_cluster =
+            self.config.standby_cluster.is_some() && self.memory.may_lead(self.parts.clock.now());
+        let role = member::role(&local.postgres, local.task.as_ref(), leads_standby_cluster, self.memory.demoted);
+        let mut published = self.parts.shared.published();
+        if let ClusterView::Known(cluster) = view {
+            published.cluster = Some(cluster.clone());
+            published.dcs_last_seen = Some(local.wall);
+        }
+        published.dcs_unreachable = matches!(view, ClusterView::Unreachable { .. });
+        published.postgres = local.postgres.clone();
+        published.server.clone_from(&self.observed.server);
+        published.state = Some(member::state(&local.postgres, local.task.as_ref()));
+        published.role = Some(role);
+        published.leadership_deadline = self.memory.leadership_deadline();
+        published.failsafe_active = self.memory.failsafe.agreed_until.is_some();
+        published.watchdog_failed = !local.watchdog.is_usable;
+        published.config = self.config.clone();
+        published.local = Some(local.clone());
+        published.memory = self.memory.clone();
+        let now = (published.is_leader(self.parts.clock.now()), Some(role));
+        drop(published);
+        self.tell_changes(now);
+    }
+
+    fn tell_changes(&mut self, now: (bool, Option<MemberRole>)) {
+        let word = |role: Option<MemberRole>| {
+            role.and_then(|role| serde_json::to_value(role).ok()?.as_str().map(str::to_owned)).unwrap_or_default()
+        };
+        if now.1 != self.told.1 {
+            self.parts.observer.event(AgentEvent::Role { from: word(self.told.1), to: word(now.1) });
+        }
+        if now.0 != self.told.0 {
+            let reason = if now.0 { "the lock is ours" } else { "the lock was lost, given up or not renewed in time" };
+            self.parts.observer.event(AgentEvent::Lock { held: now.0, reason: reason.into() });
+        }
+        self.told = now;
+    }
+
+    fn tell(&self, decision: &Decision) {
+        let routine = |action: &Action| {
+            matches!(action, Action::RenewLock { .. } | Action::WatchdogKeepalive | Action::SyncSlots(_))
+        };
+        // The renewal's question comes every cycle; what follows from its answer is what matters.
+        if decision.then == Then::DecideAgain && decision.actions.iter().all(routine) {
+            return;
+        }
+        let actions = decision.actions.iter().filter(|action| !routine(action));
+        self.parts.observer.event(AgentEvent::Decision {
+            reason: decision.reason.to_string(),
+            actions: actions.map(|action| action.name().to_owned()).collect(),
+        });
+    }
+
+    /// Writes the member key, unless the DCS could not be read.
+    async fn end_cycle(&mut self, view: &ClusterView, postgres: &PostgresView, round: Round, started: Instant) {
+        // The round's last outcome counts for REST too: a renewal in the last round extends what we may claim.
+        if self.check_pending_restart {
+            self.read_pending_restart(postgres).await;
+        }
+        let ClusterView::Known(cluster) = view else { return };
+        let renewed = matches!(round.lock, Some(LockOutcome::Held { .. }));
+        let keep_alive = renewed || round.released || !cluster.is_leader(&self.parts.config.name);
+        let record = {
+            let mut published = self.parts.shared.published();
+            published.state = Some(member::state(&published.postgres, self.task.view().as_ref()));
+            let record = member::record(&self.parts.config, &published, self.memory.checkpoint_pending);
+            published.member = record.clone();
+            record
+        };
+        if let Err(error) = self.parts.dcs.touch_member(&record, self.config.ttl, started, keep_alive).await {
+            self.parts.trouble("dcs", format!("writing the member key: {error}"));
+        }
+    }
+
+    async fn read_pending_restart(&mut self, postgres: &PostgresView) {
+        if postgres.process != Process::Running {
+            self.parts.shared.published().pending_restart.clear();
+            return;
+        }
+        if let Ok(rows) = self.parts.sql.query(statements::PENDING_RESTART).await {
+            let names = rows.iter().filter_map(|row| row.try_get(0).ok().flatten().map(str::to_owned));
+            let names: Vec<_> = names.collect();
+            // Until the restart has happened it must be looked for again.
+            self.check_pending_restart = !names.is_empty();
+            self.parts.shared.published().pending_restart = names;
+        }
+    }
+}
+
+/// This node's own layer of the configuration, as the state machine reads it.
+fn local_layer(config: &crate::AgentConfig) -> Value {
+    let mut postgresql = json!({
+        "remove_data_directory_on_rewind_failure": config.postgresql.remove_data_directory_on_rewind_failure,
+        "remove_data_directory_on_diverged_timelines": config.postgresql.remove_data_directory_on_diverged_timelines,
+    });
+    if let Some(use_pg_rewind) = config.postgresql.use_pg_rewind {
+        postgresql["use_pg_rewind"] = use_pg_rewind.into();
+    }
+    let mode = match config.watchdog.mode {
+        WatchdogMode::Off => "off",
+        WatchdogMode::Automatic => "automatic",
+        WatchdogMode::Required => "required",
+    };
+    let mut layer = json!({ "postgresql": postgresql, "tags": config.tags, "watchdog": { "mode": mode } });
+    if let Some(bootstrap) = &config.bootstrap {
+        layer["bootstrap"] = json!({ "dcs": bootstrap.dcs });
+    }
+    layer
+}

@@ -1,0 +1,98 @@
+//! A stop that gives the lock away as early as is safe: switchover and graceful end of the agent.
+
+use std::{sync::Arc, time::Duration};
+
+use pgdrill_ha::{
+    Lsn,
+    decision::{EarlyRelease, Peer, StopMode as HaStopMode, StopRequest},
+    records::StatusRecord,
+    view::PeerStatus,
+};
+use tokio::time::sleep;
+
+use super::{
+    lifecycle::{self, Outcome},
+    parts::{Parts, Ports},
+    peers,
+};
+use crate::ports::{ClusterState, Postgres, StopMode, Watchdog};
+
+/// How often the progress of the shutdown is looked at.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Carries out a stop.
+pub(crate) async fn stop<T: Ports>(parts: Arc<Parts<T>>, request: StopRequest) -> Outcome {
+    if request.checkpoint_first {
+        // Only makes the shutdown shorter: without it, it does the same.
+        if let Err(reason) = lifecycle::checkpoint(Arc::clone(&parts)).await {
+            parts.trouble("sql", format!("checkpoint before the shutdown: {reason}"));
+        }
+    }
+    let mode = match request.mode {
+        HaStopMode::Fast => StopMode::Fast,
+        HaStopMode::Immediate => StopMode::Immediate,
+    };
+    parts.sql.disconnect();
+    let stopping = lifecycle::stop(&parts, mode, request.escalate_at);
+    let stopped = match request.early_release {
+        None => stopping.await,
+        Some(release) => {
+            // Watching must not outlive the stop, and the stop must not wait for the watching.
+            tokio::select! {
+                biased;
+                stopped = stopping => stopped,
+                never = release_early(&parts, &release) => match never {},
+            }
+        }
+    };
+    if stopped.is_ok() && request.watchdog_off_at_safepoint {
+        parts.watchdog.disable().map_err(|error| error.to_string())?;
+    }
+    stopped
+}
+
+/// Gives the lock away once `pg_control` says "shut down" and a candidate has received the shutdown checkpoint.
+async fn release_early<T: Ports>(parts: &Parts<T>, release: &EarlyRelease) -> std::convert::Infallible {
+    let mut released = false;
+    loop {
+        sleep(POLL).await;
+        if released {
+            continue;
+        }
+        let Ok(control) = parts.postgres.controldata().await else { continue };
+        if control.state != ClusterState::ShutDown {
+            continue;
+        }
+        let checkpoint = Lsn(control.checkpoint_lsn);
+        let candidates = candidates(parts, release);
+        let answers = peers::ask_peers(parts, &candidates).await;
+        let received = |status: &PeerStatus| matches!(status, PeerStatus::Answered(answer) if !answer.nofailover && answer.position >= checkpoint);
+        if answers.values().any(received) {
+            released = true;
+            release_lock(parts, Some(checkpoint)).await;
+        }
+    }
+}
+
+/// The named candidates; without names, every member.
+fn candidates<T: Ports>(parts: &Parts<T>, release: &EarlyRelease) -> Vec<Peer> {
+    let published = parts.shared.published();
+    let members = published.cluster.iter().flat_map(|cluster| &cluster.members);
+    members
+        .filter(|(name, _)| **name != parts.config.name)
+        .filter(|(name, _)| release.candidates.is_empty() || release.candidates.contains(*name))
+        .filter_map(|(name, member)| Some(Peer { name: name.clone(), api_url: member.api_url.clone()? }))
+        .collect()
+}
+
+/// Deletes the lock if it is ours, and before that publishes the last position, with the other fields of `status` as
+/// last known.
+pub(crate) async fn release_lock<T: Ports>(parts: &Parts<T>, optime: Option<Lsn>) -> pgdrill_ha::view::WriteOutcome {
+    let status = optime.map(|optime| {
+        let known = parts.shared.published().cluster.as_ref().map(|cluster| cluster.status.value.clone());
+        StatusRecord { optime: Some(optime), ..known.unwrap_or_default() }.to_json()
+    });
+    // From this moment on REST must not call us leader, whatever comes of the request.
+    parts.shared.published().leadership_deadline = None;
+    parts.dcs.release_lock(status).await
+}

@@ -1,0 +1,166 @@
+//! The HA daemon: the loop around the state machine, its background tasks, and what REST shares with them.
+//!
+//! | file | what |
+//! |---|---|
+//! | `cycle` | one cycle: observe, decide, act |
+//! | `observe` | PostgreSQL as it is |
+//! | `act`, `demote`, `slots` | carrying out decisions |
+//! | `task`, `lifecycle` | what runs in the background |
+//! | `peers` | asking other members |
+//! | `member` | our own record |
+//! | `requests`, `shared` | between REST and the loop |
+//! | `server_config` | PostgreSQL's configuration |
+//! | `shutdown` | the graceful end |
+
+mod act;
+mod cycle;
+mod demote;
+mod lifecycle;
+pub(crate) mod member;
+mod observe;
+mod parts;
+mod peers;
+mod requests;
+mod server_config;
+pub(crate) mod shared;
+mod shutdown;
+mod slots;
+mod task;
+
+use std::{io, sync::Arc, time::Duration};
+
+use pgdrill_ha::Config;
+use pgdrill_net::Net;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+
+use self::cycle::{HaLoop, Next};
+pub use self::{
+    parts::{Parts, PortTypes, Ports},
+    shared::{Published, Request, ScheduledRestart},
+    shutdown::Shutdown,
+};
+use crate::{
+    AgentConfig,
+    dcs::{Etcd, EtcdTiming, wake_on_change},
+    ports::{AgentEvent, Observer, Postgres, Watchdog},
+    rest,
+};
+
+/// However often the loop is woken, cycles are at least this far apart.
+const SHORTEST_CYCLE: Duration = Duration::from_millis(100);
+/// Patroni: a non-leader sleeps a little longer than the leader, so that it sees what the leader wrote.
+const FOLLOWER_EXTRA: Duration = Duration::from_millis(500);
+
+/// Why an agent ended although nobody asked it to.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// A background task panicked.
+    #[error("a background task died: {0}")]
+    Task(String),
+    /// The REST API cannot listen or stopped serving.
+    #[error("REST API: {0}")]
+    Rest(#[from] io::Error),
+    /// The state machine says that the agent must not go on (another cluster's data directory, a failed bootstrap).
+    #[error("{0}")]
+    MustExit(String),
+}
+
+/// The HA agent of one node.
+pub struct Agent<N, P, W, O> {
+    config: AgentConfig,
+    net: N,
+    postgres: P,
+    watchdog: W,
+    observer: O,
+}
+
+impl<N: Net, P: Postgres, W: Watchdog, O: Observer> Agent<N, P, W, O> {
+    /// An agent on its ports. Nothing happens before [`Agent::run`].
+    pub fn new(config: AgentConfig, net: N, postgres: P, watchdog: W, observer: O) -> Self {
+        Self { config, net, postgres, watchdog, observer }
+    }
+
+    /// Runs until `shutdown` is requested and carried out. May be dropped at any time: that is a killed agent, whose
+    /// PostgreSQL goes on and is adopted by its successor.
+    ///
+    /// # Errors
+    /// See [`AgentError`]. PostgreSQL is then left as it is.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), AgentError> {
+        let defaults = Config::default();
+        let hosts = self.config.etcd_hosts.clone();
+        let timing = EtcdTiming::new(defaults.ttl, defaults.loop_wait, defaults.retry_timeout, hosts.len());
+        let etcd = Etcd::new(self.net.clone(), hosts, timing);
+        let parts = Parts::<PortTypes<Etcd<N>, N, P, W, O>>::new(
+            self.config,
+            etcd,
+            self.net,
+            self.postgres,
+            self.watchdog,
+            self.observer,
+        );
+        run(Arc::new(parts), shutdown).await
+    }
+}
+
+/// Runs the loop, the REST API and the watch; the first of them that fails ends the agent.
+pub(crate) async fn run<T: Ports>(parts: Arc<Parts<T>>, shutdown: Shutdown) -> Result<(), AgentError> {
+    let listen = &parts.config.restapi.listen;
+    let listener = parts.net.listen(&listen.host, listen.port).await?;
+    let adopted = parts.postgres.postmaster().await.is_ok_and(|postmaster| postmaster.is_some());
+    parts.observer.event(AgentEvent::Started { name: parts.config.name.clone(), adopted });
+    let mut services = JoinSet::new();
+    services.spawn(rest::serve(Arc::clone(&parts), listener));
+    let (kv, keys) = parts.dcs.kv();
+    services.spawn(wake_on_change(Arc::clone(kv), keys.clone(), Arc::clone(&parts.wake)));
+    let mut ha = HaLoop::new(Arc::clone(&parts));
+    let ended = tokio::select! {
+        biased;
+        ended = run_loop(&mut ha, &shutdown) => ended,
+        died = services.join_next() => match died {
+            Some(Err(error)) => Err(AgentError::Task(error.to_string())),
+            _ => Err(AgentError::Task("a service of the agent ended".into())),
+        },
+    };
+    if let Err(error) = &ended {
+        parts.observer.event(AgentEvent::Stopped { reason: error.to_string() });
+    }
+    ended
+}
+
+async fn run_loop<T: Ports>(ha: &mut HaLoop<T>, shutdown: &Shutdown) -> Result<(), AgentError> {
+    let parts = Arc::clone(&ha.parts);
+    let mut next_run = Instant::now();
+    loop {
+        let began = Instant::now();
+        let at_most = match ha.cycle().await? {
+            Next::Sleep(at_most) => at_most,
+            Next::Exit(reason) => return Err(AgentError::MustExit(reason)),
+        };
+        next_run += ha.config.loop_wait;
+        // An overrun runs at once and does not try to make up for lost cycles.
+        next_run = next_run.max(Instant::now());
+        let leads = ha.memory.may_lead(parts.clock.now());
+        let mut until = if leads { next_run } else { next_run + FOLLOWER_EXTRA };
+        if let Some(at_most) = at_most {
+            until = until.min(Instant::now() + at_most);
+        }
+        let until = until.max(began + SHORTEST_CYCLE);
+        let woken = tokio::select! {
+            biased;
+            () = shutdown.requested() => {
+                ha.shut_down().await;
+                return Ok(());
+            }
+            () = parts.wake.notified() => true,
+            () = parts.postgres.exited() => true,
+            () = sleep_until(until) => false,
+        };
+        if woken || at_most.is_some() {
+            sleep_until(began + SHORTEST_CYCLE).await;
+            next_run = Instant::now();
+        }
+    }
+}

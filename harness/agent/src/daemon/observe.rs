@@ -1,0 +1,196 @@
+//! Looks at PostgreSQL: the process, the data directory, `pg_control`, and SQL if it answers.
+
+use pgdrill_ha::{
+    Lsn, Monotonic,
+    records::HistoryLine,
+    view::{self, DbState, PostgresRole, PostgresView, Process, SynchronousStandbyNames},
+};
+
+use super::parts::{Parts, Ports};
+use crate::{
+    ports::{ClusterState, ControlData, DataDir, Postgres, PostgresResult, Postmaster},
+    postgres::{Reachability, ServerState, SqlError},
+};
+
+/// What the observer must remember to tell a crash from a stop and a slow server from a starting one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Observed {
+    postmaster: Option<Postmaster>,
+    starting_since: Option<Monotonic>,
+    /// The server as SQL showed it last; kept while the same postmaster is merely slow.
+    pub server: Option<ServerState>,
+    role: PostgresRole,
+    timeline: Option<u32>,
+    system_identifier: Option<u64>,
+}
+
+impl Observed {
+    /// PostgreSQL as it is now. `stopped_on_purpose`: the last thing we did to it was to stop it, or nothing at all.
+    pub async fn look<T: Ports>(&mut self, parts: &Parts<T>, stopped_on_purpose: bool) -> PostgresView {
+        let postgres = &parts.postgres;
+        let data_dir = noted(parts, postgres.data_dir().await).unwrap_or(DataDir::Incomplete);
+        let mut view = PostgresView {
+            data_dir: match data_dir {
+                DataDir::Missing | DataDir::Empty => view::DataDir::Empty,
+                DataDir::Incomplete => view::DataDir::Invalid,
+                DataDir::Valid => view::DataDir::Present,
+            },
+            ..PostgresView::default()
+        };
+        if data_dir == DataDir::Valid {
+            self.read_control(parts, &mut view).await;
+        }
+        match noted(parts, postgres.postmaster().await) {
+            // Not being able to tell is not "it is gone".
+            None => view.process = if self.postmaster.is_some() { Process::Running } else { Process::Stopped },
+            Some(None) => {
+                *self = Self { system_identifier: self.system_identifier, role: self.role, ..Self::default() };
+                parts.sql.disconnect();
+                view.process = if stopped_on_purpose { Process::Stopped } else { Process::Crashed };
+            }
+            Some(Some(postmaster)) => self.ask_server(parts, postmaster, &mut view).await,
+        }
+        self.fill(&mut view);
+        self.read_history(parts, &mut view).await;
+        view
+    }
+
+    async fn read_control<T: Ports>(&mut self, parts: &Parts<T>, view: &mut PostgresView) {
+        if let Some(control) = noted(parts, parts.postgres.controldata().await) {
+            self.system_identifier = Some(control.system_identifier);
+            let mut read = control_view(&control);
+            if control.state == ClusterState::ShutDown {
+                let end = parts.postgres.shutdown_checkpoint_end(control.timeline, control.checkpoint_lsn).await;
+                read.checkpoint_end = noted(parts, end).flatten().map(Lsn);
+            }
+            view.control = Some(read);
+        }
+        if let Some(files) = noted(parts, parts.postgres.signal_files().await) {
+            view.has_standby_signal = files.standby_signal;
+            view.has_backup_label = files.backup_label;
+        }
+    }
+
+    async fn ask_server<T: Ports>(&mut self, parts: &Parts<T>, postmaster: Postmaster, view: &mut PostgresView) {
+        if self.postmaster.as_ref() != Some(&postmaster) {
+            parts.sql.disconnect();
+            *self = Self { system_identifier: self.system_identifier, role: self.role, ..Self::default() };
+            self.postmaster = Some(postmaster);
+        }
+        view.process = match ServerState::read(&parts.sql).await {
+            Ok(server) => {
+                self.role = if server.in_recovery { PostgresRole::Replica } else { PostgresRole::Primary };
+                self.server = Some(server);
+                Process::Running
+            }
+            Err(SqlError::NotConnected(Reachability::ShuttingDown, _)) => Process::Stopping,
+            // A slow primary is not a dead one (Patroni issues 3646 and 3637): what was known last still counts.
+            Err(error) if self.server.is_some() => {
+                parts.trouble("sql", error);
+                Process::Running
+            }
+            Err(_) => Process::Starting { since: *self.starting_since.get_or_insert_with(|| parts.clock.now()) },
+        };
+    }
+
+    /// Puts what is known of the server into the view.
+    fn fill(&mut self, view: &mut PostgresView) {
+        view.system_identifier = self.system_identifier;
+        if let Some(server) = &self.server {
+            view.server_version = server.server_version;
+            view.current_lsn = server.current_lsn;
+            view.received_lsn = server.received_lsn;
+            view.replayed_lsn = server.replayed_lsn;
+            view.is_streaming = server.is_streaming();
+            view.replay_paused = server.replay_paused;
+            view.follows = server.follows.clone().filter(|_| server.in_recovery);
+            view.standbys = server.standbys.iter().map(|row| row.view.clone()).collect();
+            view.synchronous_standby_names = SynchronousStandbyNames::parse(&server.synchronous_standby_names);
+            view.slots = server.slots.clone();
+            let received = server.walreceiver.as_ref().and_then(|receiver| receiver.timeline);
+            self.timeline = server.primary_timeline.or(received).or(self.timeline);
+        } else if let Some(control) = &view.control {
+            self.role = role_from_control(control, view.has_standby_signal, self.role);
+        }
+        view.role = self.role;
+        // A replica without walreceiver: how far its own recovery has come.
+        let from_control = || {
+            let control = view.control.as_ref()?;
+            Some(control.min_recovery_end.map_or(control.timeline, |(timeline, _)| timeline.max(control.timeline)))
+        };
+        view.timeline = self.timeline.or_else(from_control);
+    }
+
+    async fn read_history<T: Ports>(&self, parts: &Parts<T>, view: &mut PostgresView) {
+        let Some(timeline) = view.timeline.filter(|timeline| *timeline > 1) else { return };
+        if let Some(Some(text)) = noted(parts, parts.postgres.read_history(timeline).await) {
+            view.history = parse_history(&text);
+        }
+    }
+}
+
+/// The result, or a note in the log.
+fn noted<T: Ports, R>(parts: &Parts<T>, result: PostgresResult<R>) -> Option<R> {
+    result.map_err(|error| parts.trouble("postgres", error)).ok()
+}
+
+/// What a server was before it ended, for an agent that was not there to see it.
+fn role_from_control(control: &view::ControlData, standby_signal: bool, before: PostgresRole) -> PostgresRole {
+    match control.state {
+        _ if standby_signal => PostgresRole::Replica,
+        DbState::InProduction | DbState::ShutDown | DbState::ShuttingDown | DbState::InCrashRecovery => {
+            PostgresRole::Primary
+        }
+        DbState::InArchiveRecovery | DbState::ShutDownInRecovery => PostgresRole::Replica,
+        DbState::StartingUp => before,
+    }
+}
+
+fn control_view(control: &ControlData) -> view::ControlData {
+    let end = Lsn(control.min_recovery_end_lsn);
+    view::ControlData {
+        state: match control.state {
+            ClusterState::StartingUp => DbState::StartingUp,
+            ClusterState::ShutDown => DbState::ShutDown,
+            ClusterState::ShutDownInRecovery => DbState::ShutDownInRecovery,
+            ClusterState::ShuttingDown => DbState::ShuttingDown,
+            ClusterState::InCrashRecovery => DbState::InCrashRecovery,
+            ClusterState::InArchiveRecovery => DbState::InArchiveRecovery,
+            ClusterState::InProduction => DbState::InProduction,
+        },
+        timeline: control.timeline,
+        checkpoint: Lsn(control.checkpoint_lsn),
+        checkpoint_end: None,
+        min_recovery_end: (end > Lsn(0)).then_some((control.min_recovery_end_timeline, end)),
+        data_checksums: control.data_checksums,
+        wal_log_hints: control.wal_log_hints,
+    }
+}
+
+/// Reads a timeline history file: `1<TAB>0/3000060<TAB>no recovery target specified`.
+pub(crate) fn parse_history(text: &str) -> Vec<HistoryLine> {
+    let line = |line: &str| {
+        let mut fields = line.split_whitespace();
+        Some(HistoryLine {
+            timeline: fields.next()?.parse().ok()?,
+            switchpoint: fields.next()?.parse().ok()?,
+            reason: fields.collect::<Vec<_>>().join(" "),
+            timestamp: None,
+            new_leader: None,
+        })
+    };
+    text.lines().filter_map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_file_tells_where_each_timeline_ended() {
+        let lines = parse_history("1\t0/3000060\tno recovery target specified\n\n2\t0/5000000\tx\n");
+        let found: Vec<_> = lines.iter().map(|line| (line.timeline, line.switchpoint)).collect();
+        assert_eq!(found, [(1, Lsn(0x300_0060)), (2, Lsn(0x500_0000))]);
+        assert_eq!(lines[0].reason, "no recovery target specified");
+    }
+}

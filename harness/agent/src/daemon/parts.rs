@@ -1,0 +1,88 @@
+//! What every part of the daemon works with: the ports, the adapters on them, and what they share.
+
+use std::sync::Arc;
+
+use pgdrill_ha::records::Keys;
+use pgdrill_net::Net;
+use tokio::sync::Notify;
+
+use super::shared::Shared;
+use crate::{
+    AgentConfig,
+    clock::Clock,
+    dcs::{Dcs, Kv},
+    ports::{AgentEvent, Observer, Postgres, Watchdog},
+    postgres::Sql,
+};
+
+/// The types behind the ports: one parameter instead of five.
+pub trait Ports: Send + Sync + 'static {
+    /// etcd.
+    type Kv: Kv;
+    /// The network.
+    type Net: Net;
+    /// The data directory and its server.
+    type Postgres: Postgres;
+    /// The watchdog device.
+    type Watchdog: Watchdog;
+    /// The log.
+    type Observer: Observer;
+}
+
+/// A [`Ports`] of given types.
+pub struct PortTypes<K, N, P, W, O>(std::marker::PhantomData<fn() -> (K, N, P, W, O)>);
+
+impl<K: Kv, N: Net, P: Postgres, W: Watchdog, O: Observer> Ports for PortTypes<K, N, P, W, O> {
+    type Kv = K;
+    type Net = N;
+    type Postgres = P;
+    type Watchdog = W;
+    type Observer = O;
+}
+
+/// One agent's parts. Shared by the loop, its background tasks and the REST API.
+pub struct Parts<T: Ports> {
+    pub(crate) config: AgentConfig,
+    pub(crate) clock: Clock,
+    pub(crate) net: T::Net,
+    pub(crate) dcs: Dcs<T::Kv>,
+    pub(crate) sql: Sql<T::Net>,
+    pub(crate) postgres: T::Postgres,
+    pub(crate) watchdog: T::Watchdog,
+    pub(crate) observer: T::Observer,
+    pub(crate) shared: Shared,
+    /// Ends the loop's sleep.
+    pub(crate) wake: Arc<Notify>,
+}
+
+impl<T: Ports> Parts<T> {
+    pub(crate) fn new(
+        config: AgentConfig,
+        kv: T::Kv,
+        net: T::Net,
+        postgres: T::Postgres,
+        watchdog: T::Watchdog,
+        observer: T::Observer,
+    ) -> Self {
+        let clock = Clock::new();
+        let keys = Keys::new(&config.namespace, &config.scope);
+        let superuser = config.postgresql.superuser.clone();
+        Self {
+            clock,
+            dcs: Dcs::new(Arc::new(kv), keys, &config.name, clock),
+            sql: Sql::new(net.clone(), config.postgresql.local_address.clone(), superuser),
+            shared: Shared::new(&config, clock),
+            wake: Arc::new(Notify::new()),
+            config,
+            net,
+            postgres,
+            watchdog,
+            observer,
+        }
+    }
+
+    /// Reports something that went wrong and is survived.
+    pub(crate) fn trouble(&self, source: &'static str, text: impl ToString) {
+        self.observer.event(AgentEvent::Trouble { source, text: text.to_string() });
+    }
+}

@@ -1,0 +1,145 @@
+//! Asks other members: their state before a race, their consent in failsafe mode, the leader's timelines before a rewind.
+
+use std::{collections::BTreeMap, io, time::Duration};
+
+use futures::future::join_all;
+use http::{Method, StatusCode};
+use pgdrill_ha::{
+    Lsn,
+    config::Tags,
+    decision::{Peer, Upstream},
+    view::{FailsafeAnswer, LeaderInspection, PeerAnswer, PeerStatus},
+};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::{
+    observe::parse_history,
+    parts::{Parts, Ports},
+};
+use crate::{
+    config::HostPort,
+    postgres::{Sql, SqlError, statements},
+    rest::client::{PEER_TIMEOUT, request},
+};
+
+/// `GET api_url` of all at once.
+pub(crate) async fn ask_peers<T: Ports>(parts: &Parts<T>, peers: &[Peer]) -> BTreeMap<String, PeerStatus> {
+    let ask = |peer: Peer| async move {
+        let answer = request(&parts.net, Method::GET, &peer.api_url, None, PEER_TIMEOUT).await;
+        let status = match answer.and_then(|answer| serde_json::from_slice(&answer.body).map_err(io::Error::from)) {
+            Ok(document) => PeerStatus::Answered(peer_answer(&document)),
+            Err(error) => PeerStatus::Unreachable { reason: error.to_string() },
+        };
+        (peer.name, status)
+    };
+    join_all(peers.iter().cloned().map(ask)).await.into_iter().collect()
+}
+
+/// Reads `/patroni` as Patroni's `_MemberStatus.from_api_response` does.
+pub(crate) fn peer_answer(document: &Value) -> PeerAnswer {
+    let position = |path: &str| document.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+    let tags = document.get("tags").and_then(Value::as_object).cloned().map(Tags).unwrap_or_default();
+    // Older versions know no other sign of a primary than its role.
+    let is_primary = matches!(document.get("role").and_then(Value::as_str), Some("primary" | "master"));
+    let location = position("/xlog/location");
+    PeerAnswer {
+        in_recovery: !is_primary,
+        timeline: document.get("timeline").and_then(Value::as_u64).and_then(|timeline| timeline.try_into().ok()),
+        position: Lsn(location.max(position("/xlog/received_location")).max(position("/xlog/replayed_location"))),
+        nofailover: tags.nofailover(),
+        failover_priority: tags.failover_priority(),
+        watchdog_failed: document.get("watchdog_failed").and_then(Value::as_bool).unwrap_or(false),
+    }
+}
+
+/// `POST /failsafe` to all at once, one retry each.
+pub(crate) async fn ask_failsafe<T: Ports>(parts: &Parts<T>, peers: &[Peer]) -> BTreeMap<String, FailsafeAnswer> {
+    let slots: BTreeMap<String, u64> = {
+        let published = parts.shared.published();
+        let slots = published.postgres.slots.iter();
+        slots.filter_map(|(name, slot)| Some((name.clone(), slot.position?.0))).collect()
+    };
+    let config = &parts.config;
+    let body =
+        json!({ "name": config.name, "conn_url": config.conn_url(), "api_url": config.api_url(), "slots": slots });
+    let body = &body;
+    let ask = |peer: Peer| async move {
+        let url = format!("{}/failsafe", peer.api_url.trim_end_matches('/').trim_end_matches("/patroni"));
+        let mut answer = request(&parts.net, Method::POST, &url, Some(body), PEER_TIMEOUT).await;
+        if answer.is_err() {
+            answer = request(&parts.net, Method::POST, &url, Some(body), PEER_TIMEOUT).await;
+        }
+        let answer = match answer {
+            Ok(answer) if answer.status == StatusCode::OK => {
+                let lsn = answer.headers.get("lsn").and_then(|value| value.to_str().ok()?.parse().ok());
+                FailsafeAnswer::Accepted { lsn: lsn.map(Lsn) }
+            }
+            Ok(answer) => FailsafeAnswer::Refused {
+                reason: format!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body)),
+            },
+            Err(error) => FailsafeAnswer::Unreachable { reason: error.to_string() },
+        };
+        (peer.name, answer)
+    };
+    join_all(peers.iter().cloned().map(ask)).await.into_iter().collect()
+}
+
+/// Asks the leader for its role, timeline and timeline history.
+pub(crate) async fn inspect_leader<T: Ports>(parts: &Parts<T>, leader: &Upstream) -> LeaderInspection {
+    let Some(address) = address(leader) else {
+        return LeaderInspection::Unreachable { reason: "no leader with an address".into() };
+    };
+    let user = parts.config.postgresql.rewind.as_ref().unwrap_or(&parts.config.postgresql.superuser);
+    let sql = Sql::new(parts.net.clone(), address, user.clone());
+    let limit = parts.shared.published().config.retry_timeout.max(Duration::from_secs(3));
+    match timeout(limit, timelines(&sql)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => LeaderInspection::Unreachable { reason: error.to_string() },
+        Err(_) => LeaderInspection::Unreachable { reason: "no answer in time".into() },
+    }
+}
+
+async fn timelines<N: pgdrill_net::Net>(sql: &Sql<N>) -> Result<LeaderInspection, SqlError> {
+    let rows = sql.query(statements::LEADER_TIMELINE).await?;
+    let get = |index: usize| rows.first().and_then(|row| row.try_get(index).ok().flatten());
+    let in_recovery = get(0) == Some("t");
+    let timeline = get(1).and_then(|hex| u32::from_str_radix(hex, 16).ok()).unwrap_or(0);
+    let mut history = Vec::new();
+    if timeline > 1 {
+        let rows = sql.query(&statements::history_file(timeline)).await?;
+        let text = rows.first().and_then(|row| row.try_get(0).ok().flatten()).unwrap_or_default();
+        history = parse_history(text).into_iter().map(|line| (line.timeline, line.switchpoint)).collect();
+    }
+    Ok(LeaderInspection::Answered { in_recovery, timeline, history })
+}
+
+/// Where an upstream listens; `None` for one that has no fixed place.
+pub(crate) fn address(upstream: &Upstream) -> Option<HostPort> {
+    match upstream {
+        Upstream::Member { host, port, .. } => Some(HostPort::new(host.as_str(), *port)),
+        Upstream::Remote(section) => {
+            let host = section.get("host")?.as_str()?;
+            let port = section.get("port").and_then(Value::as_u64).and_then(|port| port.try_into().ok());
+            Some(HostPort::new(host, port.unwrap_or(5432)))
+        }
+        Upstream::Unchanged | Upstream::ArchiveOnly => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_members_answer_is_read_as_patroni_reads_it() {
+        let replica = json!({"role": "replica", "timeline": 3, "tags": {"failover_priority": 5},
+            "xlog": {"received_location": 900, "replayed_location": 1000}});
+        let answer = peer_answer(&replica);
+        assert!(answer.in_recovery && !answer.nofailover && !answer.watchdog_failed);
+        assert_eq!((answer.timeline, answer.position, answer.failover_priority), (Some(3), Lsn(1000), 5));
+        let primary = peer_answer(&json!({"role": "master", "xlog": {"location": 7}, "tags": {"nofailover": true}}));
+        assert!(!primary.in_recovery && primary.nofailover);
+        assert_eq!(primary.position, Lsn(7));
+    }
+}

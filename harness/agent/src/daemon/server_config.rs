@@ -1,0 +1,199 @@
+//! PostgreSQL's configuration as it should be: Patroni's defaults, below the dynamic configuration, below this node's own.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use pgdrill_ha::{Config, decision::Upstream as Followed, view::Follows};
+use serde_json::{Map, Value};
+
+use crate::{
+    AgentConfig,
+    ports::{PrimaryConninfo, Recovery, ServerConfig, Upstream},
+};
+
+/// Settings that must be alike on all members, with Patroni's defaults: only the dynamic configuration may change them
+/// (documentation "Dynamic Configuration Settings", the parameters controlled by Patroni).
+const CLUSTER_WIDE: &[(&str, &str)] = &[
+    ("hot_standby", "on"),
+    ("max_connections", "100"),
+    ("max_locks_per_transaction", "64"),
+    ("max_prepared_transactions", "0"),
+    ("max_replication_slots", "10"),
+    ("max_wal_senders", "10"),
+    ("max_worker_processes", "8"),
+    ("track_commit_timestamp", "off"),
+    ("wal_keep_size", "128MB"),
+    ("wal_level", "replica"),
+    ("wal_log_hints", "on"),
+];
+
+/// Settings that follow from who and where the node is: nobody else may set them.
+const OWN: &[&str] = &["listen_addresses", "port", "cluster_name", "synchronous_standby_names", "hot_standby"];
+
+/// What a configuration is made of, beside the static part.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Desired {
+    /// `synchronous_standby_names`.
+    pub synchronous_standby_names: String,
+    /// `Some`: a standby.
+    pub recovery: Option<Recovery>,
+    /// The node's and the cluster's settings in the present configuration.
+    parameters: BTreeMap<String, String>,
+    hba: Option<Vec<String>>,
+    ident: Option<Vec<String>>,
+}
+
+impl Desired {
+    pub fn new(config: &AgentConfig) -> Self {
+        let mut desired = Self::default();
+        desired.apply(config, &Value::Object(Map::new()));
+        desired
+    }
+
+    /// Takes over a dynamic configuration; tells whether anything changed.
+    pub fn apply(&mut self, config: &AgentConfig, dynamic: &Value) -> bool {
+        let section = dynamic.get("postgresql");
+        let lines = |name: &str| section.and_then(|s| s.get(name)).and_then(strings);
+        let bootstrap_hba = config.bootstrap.as_ref().and_then(|bootstrap| bootstrap.pg_hba.clone());
+        let hba = config.postgresql.pg_hba.clone().or_else(|| lines("pg_hba")).or(bootstrap_hba);
+        let parameters = parameters(config, section.and_then(|s| s.get("parameters")));
+        let ident = lines("pg_ident");
+        let changed = (&self.parameters, &self.hba, &self.ident) != (&parameters, &hba, &ident);
+        (self.parameters, self.hba, self.ident) = (parameters, hba, ident);
+        changed
+    }
+
+    /// The whole configuration.
+    pub fn server_config(&self) -> ServerConfig {
+        let mut parameters = self.parameters.clone();
+        parameters.insert("synchronous_standby_names".into(), self.synchronous_standby_names.clone());
+        ServerConfig { parameters, hba: self.hba.clone(), ident: self.ident.clone(), recovery: self.recovery.clone() }
+    }
+}
+
+fn parameters(config: &AgentConfig, dynamic: Option<&Value>) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> =
+        CLUSTER_WIDE.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let own = config.postgresql.parameters.iter();
+    let own = own.filter(|(name, _)| !CLUSTER_WIDE.iter().any(|(fixed, _)| fixed == name));
+    for (name, value) in dynamic.and_then(Value::as_object).into_iter().flatten().chain(own) {
+        if !OWN.contains(&name.as_str()) && !value.is_null() {
+            all.insert(name.clone(), setting(value));
+        }
+    }
+    let address = &config.postgresql.listen;
+    all.insert("listen_addresses".into(), address.host.clone());
+    all.insert("port".into(), address.port.to_string());
+    all.insert("cluster_name".into(), config.scope.clone());
+    all
+}
+
+/// A YAML value as `postgresql.conf` has it.
+fn setting(value: &Value) -> String {
+    match value {
+        Value::Bool(true) => "on".into(),
+        Value::Bool(false) => "off".into(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn strings(value: &Value) -> Option<Vec<String>> {
+    value.as_array().map(|lines| lines.iter().filter_map(|line| line.as_str().map(str::to_owned)).collect())
+}
+
+/// The recovery settings for following `upstream`. `before` is what the standby has now.
+pub(crate) fn recovery(config: &AgentConfig, ha: &Config, upstream: &Followed, before: Option<&Recovery>) -> Recovery {
+    match upstream {
+        Followed::Member { host, port, slot, .. } => {
+            follow(config, ha, &Follows { host: host.clone(), port: *port, slot: slot.clone() })
+        }
+        Followed::Unchanged => before.cloned().unwrap_or_default(),
+        Followed::ArchiveOnly => Recovery { parameters: recovery_parameters(ha), ..Recovery::default() },
+        Followed::Remote(section) => {
+            let text = |name: &str| section.get(name).and_then(Value::as_str).map(str::to_owned);
+            let port = section.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
+            let mut recovery = match text("host") {
+                Some(host) => {
+                    let slot = text("primary_slot_name");
+                    follow(config, ha, &Follows { host, port: port.unwrap_or(5432), slot })
+                }
+                None => Recovery::default(),
+            };
+            for name in ["restore_command", "archive_cleanup_command", "recovery_min_apply_delay"] {
+                recovery.parameters.extend(section.get(name).map(|value| (name.to_owned(), setting(value))));
+            }
+            recovery
+        }
+    }
+}
+
+/// The recovery settings for streaming from a server.
+pub(crate) fn follow(config: &AgentConfig, ha: &Config, follows: &Follows) -> Recovery {
+    let user = &config.postgresql.replication;
+    Recovery {
+        primary_conninfo: Some(PrimaryConninfo {
+            host: follows.host.clone(),
+            port: follows.port,
+            user: user.username.clone(),
+            password: user.password.clone(),
+            application_name: config.name.clone(),
+            connect_timeout: Duration::from_secs(3).min(ha.retry_timeout),
+        }),
+        primary_slot_name: follows.slot.clone(),
+        parameters: recovery_parameters(ha),
+    }
+}
+
+fn recovery_parameters(ha: &Config) -> BTreeMap<String, String> {
+    let section = ha.dynamic.pointer("/postgresql/recovery_conf").and_then(Value::as_object);
+    section.into_iter().flatten().map(|(name, value)| (name.clone(), setting(value))).collect()
+}
+
+/// Credentials and address for a base backup (`replication`) or a rewind.
+pub(crate) fn source(config: &AgentConfig, host: &str, port: u16, for_rewind: bool) -> Upstream {
+    let postgresql = &config.postgresql;
+    let user = match for_rewind {
+        true => postgresql.rewind.as_ref().unwrap_or(&postgresql.superuser),
+        false => &postgresql.replication,
+    };
+    Upstream {
+        host: host.into(),
+        port,
+        user: user.username.clone(),
+        password: user.password.clone(),
+        dbname: "postgres".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_nodes_own_file_cannot_change_what_all_members_must_share() {
+        let mut config = AgentConfig::new("demo", "pg1", "10.0.0.1", vec![]);
+        config.postgresql.parameters = json!({"max_connections": 5, "work_mem": "8MB"}).as_object().unwrap().clone();
+        let mut desired = Desired::new(&config);
+        let dynamic = json!({"postgresql": {"parameters":
+            {"max_connections": 300, "work_mem": "4MB", "port": 9, "fsync": false, "gone": null}}});
+        assert!(desired.apply(&config, &dynamic));
+        assert!(!desired.apply(&config, &dynamic), "the same again changes nothing");
+        let parameters = desired.server_config().parameters;
+        let get = |name: &str| parameters.get(name).map(String::as_str);
+        assert_eq!(get("max_connections"), Some("300"));
+        assert_eq!(get("work_mem"), Some("8MB"), "the node's own file wins for everything else");
+        assert_eq!(get("port"), Some("5432"));
+        assert_eq!(get("fsync"), Some("off"));
+        assert_eq!(get("gone"), None);
+    }
+
+    #[test]
+    fn a_leader_that_is_not_seen_is_no_reason_to_drop_primary_conninfo() {
+        let config = AgentConfig::new("demo", "pg1", "10.0.0.1", vec![]);
+        let ha = Config::default();
+        let before = follow(&config, &ha, &Follows { host: "pg2".into(), port: 5432, slot: Some("pg1".into()) });
+        assert_eq!(recovery(&config, &ha, &Followed::Unchanged, Some(&before)), before);
+    }
+}

@@ -1,0 +1,143 @@
+//! What the HA loop publishes for the REST API, and what the REST API asks of the loop.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use pgdrill_ha::{
+    Config, Memory, Monotonic,
+    records::{MemberRecord, MemberRole, MemberState},
+    view::{Cluster, FailsafePing, LocalView, PostgresView},
+};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::server_config::Desired;
+use crate::{AgentConfig, clock::Clock, postgres::ServerState};
+
+/// The loop's latest view, as REST answers show it.
+#[derive(Clone, Debug, Default)]
+pub struct Published {
+    /// The DCS as last read; `None` before the first read.
+    pub cluster: Option<Cluster>,
+    /// `/config` as last seen, for a leader that finds it gone.
+    pub last_config: Option<Value>,
+    /// What decisions see of this node, as of the latest round.
+    pub local: Option<LocalView>,
+    /// The state machine's memory, as of the latest round.
+    pub memory: Memory,
+    /// When that was, by the wall clock.
+    pub dcs_last_seen: Option<Timestamp>,
+    /// The last read failed.
+    pub dcs_unreachable: bool,
+    /// PostgreSQL as decisions see it.
+    pub postgres: PostgresView,
+    /// PostgreSQL as SQL showed it last.
+    pub server: Option<ServerState>,
+    /// Patroni's word for what PostgreSQL does.
+    pub state: Option<MemberState>,
+    /// Patroni's word for what it is.
+    pub role: Option<MemberRole>,
+    /// Until when we may act as leader, by the lock or by the members' word.
+    pub leadership_deadline: Option<Monotonic>,
+    /// The members' word alone keeps us leader.
+    pub failsafe_active: bool,
+    /// The watchdog is wanted and not to be had.
+    pub watchdog_failed: bool,
+    /// The configuration in force.
+    pub config: Config,
+    /// When the latest cycle began.
+    pub cycle_started: Monotonic,
+    /// Our member record as last written.
+    pub member: MemberRecord,
+    /// Settings that wait for a restart.
+    pub pending_restart: Vec<String>,
+    /// A restart at a later time, as it was asked for.
+    pub scheduled_restart: Option<ScheduledRestart>,
+}
+
+/// A restart asked for at a later time. Node-local; void as soon as PostgreSQL was restarted otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScheduledRestart {
+    /// When.
+    pub at: Timestamp,
+    /// The request as it came.
+    pub request: Value,
+    /// `pg_postmaster_start_time()` of the server that is meant.
+    pub postmaster_start_time: String,
+}
+
+impl Published {
+    /// Whether we may act as leader now: the rule behind every `200` of `/primary` and `/leader`.
+    #[must_use]
+    pub fn is_leader(&self, now: Monotonic) -> bool {
+        self.leadership_deadline.is_some_and(|deadline| now < deadline)
+    }
+}
+
+/// How a request that the loop carried out ended.
+pub type Reply = oneshot::Sender<Result<(), String>>;
+
+/// What the REST API asks of the loop.
+#[derive(Debug)]
+pub enum Request {
+    /// Restart PostgreSQL.
+    Restart(Reply),
+    /// Throw the data directory away and copy it anew.
+    Reinitialize {
+        /// Even if a task runs.
+        force: bool,
+        /// Answered as soon as it is accepted or not.
+        reply: Reply,
+    },
+    /// Apply the configuration again.
+    Reload,
+}
+
+/// The state shared between loop and REST. Locked for moments only, never across an await.
+pub struct Shared {
+    published: Mutex<Published>,
+    requests: Mutex<Vec<Request>>,
+    failsafe_ping: Mutex<Option<FailsafePing>>,
+    desired: Mutex<Desired>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: &AgentConfig, clock: Clock) -> Self {
+        let published = Published { cycle_started: clock.now(), ..Published::default() };
+        Self {
+            published: Mutex::new(published),
+            requests: Mutex::new(Vec::new()),
+            failsafe_ping: Mutex::new(None),
+            desired: Mutex::new(Desired::new(config)),
+        }
+    }
+
+    /// The latest view.
+    pub fn published(&self) -> MutexGuard<'_, Published> {
+        lock(&self.published)
+    }
+
+    /// How PostgreSQL is to be configured.
+    pub(crate) fn desired(&self) -> MutexGuard<'_, Desired> {
+        lock(&self.desired)
+    }
+
+    /// The latest accepted failsafe ping.
+    pub fn failsafe_ping(&self) -> MutexGuard<'_, Option<FailsafePing>> {
+        lock(&self.failsafe_ping)
+    }
+
+    /// Hands a request to the loop, which must be woken to see it.
+    pub fn ask(&self, request: Request) {
+        lock(&self.requests).push(request);
+    }
+
+    pub(crate) fn take_requests(&self) -> Vec<Request> {
+        std::mem::take(&mut *lock(&self.requests))
+    }
+}
+
+/// A panic while a lock is held ends the agent anyway; until then the data is whole, since it is only ever replaced.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
