@@ -9,24 +9,30 @@
 //! | `quantity` | times, sizes, rates and their units |
 //! | `read`, `check`, `problem` | from a file to a scenario, or to everything that is wrong with it |
 
+mod check;
 mod cluster;
 mod expect;
+mod load;
 pub mod patroni;
 mod problem;
 mod quantity;
 mod read;
+mod schema;
 mod selector;
 mod text;
 mod timeline;
 mod workload;
+mod write;
 
 use std::path::PathBuf;
 
 pub use cluster::{Cluster, Devices, Network, Process, Router, Watchdog};
-pub use expect::{Bounds, End, Expect};
+pub use expect::{Bounds, End, Expect, SHOWABLE};
+pub use load::{Loaded, load, load_all, load_text, load_with_warnings, use_patroni_file};
 pub use patroni::{Patroni, Postgresql, SynchronousMode, Tags, WatchdogMode};
 pub use problem::{Problem, Severity};
 pub use quantity::{ClockRate, Latency, Rate, Shift, Size, Span};
+pub use schema::json_schema;
 use schemars::JsonSchema;
 pub use selector::{Facts, Pick, Selector, resolve};
 use serde::{Deserialize, Serialize};

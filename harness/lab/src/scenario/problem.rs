@@ -144,8 +144,9 @@ impl Diagnostic for Drawn {
         // Columns count characters, spans count bytes.
         let bytes = |text: &mut dyn Iterator<Item = char>| text.map(char::len_utf8).sum::<usize>();
         let before = bytes(&mut self.problem.excerpt.chars().take(self.problem.column.saturating_sub(1)));
-        let within =
-            bytes(&mut self.problem.excerpt.chars().skip(self.problem.column.saturating_sub(1)).take(self.problem.width));
+        let within = bytes(
+            &mut self.problem.excerpt.chars().skip(self.problem.column.saturating_sub(1)).take(self.problem.width),
+        );
         let start = self.problem.line - 1 + before;
         Some(Box::new(std::iter::once(LabeledSpan::new(Some("here".into()), start, within))))
     }

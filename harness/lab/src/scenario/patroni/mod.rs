@@ -5,11 +5,13 @@
 //! Configuration Settings".
 
 mod config;
-mod read;
+mod own_file;
 mod postgresql;
+mod read;
 mod tags;
 
 pub use config::TimingRule;
+pub(in crate::scenario) use own_file::read_patroni_yml;
 pub use postgresql::Postgresql;
 pub(in crate::scenario) use read::{inline, patch, tags as read_tags};
 use schemars::JsonSchema;

@@ -17,9 +17,33 @@ use crate::scenario::{
 
 /// Every action, as [`Action::keyword`] names it.
 pub(super) const KEYWORDS: [&str; 27] = [
-    "cut", "heal", "delay", "loss", "kill", "stop", "start", "power_off", "power_on", "freeze", "thaw", "clock_step",
-    "clock_drift", "disk_full", "disk_free", "slow_fsync", "replay_pause", "replay_resume", "dns_fail", "compact",
-    "switchover", "failover", "restart", "reinitialize", "pause", "resume", "edit_config",
+    "cut",
+    "heal",
+    "delay",
+    "loss",
+    "kill",
+    "stop",
+    "start",
+    "power_off",
+    "power_on",
+    "freeze",
+    "thaw",
+    "clock_step",
+    "clock_drift",
+    "disk_full",
+    "disk_free",
+    "slow_fsync",
+    "replay_pause",
+    "replay_resume",
+    "dns_fail",
+    "compact",
+    "switchover",
+    "failover",
+    "restart",
+    "reinitialize",
+    "pause",
+    "resume",
+    "edit_config",
 ];
 
 const PROCESSES: [(&str, Process); 4] = [
@@ -166,7 +190,8 @@ fn measured(reader: &mut Reader<'_>, keyword: &str, at: &At<'_>) -> Option<Actio
         }
         "clock_drift" => {
             let expected = "how fast, from 0.5 to 2: a factor such as 1.05, or a deviation such as 500ppm";
-            let rate = fields.require(reader, "rate", expected).and_then(|at| reader.parsed::<ClockRate>(&at, expected));
+            let rate =
+                fields.require(reader, "rate", expected).and_then(|at| reader.parsed::<ClockRate>(&at, expected));
             on.zip(rate).map(|(on, rate)| Action::ClockDrift { on, rate })
         }
         _ => {

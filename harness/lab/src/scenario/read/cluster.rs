@@ -37,7 +37,9 @@ pub(super) fn cluster(reader: &mut Reader<'_>, at: &At<'_>) -> Cluster {
     if let Some(at) = fields.take("watchdog") {
         it.watchdog = watchdog(reader, &at, &it.node_names());
     }
-    if let Some(size) = fields.take("data_size").and_then(|at| reader.parsed::<Size>(&at, "a size with its unit: 64MiB")) {
+    if let Some(size) =
+        fields.take("data_size").and_then(|at| reader.parsed::<Size>(&at, "a size with its unit: 64MiB"))
+    {
         it.data_size = size;
     }
     fields.finish(reader);
@@ -51,7 +53,8 @@ fn members(reader: &mut Reader<'_>, at: &At<'_>) -> Option<u16> {
             Some(3) => Some(3),
             Some(5) => Some(5),
             _ => {
-                reader.wrong(at, "1, 3 or 5 members").help = "an even member makes no majority cheaper, only dearer".into();
+                reader.wrong(at, "1, 3 or 5 members").help =
+                    "an even member makes no majority cheaper, only dearer".into();
                 None
             }
         },

@@ -12,7 +12,7 @@ pub(crate) mod yaml;
 
 use std::path::Path;
 
-pub(crate) use node::{Node, Place, Value};
+pub(crate) use node::{Node, Value};
 pub(crate) use reader::{At, Fields, Reader, did_you_mean, one_of};
 
 use super::{Scenario, quantity::Span};
@@ -25,7 +25,8 @@ pub(crate) fn scenario(reader: &mut Reader<'_>, root: &Node, source: &Path) -> S
     let at = At { node: root, path: String::new() };
     let mut fields = reader.fields(&at);
     let stem = source.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let name = fields.require(reader, "name", &format!("{stem:?}, as the file is named")).map(|at| name(reader, &at, &stem));
+    let name =
+        fields.require(reader, "name", &format!("{stem:?}, as the file is named")).map(|at| name(reader, &at, &stem));
     let about = fields.require(reader, "about", "one sentence that says what the scenario shows");
     let about = about.and_then(|at| sentence(reader, &at));
     let cluster = fields.take("cluster").map(|at| cluster::cluster(reader, &at)).unwrap_or_default();

@@ -72,7 +72,8 @@ fn label(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
 fn repeat(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Repeat> {
     let mut fields = reader.fields(at);
     let every = fields.require(reader, "every", super::TIME).and_then(|at| positive(reader, &at));
-    let times = fields.require(reader, "times", "how often in all").and_then(|at| reader.integer(&at, 2..=10_000, "times"));
+    let times =
+        fields.require(reader, "times", "how often in all").and_then(|at| reader.integer(&at, 2..=10_000, "times"));
     fields.finish(reader);
     Some(Repeat { every: every?, times: times? })
 }

@@ -35,7 +35,9 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Node, Problem> {
     let node: Node = serde_saphyr::from_str_with_options(text, options).map_err(|error| broken(file, text, &error))?;
     match node.value {
         Value::Map(_) => Ok(node),
-        Value::Null => Err(Problem::of_file(file.into(), "an empty file", "the fields of a scenario: name, about, ...")),
+        Value::Null => {
+            Err(Problem::of_file(file.into(), "an empty file", "the fields of a scenario: name, about, ..."))
+        }
         _ => Err(Problem::of_file(file.into(), node.describe(), "fields: name, about, cluster, timeline, ...")),
     }
 }
@@ -75,9 +77,11 @@ fn explain(error: &serde_saphyr::Error) -> (String, String, String) {
             "at most 32 levels, 100,000 values, 1,000 aliases, one document".into(),
             String::new(),
         ),
-        Error::UnknownAnchor { .. } => {
-            ("an alias (`*name`) of nothing".into(), "an anchor (`&name`) before it".into(), "quote a text that starts with *".into())
-        }
+        Error::UnknownAnchor { .. } => (
+            "an alias (`*name`) of nothing".into(),
+            "an anchor (`&name`) before it".into(),
+            "quote a text that starts with *".into(),
+        ),
         other => (format!("no valid YAML: {}", first_line(&other.to_string())), "YAML".into(), String::new()),
     }
 }

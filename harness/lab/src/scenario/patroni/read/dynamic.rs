@@ -51,7 +51,8 @@ pub(in crate::scenario) fn dynamic(reader: &mut Reader<'_>, fields: &mut Fields<
         it.synchronous_mode = mode;
     }
     it.slots = fields.take("slots").and_then(|at| object(reader, &at)).unwrap_or_else(|| it.slots.clone());
-    it.ignore_slots = fields.take("ignore_slots").map(|at| list(reader, &at)).unwrap_or_else(|| it.ignore_slots.clone());
+    it.ignore_slots =
+        fields.take("ignore_slots").map(|at| list(reader, &at)).unwrap_or_else(|| it.ignore_slots.clone());
     if let Some(at) = fields.take("standby_cluster") {
         it.standby_cluster = object(reader, &at);
     }

@@ -43,7 +43,8 @@ pub(in crate::scenario) fn watchdog(reader: &mut Reader<'_>, at: &At<'_>) -> Wat
     if let Some(mode) = fields.take("mode").and_then(|at| reader.word(&at, &modes)) {
         it.mode = mode;
     }
-    if let Some(margin) = fields.take("safety_margin").and_then(|at| reader.integer(&at, -1..=86_400, "seconds; -1: half the ttl"))
+    if let Some(margin) =
+        fields.take("safety_margin").and_then(|at| reader.integer(&at, -1..=86_400, "seconds; -1: half the ttl"))
     {
         it.safety_margin = margin;
     }

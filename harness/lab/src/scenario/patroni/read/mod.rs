@@ -3,17 +3,30 @@
 mod dynamic;
 mod local;
 
+use std::path::Path;
+
 use serde_json::{Map, Value as Json};
 
-pub(in crate::scenario) use dynamic::dynamic;
+pub(in crate::scenario) use dynamic::{dynamic, postgresql_dynamic};
 pub(in crate::scenario) use local::{initdb, postgresql_local, tags, watchdog};
 
-use super::Patroni;
+use super::{Patroni, own_file::read_patroni_yml};
 use crate::scenario::read::{At, Reader};
 
 /// What the lab sets itself, because it owns the hosts.
 pub(in crate::scenario) const OWNED_BY_LAB: [&str; 13] = [
-    "name", "log", "restapi", "ctl", "etcd", "etcd3", "consul", "zookeeper", "exhibitor", "kubernetes", "raft", "citus",
+    "name",
+    "log",
+    "restapi",
+    "ctl",
+    "etcd",
+    "etcd3",
+    "consul",
+    "zookeeper",
+    "exhibitor",
+    "kubernetes",
+    "raft",
+    "citus",
     "thread_pool_size",
 ];
 
@@ -21,10 +34,30 @@ pub(in crate::scenario) const OWNED_BY_LAB: [&str; 13] = [
 pub(in crate::scenario) fn inline(reader: &mut Reader<'_>, at: &At<'_>) -> Patroni {
     let mut it = Patroni::default();
     let mut fields = reader.fields(at);
-    it.file = fields.take("file").and_then(|at| reader.text(&at, "the path of a patroni.yml"));
+    if let Some(at) = fields.take("file") {
+        it = own_file(reader, &at).unwrap_or_default();
+    }
     overlay(reader, &mut fields, &mut it);
     fields.finish(reader);
     it
+}
+
+/// Takes the settings of a user's own file, which is looked for beside the scenario.
+fn own_file(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Patroni> {
+    let expected = "the path of a patroni.yml, from the scenario's folder";
+    let text = reader.text(at, expected)?;
+    let path = reader.file.parent().unwrap_or(Path::new("")).join(&text);
+    match read_patroni_yml(&path) {
+        Ok((settings, warnings)) => {
+            reader.problems.extend(warnings);
+            Some(Patroni { file: Some(text), ..settings })
+        }
+        Err(problems) => {
+            let why: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            reader.wrong(at, expected).help = why.join("; ");
+            None
+        }
+    }
 }
 
 /// Reads inline settings over what is there already.
@@ -45,7 +78,7 @@ pub(in crate::scenario) fn overlay(
             dynamic(reader, &mut dcs, it);
             if let Some(at) = dcs.take("postgresql") {
                 let mut postgresql = reader.fields(&at);
-                dynamic::postgresql_dynamic(reader, &mut postgresql, &mut it.postgresql);
+                postgresql_dynamic(reader, &mut postgresql, &mut it.postgresql);
                 postgresql.finish(reader);
             }
             dcs.finish(reader);
@@ -58,7 +91,7 @@ pub(in crate::scenario) fn overlay(
     dynamic(reader, fields, it);
     if let Some(at) = fields.take("postgresql") {
         let mut postgresql = reader.fields(&at);
-        dynamic::postgresql_dynamic(reader, &mut postgresql, &mut it.postgresql);
+        postgresql_dynamic(reader, &mut postgresql, &mut it.postgresql);
         postgresql_local(reader, &mut postgresql, &mut it.postgresql);
         postgresql.finish(reader);
     }
@@ -90,7 +123,7 @@ pub(in crate::scenario) fn patch(reader: &mut Reader<'_>, at: &At<'_>) -> Option
     if let Some(at) = fields.take("postgresql") {
         let mut postgresql = reader.fields(&at);
         postgresql.skip_nulls();
-        dynamic::postgresql_dynamic(reader, &mut postgresql, &mut scratch.postgresql);
+        postgresql_dynamic(reader, &mut postgresql, &mut scratch.postgresql);
         postgresql.finish(reader);
     }
     fields.finish(reader);

@@ -1,0 +1,74 @@
+//! Warts of a `patroni.yml` that are about who may come in: `pg_hba`, passwords, the REST API.
+
+use crate::scenario::read::{At, Node, Reader, Value};
+
+/// Warns of each.
+pub(super) fn warn(reader: &mut Reader<'_>, root: &Node) {
+    for path in ["bootstrap.pg_hba", "bootstrap.dcs.postgresql.pg_hba", "postgresql.pg_hba"] {
+        if let Some(lines) = at(root, path) {
+            hba(reader, &lines);
+        }
+    }
+    for role in ["superuser", "replication", "rewind"] {
+        if let Some(password) = at(root, &format!("postgresql.authentication.{role}.password")) {
+            let variable = format!("PATRONI_{}_PASSWORD", role.to_uppercase());
+            secret(reader, &password, &variable);
+        }
+    }
+    match at(root, "restapi") {
+        Some(restapi) if restapi.node.get("authentication").is_none() && restapi.node.get("allowlist").is_none() => {
+            let found = "a REST API without authentication and without an allowlist";
+            reader
+                .problem(restapi.node.place, &restapi.path, found, "restapi.authentication or restapi.allowlist")
+                .help = "whoever reaches its port can call /switchover, /restart and /reinitialize".into();
+        }
+        Some(_) => {
+            if let Some(password) = at(root, "restapi.authentication.password") {
+                secret(reader, &password, "PATRONI_RESTAPI_PASSWORD");
+            }
+        }
+        None => {}
+    }
+}
+
+/// The value at a path, only when all of the path is there.
+pub(super) fn at<'n>(root: &'n Node, path: &str) -> Option<At<'n>> {
+    let node = path.split('.').try_fold(root, |node, part| node.get(part))?;
+    Some(At { node, path: path.to_owned() })
+}
+
+fn secret(reader: &mut Reader<'_>, password: &At<'_>, variable: &str) {
+    // The password itself does not belong into a message either.
+    let problem = reader.problem(
+        password.node.place,
+        &password.path,
+        "a password in the file",
+        format!("{variable} in the environment"),
+    );
+    problem.help = "configuration files are copied into tickets and repositories".into();
+    problem.excerpt =
+        format!("{}password: ********", " ".repeat(problem.column.saturating_sub("password: ".len() + 1)));
+    problem.width = "********".len();
+}
+
+fn hba(reader: &mut Reader<'_>, lines: &At<'_>) {
+    for line in reader.items(lines) {
+        let Value::Text(text) = &line.node.value else { continue };
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let remote = words.first().is_some_and(|kind| kind.starts_with("host"));
+        if words.contains(&"md5") {
+            reader.wrong(&line, format!("{:?}", text.replace("md5", "scram-sha-256"))).help =
+                "md5 is deprecated: its stored hash is enough to log in, and PostgreSQL 18 warns of it".into();
+        } else if remote && words.contains(&"trust") && !text.contains("127.0.0.1") && !text.contains("::1") {
+            reader.wrong(&line, "scram-sha-256 instead of trust").help =
+                "it lets anybody in, without a password".into();
+        } else if remote && words.contains(&"password") {
+            reader.wrong(&line, "scram-sha-256 instead of password").help = "it sends the password in the clear".into();
+        }
+        let everybody = words.iter().any(|word| matches!(*word, "0.0.0.0/0" | "::/0"));
+        if everybody && words.get(1..3) == Some(&["all", "all"]) {
+            reader.wrong(&line, "the networks that clients come from").help =
+                "every user, to every database, from every address: the superuser too".into();
+        }
+    }
+}
