@@ -47,7 +47,7 @@
 //!
 //! # Where the sockets differ from Linux
 //! - Connections within one host cost no time, and nothing limits how much of theirs is unread but 6 MiB.
-//! - A reset discards what was received and not yet read.
+//! - Within one host, a reset discards what was received and not yet read.
 //! - A lost segment always waits for the retransmission time-out: there is no fast retransmit, and no TIME_WAIT.
 
 #![allow(unexpected_cfgs, reason = "tokio_unstable is a flag of the whole build, not declared by any crate")]

@@ -8,11 +8,12 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use pgdrill_net::SocketOptions;
 use tokio::sync::watch;
-use turmoil_net::shim::tokio::net::TcpListener;
+use turmoil_net::shim::tokio::net::{TcpListener, TcpStream};
 
 use crate::{
     Dns, HostId, ProcessId,
@@ -47,6 +48,10 @@ pub(crate) struct World {
     /// Flows whose receiver last advertised a nearly closed window; see `SimStream::poll_read`.
     pub(crate) narrow_windows: BTreeSet<FlowKey>,
     pub(crate) requests: Vec<Request>,
+    /// Sockets that were written to and closed in one step: closing them waits until the written bytes have left.
+    pub(crate) closing: Vec<(HostId, SharedStream)>,
+    /// How often outgoing packets were collected.
+    pub(crate) collections: u64,
     /// A socket was used since the engine last collected outgoing packets.
     pub(crate) sockets_used: bool,
 }
@@ -79,6 +84,37 @@ pub(crate) struct SocketEntry {
     pub(crate) peer_finished: bool,
     /// The process has closed it, the kernel may still be sending.
     pub(crate) orphan: bool,
+    /// The kernel's socket, while the process has it open.
+    pub(crate) stream: Option<SharedStream>,
+    /// What had arrived before a reset: the socket stack discards it, Linux lets the process read it first.
+    pub(crate) saved: Vec<u8>,
+}
+
+/// The kernel's half of a socket: the process uses it, and the engine before a reset arrives.
+pub(crate) type SharedStream = Arc<Mutex<TcpStream>>;
+
+impl SocketEntry {
+    pub(crate) fn new(owner: ProcessId, options: Option<SocketOptions>, stream: SharedStream) -> Self {
+        Self {
+            owner,
+            options,
+            error: None,
+            peer_finished: false,
+            orphan: false,
+            stream: Some(stream),
+            saved: Vec::new(),
+        }
+    }
+
+    /// Takes over what has been received and not been read.
+    pub(crate) fn save_unread(&mut self) {
+        let Some(stream) = &self.stream else { return };
+        let stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut piece = [0; 4096];
+        while let Ok(count @ 1..) = stream.try_read(&mut piece) {
+            self.saved.extend_from_slice(&piece[..count]);
+        }
+    }
 }
 
 /// A port that somebody listens on, or has listened on.

@@ -4,6 +4,7 @@
 //! None of it costs anything while packets flow: checks are scheduled only once a fault has touched a connection.
 
 use std::{
+    collections::BTreeSet,
     io,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -20,6 +21,9 @@ use crate::{
 
 /// `tcp_synack_retries` = 5.
 const SYN_ACK_GIVE_UP_NS: u64 = 63_000_000_000;
+
+/// Few enough that a long simulation with many short connections stays small.
+pub(super) const CONNECTIONS_AT_LEAST: usize = 1_024;
 
 impl Engine {
     /// Something in this flow, or its acknowledgement, does not get through: see later whether to give up.
@@ -168,7 +172,8 @@ impl Engine {
         flow.unanswered_probes = Some(0);
         // Up to now every probe was answered: the next one goes out a multiple of the idle time after the last word.
         let periods = (now_ns - flow.last_heard_ns).div_ceil(idle_ns).max(1);
-        self.schedule.push(flow.last_heard_ns + periods * idle_ns, Event::Probe(key));
+        flow.last_heard_ns += (periods - 1) * idle_ns;
+        self.schedule.push(flow.last_heard_ns + idle_ns, Event::Probe(key));
     }
 
     /// tcp_keepalive_timer(): breaks the connection, or sends the next probe.
@@ -200,6 +205,26 @@ impl Engine {
             now_ns + interval_ns
         };
         self.schedule.push(next_ns, Event::Probe(key));
+    }
+
+    /// Keeps the books short: closed sockets that the kernel has finished with, and flows that nobody needs any more.
+    pub(super) fn forget_ended_connections(&mut self) {
+        let known = world::with(|world| world.sockets.len());
+        if known.max(self.network.flows.len()) <= self.connections_limit {
+            return;
+        }
+        let mut alive = BTreeSet::new();
+        for (host, entry) in self.hosts.iter().enumerate() {
+            for socket in turmoil_net::netstat(entry.ip).entries {
+                alive.extend(socket.peer.map(|peer| (host, socket.local.port(), peer.port())));
+            }
+        }
+        let in_kernel = |key: FlowKey| alive.contains(&(key.from().0, key.source_port(), key.target_port()));
+        world::with(|world| world.sockets.retain(|&key, entry| !entry.orphan || in_kernel(key)));
+        self.network.forget_old_flows(self.now_ns, |key| in_kernel(key) || in_kernel(key.reversed()));
+        let left = world::with(|world| world.sockets.len()).max(self.network.flows.len());
+        // Looking again only after as many new ones keeps the cost per connection constant.
+        self.connections_limit = CONNECTIONS_AT_LEAST.max(left * 2);
     }
 
     /// Whether a probe sent now would come back with an answer of any kind.

@@ -21,12 +21,19 @@ impl Engine {
     /// Takes what the kernels want to send and puts it on the links. Scanning all kernels is the most expensive thing the
     /// engine does, so it happens only when one may have something.
     pub(super) fn collect_outgoing(&mut self) {
-        let sockets_used = world::with(|world| std::mem::take(&mut world.sockets_used));
-        if !std::mem::take(&mut self.kernels_stirred) && !sockets_used {
-            return;
+        loop {
+            let sockets_used = world::with(|world| std::mem::take(&mut world.sockets_used));
+            if !std::mem::take(&mut self.kernels_stirred) && !sockets_used {
+                return;
+            }
+            self.collect_once(sockets_used);
         }
+    }
+
+    fn collect_once(&mut self, sockets_used: bool) {
         let mut outgoing = std::mem::take(&mut self.outgoing);
         self.stack().egress_all(&mut outgoing);
+        self.close_waiting();
         if sockets_used && let Some(host) = self.last_stepped_host() {
             // Loopback packets have been delivered inside: neighbours may be ready.
             self.touch(host);
@@ -37,9 +44,24 @@ impl Engine {
         self.outgoing = outgoing;
     }
 
+    /// Closes sockets whose last bytes have just left.
+    fn close_waiting(&mut self) {
+        let closing = world::with(|world| {
+            world.collections += 1;
+            std::mem::take(&mut world.closing)
+        });
+        for (host, stream) in closing {
+            let stack_id = self.hosts[host.0].stack_id;
+            self.stack().set_current(stack_id);
+            drop(stream);
+            self.kernels_stirred = true;
+        }
+    }
+
     /// Puts a packet on its link.
     pub(super) fn send(&mut self, packet: Packet) {
-        let Some(key) = key_of(&packet) else { return };
+        // An address that no host has: nobody answers.
+        let Some(key) = key_of(&packet).filter(|key| key.to().0 < self.hosts.len()) else { return };
         if !self.hosts[key.from().0].powered {
             self.network.link_mut(key.from(), key.to()).stats.dropped += 1;
             return;
@@ -153,6 +175,9 @@ impl Engine {
         let flags = segment.flags;
         let window_was_full = self.note_received(key, segment);
         let socket = key.reversed();
+        if flags.rst {
+            self.save_unread(socket);
+        }
         if flags.syn && !flags.ack {
             if self.is_parked(key.to(), key.target_port()) {
                 self.refuse(key, segment.seq.wrapping_add(1));
@@ -220,10 +245,22 @@ impl Engine {
     pub(super) fn reset_locally(&mut self, socket: FlowKey) {
         let reset = TcpFlags { rst: true, ..TcpFlags::default() };
         let packet = forged(self.peer_end(socket), self.local_end(socket), reset, 0, 0);
-        self.deliver_mail_of(socket.from());
+        self.save_unread(socket);
         self.stack().deliver(packet);
         self.kernels_stirred = true;
         self.touch(socket.from());
+    }
+
+    /// The kernel is about to lose what the process has not read yet; Linux would not.
+    fn save_unread(&mut self, socket: FlowKey) {
+        self.deliver_mail_of(socket.from());
+        let stack_id = self.hosts[socket.from().0].stack_id;
+        self.stack().set_current(stack_id);
+        world::with(|world| {
+            if let Some(entry) = world.sockets.get_mut(&socket) {
+                entry.save_unread();
+            }
+        });
     }
 
     /// Packets waiting for a step of their process come before one that is made up now.

@@ -111,7 +111,9 @@ impl Engine {
             ports.into_iter().filter_map(|port| world.listeners.remove(&(host, port))).collect::<Vec<_>>()
         });
         for (key, flow) in self.network.flows.iter_mut().filter(|(key, _)| key.touches(host)) {
-            flow.half_open = false;
+            if key.to() == host {
+                flow.half_open = false;
+            }
             if gone(key) {
                 // Nobody sends these again.
                 flow.held.clear();

@@ -54,6 +54,8 @@ pub struct Engine {
     outgoing: Vec<Packet>,
     heartbeat: watchdog::Heartbeat,
     steps: u64,
+    /// The books are tidied when there are more connections than this.
+    connections_limit: usize,
     last_stepped: Option<ProcessId>,
     wiring: Wiring,
 }
@@ -88,6 +90,7 @@ impl Engine {
             outgoing: Vec::new(),
             heartbeat: watchdog::Heartbeat::start(seed),
             steps: 0,
+            connections_limit: connections::CONNECTIONS_AT_LEAST,
             last_stepped: None,
             wiring: Wiring::Open(Box::new(Net::with_config(kernel))),
         }

@@ -143,10 +143,8 @@ impl Engine {
         this.starts += 1;
         this.ready = true;
         let main = Arc::clone(&this.main);
-        let root = {
-            let _inside = runtime.enter();
-            runtime.spawn(main())
-        };
+        // Called inside the task, so that a panic before the first await is the process's too.
+        let root = runtime.spawn(async move { main().await });
         let began_elapsed_ns = self.hosts[this.host.0].clock.elapsed(self.now_ns);
         this.life = Some(Life { metrics: runtime.metrics(), runtime, root, began_elapsed_ns });
         let host = this.host;
@@ -159,6 +157,8 @@ impl Engine {
         if self.processes[id.0].life.is_none() && !pending_start {
             return;
         }
+        // What it has written has left before it ends.
+        self.collect_outgoing();
         self.unload(id);
         // A destructor that panics is as much a fault of the program as any other panic.
         let reason = exit::take_panic().map_or(reason, ExitReason::Panicked);

@@ -86,8 +86,7 @@ impl Engine {
                 }
             }
         }
-        let now_ns = self.now_ns;
-        world::with(|world| self.network.forget_old_flows(now_ns, |key| world.sockets.contains_key(&key)));
+        self.forget_ended_connections();
     }
 
     fn must_run(&self, id: ProcessId) -> bool {

@@ -47,12 +47,7 @@ pub(crate) struct Network {
     links: Vec<Vec<Link>>,
     pub(crate) flows: BTreeMap<FlowKey, Flow>,
     pub(crate) trace: Trace,
-    /// Flows are thrown out when there are more than this.
-    flows_limit: usize,
 }
-
-/// Few enough that a long simulation with many short connections stays small.
-const FLOWS_AT_LEAST: usize = 1_024;
 
 impl Network {
     pub(crate) fn new(seed: u64) -> Self {
@@ -62,7 +57,6 @@ impl Network {
             links: Vec::new(),
             flows: BTreeMap::new(),
             trace: Trace::default(),
-            flows_limit: FLOWS_AT_LEAST,
         }
     }
 
@@ -126,13 +120,9 @@ impl Network {
         self.links[key.from().0][key.to().0].delay(&mut self.random)
     }
 
-    /// Forgets flows that ended long ago, when there are many. `in_use` tells which a socket still needs.
+    /// Forgets flows that are neither in use nor have anything on its way.
     pub(crate) fn forget_old_flows(&mut self, now_ns: u64, in_use: impl Fn(FlowKey) -> bool) {
-        if self.flows.len() <= self.flows_limit {
-            return;
-        }
         // A packet still in flight arrives at `last_arrival_ns` at the latest.
-        self.flows.retain(|key, flow| !flow.is_quiet_since(now_ns) || in_use(*key) || in_use(key.reversed()));
-        self.flows_limit = FLOWS_AT_LEAST.max(self.flows.len() * 2);
+        self.flows.retain(|key, flow| !flow.is_quiet_since(now_ns) || in_use(*key));
     }
 }

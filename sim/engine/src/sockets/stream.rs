@@ -4,6 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
@@ -13,39 +14,50 @@ use turmoil_net::shim::tokio::net::TcpStream;
 
 use crate::{
     network::FlowKey,
-    world::{self, Request, SocketEntry},
+    world::{self, Request, SharedStream, SocketEntry},
 };
 
 /// A connected, simulated TCP socket.
 #[derive(Debug)]
 pub struct SimStream {
-    /// `None` only while it is dropped.
-    stream: Option<TcpStream>,
+    stream: SharedStream,
     key: FlowKey,
     local: SocketAddr,
     peer: SocketAddr,
     saw_end: bool,
     failed: bool,
+    /// When it was last written to, in collections of outgoing packets.
+    written_at: Option<u64>,
 }
 
 impl SimStream {
     pub(super) fn new(stream: TcpStream, options: Option<SocketOptions>) -> io::Result<Self> {
         let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
+        let stream = Arc::new(Mutex::new(stream));
         let key = world::with(|world| {
             let owner = world.current.expect("sockets are opened inside a process");
             let here = world.current_host();
             let there = world.host_by_ip(peer.ip(), here).expect("a connected peer is a host of the simulation");
             let key = FlowKey::new(here, local.port(), there, peer.port());
-            let entry = SocketEntry { owner, options, error: None, peer_finished: false, orphan: false };
-            world.sockets.insert(key, entry);
+            world.sockets.insert(key, SocketEntry::new(owner, options, Arc::clone(&stream)));
             world.requests.push(Request::Connected(key));
             key
         });
-        Ok(Self { stream: Some(stream), key, local, peer, saw_end: false, failed: false })
+        Ok(Self { stream, key, local, peer, saw_end: false, failed: false, written_at: None })
     }
 
-    fn inner(&mut self) -> Pin<&mut TcpStream> {
-        Pin::new(self.stream.as_mut().expect("taken by drop alone"))
+    /// Uncontended: the engine looks at it only while no process runs.
+    fn with_stream<R>(&self, use_it: impl FnOnce(Pin<&mut TcpStream>) -> R) -> R {
+        use_it(Pin::new(&mut *self.stream.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Bytes that had arrived before the connection was reset.
+    fn take_saved(&self, room: usize) -> Option<Vec<u8>> {
+        world::with(|world| {
+            let saved = &mut world.sockets.get_mut(&self.key)?.saved;
+            let count = room.min(saved.len());
+            (count > 0).then(|| saved.drain(..count).collect())
+        })
     }
 
     /// Linux reports why a connection broke once; afterwards reads end and writes find a broken pipe.
@@ -73,7 +85,13 @@ impl AsyncRead for SimStream {
             return Poll::Ready(Ok(()));
         }
         let (filled, room) = (buf.filled().len(), buf.remaining());
-        let read = ready!(this.inner().poll_read(cx, buf));
+        let read = ready!(this.with_stream(|stream| stream.poll_read(cx, buf)));
+        if read.is_err()
+            && let Some(saved) = this.take_saved(room)
+        {
+            buf.put_slice(&saved);
+            return Poll::Ready(Ok(()));
+        }
         let count = buf.filled().len() - filled;
         this.saw_end = read.is_ok() && count == 0 && room > 0;
         world::with(|world| {
@@ -93,14 +111,15 @@ impl AsyncWrite for SimStream {
         if this.failed {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let written = ready!(this.inner().poll_write(cx, buf));
-        world::with(|world| {
+        let written = ready!(this.with_stream(|stream| stream.poll_write(cx, buf)));
+        this.written_at = world::with(|world| {
             world.sockets_used = true;
             // Between hosts the engine sees the data arrive and resets; within a host nobody but us can know.
             let peer = || world.sockets.get(&this.key.reversed()).is_some_and(|entry| entry.orphan);
             if this.key.from() == this.key.to() && written.is_ok() && peer() {
                 world.requests.push(Request::WroteToOrphan(this.key));
             }
+            Some(world.collections)
         });
         Poll::Ready(written.map_err(|e| this.explain(e, true)))
     }
@@ -111,7 +130,7 @@ impl AsyncWrite for SimStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let shut = ready!(this.inner().poll_shutdown(cx));
+        let shut = ready!(this.with_stream(|stream| stream.poll_shutdown(cx)));
         world::with(|world| world.sockets_used = true);
         Poll::Ready(match shut {
             // shutdown(2) on a socket that is gone already.
@@ -133,13 +152,20 @@ impl Socket for SimStream {
 
 impl Drop for SimStream {
     fn drop(&mut self) {
-        drop(self.stream.take());
-        world::with(|world| {
+        // The kernel closes it when the last reference goes, which is the one in `self` unless it must wait.
+        drop(world::with(|world| {
             world.sockets_used = true;
             world.narrow_windows.remove(&self.key);
-            if let Some(entry) = world.sockets.get_mut(&self.key) {
-                entry.orphan = true;
+            let entry = world.sockets.get_mut(&self.key)?;
+            entry.orphan = true;
+            entry.saved = Vec::new();
+            let stream = entry.stream.take()?;
+            if self.written_at != Some(world.collections) {
+                return Some(stream);
             }
-        });
+            // Linux sends on write; the socket stack sends later, and a close that resets would forget the bytes.
+            world.closing.push((self.key.from(), stream));
+            None
+        }));
     }
 }

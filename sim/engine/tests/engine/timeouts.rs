@@ -80,7 +80,10 @@ fn a_short_cut_does_not_break_a_connection_with_a_longer_user_timeout() {
 fn keepalive_notices_a_silent_peer_and_nothing_else_does() {
     for (options, expected) in [
         (with_keepalive(3, 2, 3), Some((secs(3 + 2 * 3), "end Err(TimedOut)"))),
-        (SocketOptions { user_timeout: Some(secs(5)), ..with_keepalive(3, 1, 9) }, Some((secs(5), "end Err(TimedOut)"))),
+        (
+            SocketOptions { user_timeout: Some(secs(5)), ..with_keepalive(3, 1, 9) },
+            Some((secs(5), "end Err(TimedOut)")),
+        ),
         (patient(), None),
     ] {
         let (journal, cut) = run_isolated(1, move |engine| {

@@ -234,3 +234,23 @@ pub async fn shutting_down_twice_is_harmless<N: Net>(place: Place<N>) {
     stream.shutdown().await.expect("the second");
     assert_eq!(stream.read(&mut [0; 8]).await.expect("closed properly"), 0);
 }
+
+pub async fn what_arrived_before_a_reset_can_still_be_read<N: Net>(place: Place<N>) {
+    let server = place
+        .serve(|_, mut listener| async move {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            sleep(Duration::from_millis(50)).await;
+            stream.write_all(b"last words").await.expect("the client listens");
+            // Closing with unread bytes resets.
+            drop(stream);
+        })
+        .await;
+    let mut stream = place.connect(&server).await;
+    stream.write_all(b"never read").await.expect("connected");
+    sleep(Duration::from_millis(200)).await;
+    let mut words = [0; 10];
+    stream.read_exact(&mut words).await.expect("they had arrived");
+    assert_eq!(&words, b"last words");
+    let error = stream.read(&mut [0; 8]).await.expect_err("and then the reset");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}

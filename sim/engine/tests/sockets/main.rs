@@ -75,3 +75,16 @@ fn real(body: impl Future<Output = ()>) {
         tokio::time::timeout(Duration::from_secs(20), body).await.expect("the body ends within 20 s");
     });
 }
+
+/// Not within one simulated host: there the socket stack discards at once, as the crate's documentation says.
+mod not_within_one_host {
+    #[test]
+    fn what_arrived_before_a_reset_can_still_be_read_across_a_simulated_link() {
+        super::simulated(true, |place| Box::pin(super::bodies::what_arrived_before_a_reset_can_still_be_read(place)));
+    }
+
+    #[test]
+    fn what_arrived_before_a_reset_can_still_be_read_on_linux() {
+        super::real(super::bodies::what_arrived_before_a_reset_can_still_be_read(super::real_place()));
+    }
+}
