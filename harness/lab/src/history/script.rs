@@ -7,9 +7,9 @@ use crate::event::{Action, At, Event, FaultPhase, Outcome, ProcessState, SqlStat
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Script {
     pub(crate) events: Vec<Event>,
-    next_id: u64,
-    next_op: u64,
-    next_revision: i64,
+    pub(crate) next_id: u64,
+    pub(crate) next_op: u64,
+    pub(crate) next_revision: i64,
 }
 
 /// Seconds to a time.

@@ -21,7 +21,8 @@ use super::{Broken, Finding, Violation, earlier, violation};
 use crate::{
     event::At,
     history::{History, NodeRows, Operation, Term},
-    verdict::{Rules, SynchronousMode},
+    scenario::SynchronousMode,
+    verdict::Rules,
 };
 
 /// Reports name so many ids.
@@ -167,7 +168,8 @@ mod tests {
     use crate::{
         history::script::{Script, primary},
         oracle::Finding,
-        verdict::{Rules, SynchronousMode},
+        scenario::SynchronousMode,
+        verdict::Rules,
     };
 
     fn synchronous() -> Rules {

@@ -18,7 +18,8 @@ use serde_json::Value;
 use super::{Broken, Finding, Violation, earlier, violation};
 use crate::{
     history::{History, Term},
-    verdict::{Rules, SynchronousMode},
+    scenario::SynchronousMode,
+    verdict::Rules,
 };
 
 /// Judges the rule.
@@ -84,7 +85,7 @@ impl<'r, 'h, 'a> Promotion<'r, 'h, 'a> {
         let tagged = match &member {
             // The member's own word is newer than the configuration it was started with.
             Some((member, _)) => forbidden(member.get("tags")),
-            None => self.rules.tags_of(self.term.holder).nofailover,
+            None => !self.rules.tags_of(self.term.holder).may_lead(),
         };
         tagged.then(|| self.broken(member.map(|(_, ordinal)| ordinal), "it is tagged nofailover".to_owned()))
     }
@@ -198,7 +199,8 @@ mod tests {
         event::SqlState,
         history::script::{Script, primary, standby},
         oracle::Finding,
-        verdict::{Rules, SynchronousMode},
+        scenario::SynchronousMode,
+        verdict::Rules,
     };
 
     fn codes(rules: &Rules, script: &Script) -> Vec<&'static str> {

@@ -17,13 +17,14 @@ use super::{Broken, Finding, Violation, later, violation};
 use crate::{
     event::{Slot, SqlState},
     history::{History, ending::Settled},
-    verdict::{ExpectedEnd, Rules, SynchronousMode},
+    scenario::{End, SynchronousMode, Tags},
+    verdict::Rules,
 };
 
 /// Judges the rule.
 #[must_use]
 pub fn judge(rules: &Rules, history: &History<'_>) -> Finding {
-    if rules.expect.end != ExpectedEnd::Healthy {
+    if rules.expected_end() != End::Healthy {
         return Finding::not_applicable("the scenario does not expect a healthy end");
     }
     let Some(settled) = history.ending.settled else {
@@ -109,7 +110,7 @@ impl<'a> EndState<'_, '_, 'a> {
         for member in self.members().filter(|member| *member != leader) {
             let tags = self.rules.tags_of(member);
             // Neither streams from the leader, so neither needs a slot there.
-            if tags.nostream || tags.replicatefrom.as_deref().is_some_and(|upstream| upstream != leader) {
+            if tags.nostream == Some(true) || tags.replicatefrom.as_deref().is_some_and(|upstream| upstream != leader) {
                 continue;
             }
             let name = slot_name(member);
@@ -175,11 +176,21 @@ impl<'a> EndState<'_, '_, 'a> {
         if set != standbys && !(standbys.is_empty() && set.contains("*")) {
             broken.extend(wrong(format!("the sync key names {standbys:?}, synchronous_standby_names {set:?}")));
         }
-        let could = state_of.keys().any(|name| self.members().any(|m| m == *name) && !self.rules.tags_of(name).nosync);
+        let could = state_of
+            .keys()
+            .any(|name| self.members().any(|m| m == *name) && may_be_synchronous(&self.rules.tags_of(name)));
         if standbys.is_empty() && could {
             broken.extend(wrong("the sync key names no standby although one streams".to_owned()));
         }
         broken
+    }
+}
+
+/// Whether tags allow a synchronous standby: `nosync` wins over `sync_priority`, of which 0 or less forbids too.
+fn may_be_synchronous(tags: &Tags) -> bool {
+    match tags.nosync {
+        Some(nosync) => !nosync,
+        None => tags.sync_priority.is_none_or(|priority| priority > 0),
     }
 }
 

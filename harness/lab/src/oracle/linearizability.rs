@@ -25,7 +25,8 @@ use super::{Broken, Finding, durability::protected, violation};
 use crate::{
     event::{Action, At},
     history::{Answer, History, Operation},
-    verdict::{Rules, SynchronousMode},
+    scenario::SynchronousMode,
+    verdict::Rules,
 };
 
 /// Judges the rule.

@@ -19,7 +19,7 @@
 //! during a pause are not held against it; nor are writes under `failsafe_mode` while nobody else holds the key. Writes
 //! whose server did not name itself are not judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Broken, Finding, Violation, earlier, later, millis, violation};
 use crate::{
@@ -41,8 +41,11 @@ pub fn judge(rules: &Rules, history: &History<'_>) -> Finding {
     let mut violations: Vec<Violation> = returns_without_leadership(rules, &history.keys, &spans, At(0))
         .into_iter()
         .map(|back| {
-            let broken =
-                Broken::TwoWriters { node: back.node.to_owned(), other: back.other.to_owned(), writes: back.times };
+            let broken = Broken::TwoWriters {
+                node: back.node.to_owned(),
+                other: back.other.to_owned(),
+                writes: back.offences.len(),
+            };
             violation(back.at, back.ordinals, broken)
         })
         .collect();
@@ -67,16 +70,18 @@ impl<'a> Span<'a> {
     }
 }
 
-/// A node acted again after another one had, without having taken the leader key in between.
+/// A node acted while another one was acting, and did not take the leader key in between.
 pub(super) struct Back<'a> {
+    /// The one of the two that does not hold the key.
     pub(super) node: &'a str,
     pub(super) other: &'a str,
     pub(super) at: At,
     pub(super) ordinals: Vec<u64>,
-    pub(super) times: usize,
+    /// The ordinals of what `node` did.
+    pub(super) offences: BTreeSet<u64>,
 }
 
-/// Finds the pattern b1, a, b2 of the module comment, each pair of nodes once a term. `apart` is how long the third must
+/// Finds the pattern b1, a, b2 of the module comment, each pair of nodes once a term of either. `apart` is how long the third must
 /// come after the second, in nanoseconds.
 ///
 /// Sweeps the spans by their beginning; for every node it needs only the latest-begun span that has ended already, and for
@@ -95,7 +100,7 @@ pub(super) fn returns_without_leadership<'a>(
     let mut ended = by_end.into_iter().peekable();
     let mut latest_begun: BTreeMap<&str, &Span<'a>> = BTreeMap::new();
     let mut ended_of: BTreeMap<&str, Vec<&Span<'a>>> = BTreeMap::new();
-    let mut found: BTreeMap<(&str, &str, At), Back<'a>> = BTreeMap::new();
+    let mut found: BTreeMap<((&str, &str), At), Back<'a>> = BTreeMap::new();
     for third in by_begin {
         while let Some(span) = ended.next_if(|span| span.to.0.saturating_add(apart.0) < third.from.0) {
             let latest = latest_begun.entry(span.node).or_insert(span);
@@ -111,16 +116,21 @@ pub(super) fn returns_without_leadership<'a>(
         let between =
             latest_begun.values().filter(|span| span.node != third.node && span.from > first.to).max_by_key(|s| s.from);
         if let Some(second) = between {
-            found
-                .entry((third.node, second.node, taken))
-                .or_insert_with(|| Back {
-                    node: third.node,
-                    other: second.node,
-                    at: third.to,
-                    ordinals: vec![first.ordinal, second.ordinal, third.ordinal],
-                    times: 0,
-                })
-                .times += 1;
+            // Whoever holds the key was in its right, so the other one is to blame.
+            let third_holds = keys.held_within(third.node, third.from, third.to);
+            let (offender, other) = if third_holds { (*second, third) } else { (third, *second) };
+            let pair = (third.node.min(second.node), third.node.max(second.node));
+            let other_taken = keys.last_taken_by(second.node, third.to).map_or(At(0), |term| term.from);
+            let back = found.entry((pair, taken.max(other_taken))).or_insert_with(|| Back {
+                node: offender.node,
+                other: other.node,
+                at: third.to,
+                ordinals: vec![first.ordinal, second.ordinal, third.ordinal],
+                offences: BTreeSet::new(),
+            });
+            if back.node == offender.node {
+                back.offences.insert(offender.ordinal);
+            }
         }
     }
     found.into_values().collect()
@@ -221,6 +231,13 @@ mod tests {
     fn an_old_primary_that_goes_on_writing_is_a_second_writer_even_within_the_margin() {
         let script = failover().writes("pg1", 42.2, 42.3);
         assert_eq!(codes(&judge(&Rules::default(), &script.history())), ["two_writers"]);
+    }
+
+    #[test]
+    fn a_single_write_that_another_node_took_while_the_holder_wrote_is_its_fault() {
+        let finding = judge(&Rules::default(), &failover().write("pg3", 44.2, 44.3).history());
+        let texts: Vec<String> = finding.violations().iter().map(super::Violation::to_string).collect();
+        assert!(texts.iter().any(|text| text.contains("pg3 acknowledged 1 write(s) while pg2")), "{texts:?}");
     }
 
     #[test]

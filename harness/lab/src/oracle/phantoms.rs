@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Broken, Finding, Violation, violation};
 use crate::{
     history::{Answer, History, NodeRows},
-    verdict::{ExpectedEnd, Rules},
+    scenario::End,
+    verdict::Rules,
 };
 
 /// One wrong row says enough, a thousand of them hide everything else.
@@ -33,7 +34,7 @@ pub fn judge(rules: &Rules, history: &History<'_>) -> Finding {
     for (node, read) in &history.ending.rows {
         violations.extend(wrong_rows(node, read, &sent));
     }
-    if rules.expect.end == ExpectedEnd::Healthy {
+    if rules.expected_end() == End::Healthy {
         violations.extend(diverged(rules, history));
     }
     Finding::of(violations)
@@ -67,7 +68,7 @@ fn diverged(rules: &Rules, history: &History<'_>) -> Vec<Violation> {
     let expected: BTreeSet<u64> = authority.rows.iter().map(|(id, _)| *id).collect();
     let mut violations = Vec::new();
     for (node, read) in &history.ending.rows {
-        if *node == primary || rules.tags_of(node).nostream {
+        if *node == primary || rules.tags_of(node).nostream == Some(true) {
             continue;
         }
         let found: BTreeSet<u64> = read.rows.iter().map(|(id, _)| *id).collect();
@@ -88,7 +89,8 @@ mod tests {
     use crate::{
         history::script::Script,
         oracle::Finding,
-        verdict::{Expectations, ExpectedEnd, Rules},
+        scenario::{End, Expect},
+        verdict::Rules,
     };
 
     /// Ten acknowledged writes 0 to 9, a refused 10, an unknown 11.
@@ -125,7 +127,7 @@ mod tests {
     fn a_replica_must_hold_what_the_primary_holds_at_a_healthy_end() {
         let script = workload().rows(20.0, "pg1", true, 0..10).rows(20.0, "pg2", false, 0..9);
         assert_eq!(codes(&script), ["diverged_replica"]);
-        let expect = Expectations { end: ExpectedEnd::Any, ..Expectations::default() };
+        let expect = Expect { end: Some(End::Unavailable), ..Expect::default() };
         assert_eq!(judge(&Rules { expect, ..Rules::default() }, &script.history()), Finding::Pass);
     }
 

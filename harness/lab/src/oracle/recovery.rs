@@ -7,8 +7,8 @@
 //! agent is not running at the end are not waited for: nobody would bring them back. A standby that streams from a host that
 //! cannot be told to be a member is believed.
 //!
-//! Limits: a paused cluster does not heal itself and is not judged, nor is a run that expects another end than a healthy
-//! one. A run that ends before the bound is over, still not well, cannot be judged.
+//! Limits: a cluster that is paused without being expected to be does not heal itself and is not judged, nor is a run that
+//! expects no recovery (`end: no_leader`). With `end: writable` the replicas are not judged. A run that ends before the bound is over, still not well, cannot be judged.
 
 use std::collections::BTreeMap;
 
@@ -18,16 +18,18 @@ use super::{Broken, Finding, Violation, later, millis, violation};
 use crate::{
     event::{At, SqlState},
     history::History,
-    verdict::{ExpectedEnd, Rules},
+    scenario::End,
+    verdict::Rules,
 };
 
 /// Judges the rule.
 #[must_use]
 pub fn judge(rules: &Rules, history: &History<'_>) -> Finding {
-    if rules.expect.end != ExpectedEnd::Healthy {
-        return Finding::not_applicable("the scenario does not expect a healthy end");
+    let end = rules.expected_end();
+    if !matches!(end, End::Healthy | End::Writable | End::Paused) {
+        return Finding::not_applicable("the scenario does not expect the cluster to recover");
     }
-    if history.keys.paused_within(history.end, history.end) {
+    if end != End::Paused && history.keys.paused_within(history.end, history.end) {
         return Finding::not_applicable("the cluster is paused at the end");
     }
     if history.probes.sql_nodes().next().is_none() {
@@ -132,6 +134,9 @@ impl<'r, 'h, 'a> Recovery<'r, 'h, 'a> {
         if state.in_recovery {
             return Some(format!("the leader {leader} is in recovery"));
         }
+        if self.rules.expected_end() == End::Writable {
+            return None;
+        }
         self.expected().filter(|node| *node != leader).find_map(|node| self.wrong_replica(node, leader, state, at))
     }
 
@@ -146,7 +151,7 @@ impl<'r, 'h, 'a> Recovery<'r, 'h, 'a> {
         }
         match &state.streaming_from {
             // It replays from the archive only.
-            None if tags.nostream => None,
+            None if tags.nostream == Some(true) => None,
             None => Some(format!("{node} does not stream")),
             Some(host) => {
                 let upstream = self.member(host)?;
@@ -206,7 +211,8 @@ mod tests {
         event::{FaultPhase, ProcessState},
         history::script::{Script, primary, standby},
         oracle::Finding,
-        verdict::{Expectations, ExpectedEnd, Rules},
+        scenario::{End, Expect},
+        verdict::Rules,
     };
 
     fn why(script: &Script) -> Option<String> {
@@ -293,7 +299,7 @@ mod tests {
 
     #[test]
     fn another_expected_end_is_not_judged() {
-        let expect = Expectations { end: ExpectedEnd::Any, ..Expectations::default() };
+        let expect = Expect { end: Some(End::Unavailable), ..Expect::default() };
         let finding = judge(&Rules { expect, ..Rules::default() }, &fault().history());
         assert!(matches!(finding, Finding::NotApplicable { .. }), "{finding:?}");
     }

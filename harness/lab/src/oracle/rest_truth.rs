@@ -80,8 +80,8 @@ fn two_primaries(rules: &Rules, history: &History<'_>, primaries: &[Span<'_>]) -
         .into_iter()
         .filter(|back| !history.keys.paused_within(earlier(back.at, rules.fencing_margin()), back.at))
         .map(|back| {
-            let why = format!("{} had been answering 200 for longer than the margin", back.other);
-            violation(back.at, back.ordinals, lied(back.node, "/primary", why, back.times))
+            let why = format!("{} answered 200 as well, for longer than the margin", back.other);
+            violation(back.at, back.ordinals, lied(back.node, "/primary", why, back.offences.len()))
         })
         .collect()
 }

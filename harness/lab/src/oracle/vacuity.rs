@@ -16,7 +16,7 @@ pub fn judge(rules: &Rules, history: &History<'_>) -> Finding {
     let mut violations = Vec::new();
     let mut vacuous = Vec::new();
     for (index, fault) in history.faults.all() {
-        let expected_refusal = rules.expect.refused.contains(&index);
+        let expected_refusal = rules.refused.contains(&index);
         match (fault.refused, expected_refusal) {
             (Some((at, ordinal, why)), false) => {
                 let broken = Broken::OperatorRefused { text: fault.text.to_owned(), why: why.to_owned() };
@@ -50,11 +50,11 @@ mod tests {
         event::FaultPhase::{Applied, Ended, Refused, Vacuous, Verified},
         history::script::Script,
         oracle::Finding,
-        verdict::{Expectations, Rules},
+        verdict::Rules,
     };
 
     fn expecting_refusal() -> Rules {
-        Rules { expect: Expectations { refused: [0].into(), ..Expectations::default() }, ..Rules::default() }
+        Rules { refused: [0].into(), ..Rules::default() }
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::Rules;
 use crate::{
     event::At,
     history::{Answer, History, Operation},
@@ -61,7 +60,7 @@ pub struct Measured {
 impl Measured {
     /// Measures a run.
     #[must_use]
-    pub fn of(_rules: &Rules, history: &History<'_>) -> Self {
+    pub fn of(history: &History<'_>) -> Self {
         let outages = outages(history);
         let longest = outages.iter().copied().max_by_key(Outage::millis);
         let count = |wanted: fn(&Answer) -> bool| {
@@ -87,11 +86,11 @@ impl Measured {
 /// notice no outage. Tries before the first acknowledgement belong to the start-up and do not count unless nothing was ever
 /// acknowledged.
 fn outages(history: &History<'_>) -> Vec<Outage> {
-    let writes: Vec<&Operation<'_>> = history.operations.writes().collect();
-    let mut acknowledged: Vec<At> = writes.iter().filter_map(|write| write.acknowledged_at()).collect();
+    let tries = Tries::of(history);
+    let mut acknowledged: Vec<At> = tries.writes.iter().filter_map(|write| write.acknowledged_at()).collect();
     acknowledged.sort_unstable();
-    let Some(first_try) = writes.first().map(|write| write.invoked_at) else { return Vec::new() };
-    let ends = writes.iter().map(|write| write.returned.map_or(history.end, |(at, _)| at));
+    let Some(first_try) = tries.writes.first().map(|write| write.invoked_at) else { return Vec::new() };
+    let ends = tries.writes.iter().map(|write| write.returned.map_or(history.end, |(at, _)| at));
     let end_of_tries = ends.max().unwrap_or(history.end);
 
     let Some(last) = acknowledged.last().copied() else {
@@ -99,25 +98,45 @@ fn outages(history: &History<'_>) -> Vec<Outage> {
     };
     let mut outages = Vec::new();
     for pair in acknowledged.windows(2) {
-        if let Some(from) = trying_since(&writes, pair[0], pair[1]) {
+        if let Some(from) = tries.since(pair[0], pair[1]) {
             outages.push(Outage { from, to: pair[1], over: true });
         }
     }
-    if let Some(from) = trying_since(&writes, last, end_of_tries).filter(|from| *from < end_of_tries) {
+    if let Some(from) = tries.since(last, end_of_tries).filter(|from| *from < end_of_tries) {
         outages.push(Outage { from, to: end_of_tries, over: false });
     }
     outages
 }
 
-/// From when writers were trying within a gap: its beginning if a write was under way, else the next invocation.
-fn trying_since(writes: &[&Operation<'_>], gap_from: At, gap_to: At) -> Option<At> {
-    let next = writes.partition_point(|write| write.invoked_at <= gap_from);
-    // A write under way was invoked at most a few operations ago: there are as many as there are writers.
-    const WRITERS_AT_MOST: usize = 256;
-    let under_way = writes[next.saturating_sub(WRITERS_AT_MOST)..next]
-        .iter()
-        .any(|write| write.returned.is_none_or(|(at, _)| at > gap_from));
-    if under_way { Some(gap_from) } else { writes.get(next).map(|write| write.invoked_at).filter(|at| *at <= gap_to) }
+/// The writes by invocation, and for each the latest return among it and all before it: `None` once one never returned.
+struct Tries<'h, 'a> {
+    writes: Vec<&'h Operation<'a>>,
+    latest_return: Vec<Option<At>>,
+}
+
+impl<'h, 'a> Tries<'h, 'a> {
+    fn of(history: &'h History<'a>) -> Self {
+        let writes: Vec<_> = history.operations.writes().collect();
+        let mut latest = Some(At(0));
+        let latest_return = writes
+            .iter()
+            .map(|write| {
+                latest = latest.zip(write.returned).map(|(latest, (at, _))| latest.max(at));
+                latest
+            })
+            .collect();
+        Self { writes, latest_return }
+    }
+
+    /// From when writers were trying within a gap: its beginning if a write was under way, else the next invocation.
+    fn since(&self, gap_from: At, gap_to: At) -> Option<At> {
+        let next = self.writes.partition_point(|write| write.invoked_at <= gap_from);
+        let under_way = next > 0 && self.latest_return[next - 1].is_none_or(|latest| latest > gap_from);
+        if under_way {
+            return Some(gap_from);
+        }
+        self.writes.get(next).map(|write| write.invoked_at).filter(|at| *at <= gap_to)
+    }
 }
 
 /// From the last fault that was carried out before the outage, or the first one inside it, until the outage's end.

@@ -10,7 +10,7 @@ pub use exit::ExitCode;
 pub use explain::explain;
 pub use judge::{Judgement, judge};
 pub use measured::{Measured, Outage};
-pub use rules::{Budget, Expectations, ExpectedEnd, MemberTags, Rules, SynchronousMode, WatchdogMode};
+pub use rules::Rules;
 
 use serde::{Deserialize, Serialize};
 
@@ -53,28 +53,4 @@ impl std::fmt::Display for Verdict {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{ExitCode, Verdict};
-
-    #[test]
-    fn the_worst_of_many_runs_counts_and_a_failure_outranks_everything() {
-        use Verdict::{Fail, Pass, Unknown, Unsupported, Vacuous};
-        for (verdicts, expected) in [
-            (vec![Pass, Pass], Pass),
-            (vec![Pass, Unsupported], Unsupported),
-            (vec![Unknown, Unsupported, Pass], Unknown),
-            (vec![Vacuous, Unknown], Vacuous),
-            (vec![Pass, Fail, Vacuous, Unknown], Fail),
-            (vec![], Unknown),
-        ] {
-            assert_eq!(Verdict::combine(verdicts.clone()), expected, "{verdicts:?}");
-        }
-    }
-
-    #[test]
-    fn nothing_but_a_pass_exits_with_zero() {
-        use Verdict::{Fail, Pass, Unknown, Unsupported, Vacuous};
-        let codes = [Pass, Fail, Unknown, Vacuous, Unsupported].map(|verdict| ExitCode::from(verdict).number());
-        assert_eq!(codes, [0, 1, 3, 3, 4]);
-    }
-}
+mod tests;

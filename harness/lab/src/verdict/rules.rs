@@ -7,107 +7,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// `synchronous_mode`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SynchronousMode {
-    /// Asynchronous replication.
-    #[default]
-    Off,
-    /// Synchronous standbys by name and priority.
-    On,
-    /// Any so many of the synchronous standbys.
-    Quorum,
-}
-
-/// Whether a node is reset by a watchdog when its agent stops renewing the lock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WatchdogMode {
-    /// None.
-    #[default]
-    Off,
-    /// Where the host has one.
-    Automatic,
-    /// No node leads without one.
-    Required,
-}
-
-/// The tags of a member that the oracles know of.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct MemberTags {
-    /// Must never lead (also `failover_priority` of 0 or less).
-    pub nofailover: bool,
-    /// Must never be a synchronous standby.
-    pub nosync: bool,
-    /// Replays from the archive only, without a slot.
-    pub nostream: bool,
-    /// Streams from this member instead of the leader.
-    pub replicatefrom: Option<String>,
-}
-
-/// How the run is expected to end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ExpectedEnd {
-    /// One leader, everybody else streams from it, slots and `/sync` are right, writes work.
-    #[default]
-    Healthy,
-    /// Nobody holds the leader key.
-    NoLeader,
-    /// Anything.
-    Any,
-}
-
-/// An inclusive range; an absent end is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Budget<T> {
-    /// The least expected.
-    pub min: Option<T>,
-    /// The most allowed.
-    pub max: Option<T>,
-}
-
-impl<T> Default for Budget<T> {
-    fn default() -> Self {
-        Self { min: None, max: None }
-    }
-}
-
-impl<T: Copy> Budget<T> {
-    /// At most so much.
-    pub fn at_most(max: T) -> Self {
-        Self { min: None, max: Some(max) }
-    }
-
-    /// Exactly so much.
-    pub fn exactly(value: T) -> Self {
-        Self { min: Some(value), max: Some(value) }
-    }
-}
-
-/// The scenario's `expect`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Expectations {
-    /// The longest time without an acknowledged write.
-    pub outage: Budget<Duration>,
-    /// Acknowledged writes missing at the end, in rows.
-    pub lost_writes: Budget<u64>,
-    /// How often the leader key passes to another node.
-    pub leader_changes: Budget<u64>,
-    /// How the run ends.
-    pub end: ExpectedEnd,
-    /// Codes of violations that this scenario is there to show: every run must have each of them, and no others.
-    pub shows: BTreeSet<String>,
-    /// Positions in the timeline of the operator actions that must be refused.
-    pub refused: BTreeSet<usize>,
-}
+use crate::scenario::{End, Expect, Scenario, SynchronousMode, Tags, WatchdogMode};
 
 /// What a run is judged by. [`Rules::default`] is Patroni's default configuration (Patroni's documentation, "Dynamic
 /// Configuration Settings") on three nodes `pg1` to `pg3`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rules {
     /// The names of the PostgreSQL nodes.
     pub nodes: Vec<String>,
@@ -138,7 +42,7 @@ pub struct Rules {
     /// `watchdog.mode`.
     pub watchdog: WatchdogMode,
     /// Tags by node; nodes without tags may be left out.
-    pub tags: BTreeMap<String, MemberTags>,
+    pub tags: BTreeMap<String, Tags>,
     /// How late a DCS change may be recorded after it happened: a watch needs a moment, a real one more than a simulated.
     pub observation_slack: Duration,
     /// How long a node may acknowledge writes after its leader key has gone; `None` for the default, see
@@ -146,8 +50,10 @@ pub struct Rules {
     pub fencing_margin: Option<Duration>,
     /// How long the cluster has to get well after the last fault; `None` for the default, see [`Rules::recovery_bound`].
     pub recovery_bound: Option<Duration>,
-    /// The scenario's expectations.
-    pub expect: Expectations,
+    /// The scenario's expectations. Of violations that it shows, every run must have each, and no others.
+    pub expect: Expect,
+    /// Positions in the timeline of the operator actions that must be refused.
+    pub refused: BTreeSet<usize>,
 }
 
 impl Default for Rules {
@@ -171,7 +77,8 @@ impl Default for Rules {
             observation_slack: Duration::from_secs(1),
             fencing_margin: None,
             recovery_bound: None,
-            expect: Expectations::default(),
+            expect: Expect::default(),
+            refused: BTreeSet::new(),
         }
     }
 }
@@ -203,9 +110,46 @@ impl Rules {
         self.recovery_bound.unwrap_or(self.ttl * 2 + self.loop_wait * 4 + self.retry_timeout * 2)
     }
 
+    /// How the run is expected to end: healthy unless the scenario says otherwise.
+    #[must_use]
+    pub fn expected_end(&self) -> End {
+        self.expect.end.unwrap_or(End::Healthy)
+    }
+
     /// A node's tags.
     #[must_use]
-    pub fn tags_of(&self, node: &str) -> MemberTags {
+    pub fn tags_of(&self, node: &str) -> Tags {
         self.tags.get(node).cloned().unwrap_or_default()
+    }
+}
+
+/// What a scenario's runs are judged by.
+impl From<&Scenario> for Rules {
+    fn from(scenario: &Scenario) -> Self {
+        let (cluster, patroni) = (&scenario.cluster, &scenario.cluster.patroni);
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        // Times that break Patroni's rule are judged as what Patroni makes of them.
+        let timing = patroni.timing().adjusted();
+        let nodes = cluster.node_names();
+        Self {
+            tags: nodes.iter().map(|node| (node.clone(), cluster.tags_of(node))).collect(),
+            nodes,
+            ttl: seconds(timing.ttl),
+            loop_wait: seconds(timing.loop_wait),
+            retry_timeout: seconds(timing.retry_timeout),
+            primary_start_timeout: seconds(patroni.primary_start_timeout),
+            maximum_lag_on_failover: patroni.maximum_lag_on_failover,
+            check_timeline: patroni.check_timeline,
+            synchronous_mode: patroni.synchronous_mode,
+            synchronous_mode_strict: patroni.synchronous_mode_strict,
+            failsafe_mode: patroni.failsafe_mode,
+            use_slots: patroni.postgresql.use_slots,
+            member_slots_ttl: seconds(patroni.member_slots_ttl),
+            permanent_slots: patroni.slots.keys().cloned().collect(),
+            watchdog: cluster.watchdog_mode(),
+            expect: scenario.expect.clone(),
+            refused: scenario.timeline.iter().enumerate().filter(|(_, step)| step.refused).map(|(i, _)| i).collect(),
+            ..Self::default()
+        }
     }
 }

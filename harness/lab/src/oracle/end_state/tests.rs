@@ -5,7 +5,8 @@ use crate::{
     event::{Slot, SqlState, What},
     history::script::{Script, primary},
     oracle::Finding,
-    verdict::{Expectations, ExpectedEnd, Rules, SynchronousMode},
+    scenario::{End, Expect, SynchronousMode},
+    verdict::Rules,
 };
 
 const KEYS: [(&str, &str); 5] = [
@@ -110,7 +111,7 @@ fn a_sync_key_under_asynchronous_replication_is_stale() {
 fn without_the_settled_state_nobody_can_say_and_other_ends_are_not_judged() {
     let script = Script::new().leader(1.0, "pg1");
     assert!(matches!(judge(&Rules::default(), &script.history()), Finding::Unknown { .. }));
-    let expect = Expectations { end: ExpectedEnd::Any, ..Expectations::default() };
+    let expect = Expect { end: Some(End::Unavailable), ..Expect::default() };
     assert!(matches!(judge(&Rules { expect, ..Rules::default() }, &script.history()), Finding::NotApplicable { .. }));
 }
 
