@@ -1,0 +1,15 @@
+//! The server's processes: postmaster, backends, startup process, checkpointer.
+
+pub(crate) mod backend;
+mod checkpointer;
+pub(crate) mod commit;
+pub mod inspect;
+pub mod postmaster;
+mod replay;
+mod extended;
+mod session;
+mod shutdown;
+pub mod signals;
+pub(crate) mod startup;
+pub(crate) mod state;
+pub(crate) mod wire;

@@ -1,0 +1,167 @@
+//! The model's servers on loopback sockets.
+
+use std::{
+    net::TcpListener,
+    sync::Mutex,
+    time::Duration,
+};
+
+use pgdrill_net::TokioNet;
+use pgdrill_sim_postgres::{DataDir, ExitStatus, Signal, SignalSender, Timings, run, signals, tools};
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, NoTls};
+
+use super::operations::{Operations, Stop};
+
+/// Servers of one test.
+pub struct Model {
+    nodes: Vec<Node>,
+}
+
+pub struct Node {
+    pub dir: DataDir,
+    port: u16,
+    process: Mutex<Option<(SignalSender, JoinHandle<ExitStatus>)>>,
+}
+
+impl Model {
+    pub fn new(nodes: usize) -> Self {
+        let node = |_| {
+            // Asking for any free port and giving it back; the server binds it a moment later.
+            let probe = TcpListener::bind("127.0.0.1:0").expect("loopback");
+            let port = probe.local_addr().expect("bound").port();
+            Node { dir: DataDir::new(), port, process: Mutex::new(None) }
+        };
+        Self { nodes: (0..nodes).map(node).collect() }
+    }
+
+    pub fn dir(&self, node: usize) -> &DataDir {
+        &self.nodes[node].dir
+    }
+
+    fn timings() -> Timings {
+        Timings { initdb_s: 0.01, start_s: 0.01, basebackup_s: 0.01, rewind_s: 0.01, ..Timings::default() }
+    }
+
+    fn signal(&self, node: usize, signal: Signal) {
+        let process = self.nodes[node].process.lock().expect("not poisoned");
+        process.as_ref().expect("it runs").0.send(signal);
+    }
+
+    fn conninfo(&self, node: usize, name: &str) -> String {
+        let port = self.nodes[node].port;
+        format!("host=127.0.0.1 port={port} user=postgres application_name={name}")
+    }
+
+    /// Starts a server without waiting for it to accept connections.
+    pub fn launch(&self, node: usize) {
+        let (sender, receiver) = signals();
+        let (dir, port) = (self.nodes[node].dir.clone(), self.nodes[node].port);
+        let task =
+            tokio::spawn(async move { run(dir, TokioNet, "127.0.0.1", port, receiver, Self::timings()).await });
+        *self.nodes[node].process.lock().expect("not poisoned") = Some((sender, task));
+    }
+
+    /// Waits for the end of a server.
+    pub async fn ended(&self, node: usize) -> ExitStatus {
+        let (_, task) = self.nodes[node].process.lock().expect("not poisoned").take().expect("it runs");
+        task.await.expect("it does not panic")
+    }
+}
+
+impl Operations for Model {
+    async fn initdb(&self, node: usize) {
+        let options =
+            tools::InitDb { system_identifier: 7_000_000_000_000_000_001, data_checksums: true, username: "postgres".into() };
+        tools::initdb(self.dir(node), &options, &Self::timings()).await.expect("empty directory");
+    }
+
+    async fn start(&self, node: usize) {
+        self.launch(node);
+        for _ in 0..500 {
+            if self.connect(node).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("node {node} does not accept connections: {:#?}", self.dir(node).server_log());
+    }
+
+    async fn stop(&self, node: usize, how: Stop) {
+        match how {
+            Stop::Fast => self.signal(node, Signal::FastShutdown),
+            Stop::Immediate => self.signal(node, Signal::ImmediateShutdown),
+            Stop::Kill => {
+                let (_, task) = self.nodes[node].process.lock().expect("not poisoned").take().expect("it runs");
+                task.abort();
+                assert!(task.await.is_err_and(|error| error.is_cancelled()));
+                return;
+            }
+        }
+        self.ended(node).await;
+    }
+
+    fn reload(&self, node: usize) {
+        self.signal(node, Signal::Reload);
+    }
+
+    fn promote(&self, node: usize) {
+        self.signal(node, Signal::Promote);
+    }
+
+    fn configure(&self, node: usize, values: &[(&str, &str)]) {
+        self.dir(node).configure(values.iter().map(|(name, value)| (*name, Some(*value)))).expect("initialised");
+    }
+
+    fn controldata(&self, node: usize, label: &str) -> String {
+        let lines = tools::controldata(self.dir(node)).expect("initialised");
+        lines.into_iter().find(|(name, _)| *name == label).expect("a known label").1
+    }
+
+    async fn basebackup(&self, from: usize, to: usize) -> Result<(), String> {
+        let source = tools::SourceServer::new(&self.conninfo(from, "pg_basebackup"));
+        tools::basebackup(self.dir(to), &TokioNet, &source).await
+    }
+
+    async fn rewind(&self, from: usize, target: usize) -> Result<bool, String> {
+        let source = tools::SourceServer::new(&self.conninfo(from, "pg_rewind"));
+        tools::rewind(self.dir(target), &TokioNet, &source).await
+    }
+
+    fn follow(&self, node: usize, primary: usize, slot: &str) {
+        let conninfo = self.conninfo(primary, &format!("n{node}"));
+        let values = [
+            ("primary_conninfo", conninfo.as_str()),
+            ("primary_slot_name", slot),
+            ("wal_retrieve_retry_interval", "200ms"),
+        ];
+        self.configure(node, &values);
+        self.dir(node).set_standby_signal(true).expect("initialised");
+    }
+
+    async fn connect(&self, node: usize) -> Result<Client, tokio_postgres::Error> {
+        let (client, connection) = tokio_postgres::Config::new()
+            .user("postgres")
+            .dbname("postgres")
+            .connect_raw(Dial::to(self.nodes[node].port).await, NoTls)
+            .await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+}
+
+/// A stream that may be refused: a refused connection reads as closed.
+struct Dial;
+
+impl Dial {
+    async fn to(port: u16) -> tokio::io::DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        if let Ok(stream) = tokio::net::TcpStream::connect(("127.0.0.1", port)).await {
+            tokio::spawn(async move {
+                let (mut stream, mut theirs) = (stream, theirs);
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut theirs).await;
+            });
+        }
+        ours
+    }
+}

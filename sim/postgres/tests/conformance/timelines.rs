@@ -1,0 +1,85 @@
+//! Promotion, timelines and rewind.
+
+use super::operations::{Operations, Stop, cluster, value, wait_for};
+
+async fn promoted<O: Operations>(pg: &O, node: usize) -> tokio_postgres::Client {
+    pg.promote(node);
+    let client = pg.connect(node).await.expect("accepts");
+    wait_for(&client, "SELECT pg_is_in_recovery()", "f").await;
+    client
+}
+
+pub async fn promote<O: Operations>(pg: &O) {
+    let primary = cluster(pg, 1).await;
+    primary.simple_query("INSERT INTO t VALUES (1)").await.expect("inserted");
+    pg.stop(0, Stop::Fast).await;
+    let standby = promoted(pg, 1).await;
+    standby.simple_query("INSERT INTO t VALUES (2)").await.expect("the new primary writes");
+    assert_eq!(value(&standby, "SELECT count(*) FROM t").await, "2");
+    let file = value(&standby, "SELECT pg_walfile_name(pg_current_wal_lsn())").await;
+    assert!(file.starts_with("00000002"), "{file}");
+    let history = value(&standby, "SELECT pg_read_file('pg_wal/00000002.history', true)").await;
+    assert!(history.starts_with("1\t0/"), "{history}");
+    // The checkpoint that follows a promotion brings pg_control to the new timeline.
+    wait_for(&standby, "SELECT timeline_id FROM pg_control_checkpoint()", "2").await;
+}
+
+pub async fn switch<O: Operations>(pg: &O) {
+    cluster(pg, 2).await;
+    pg.stop(0, Stop::Immediate).await;
+    let new_primary = promoted(pg, 1).await;
+    pg.follow(2, 1, "");
+    pg.reload(2);
+    new_primary.simple_query("INSERT INTO t VALUES (5)").await.expect("inserted");
+    let standby = pg.connect(2).await.expect("hot standby");
+    wait_for(&standby, "SELECT count(*) FROM t", "1").await;
+    assert_eq!(value(&standby, "SELECT received_tli FROM pg_stat_wal_receiver").await, "2");
+}
+
+pub async fn rewind_needed<O: Operations>(pg: &O) {
+    let primary = cluster(pg, 1).await;
+    let standby = pg.connect(1).await.expect("hot standby");
+    // Both write after the fork: the old primary's row is one nobody else has.
+    pg.promote(1);
+    wait_for(&standby, "SELECT pg_is_in_recovery()", "f").await;
+    primary.simple_query("INSERT INTO t VALUES (100)").await.expect("inserted");
+    standby.simple_query("INSERT INTO t VALUES (200)").await.expect("inserted");
+    pg.stop(0, Stop::Fast).await;
+    pg.follow(0, 1, "");
+    pg.start(0).await;
+    let old = pg.connect(0).await.expect("hot standby on its own timeline");
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    assert_eq!(value(&old, "SELECT max(id) FROM t").await, "100", "it cannot follow");
+    pg.stop(0, Stop::Fast).await;
+    assert_eq!(pg.rewind(1, 0).await, Ok(true));
+    pg.follow(0, 1, "");
+    pg.start(0).await;
+    let old = pg.connect(0).await.expect("hot standby");
+    wait_for(&old, "SELECT max(id) FROM t", "200").await;
+    assert_eq!(value(&old, "SELECT count(*) FROM t").await, "1", "the row of the abandoned timeline is gone");
+    standby.simple_query("INSERT INTO t VALUES (201)").await.expect("inserted");
+    wait_for(&old, "SELECT max(id) FROM t", "201").await;
+}
+
+pub async fn rewind_not_needed<O: Operations>(pg: &O) {
+    let primary = cluster(pg, 1).await;
+    primary.simple_query("INSERT INTO t VALUES (1)").await.expect("inserted");
+    drop(primary);
+    // A fast shutdown sends everything up to the shutdown checkpoint to the standby.
+    pg.stop(0, Stop::Fast).await;
+    let new_primary = promoted(pg, 1).await;
+    new_primary.simple_query("INSERT INTO t VALUES (2)").await.expect("inserted");
+    assert_eq!(pg.rewind(1, 0).await, Ok(false));
+    pg.follow(0, 1, "");
+    pg.start(0).await;
+    let old = pg.connect(0).await.expect("hot standby");
+    wait_for(&old, "SELECT count(*) FROM t", "2").await;
+}
+
+pub async fn rewind_refused<O: Operations>(pg: &O) {
+    cluster(pg, 1).await;
+    pg.stop(0, Stop::Kill).await;
+    promoted(pg, 1).await;
+    let refused = pg.rewind(1, 0).await.expect_err("not cleanly shut down");
+    assert!(refused.contains("target server must be shut down cleanly"), "{refused}");
+}
