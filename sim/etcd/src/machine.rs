@@ -45,12 +45,7 @@ fn header(revision: i64) -> Option<PbResponseHeader> {
 
 impl Machine {
     pub(crate) fn new(min_lease_ttl: i64) -> Self {
-        Self {
-            store: Store::default(),
-            lessor: Lessor::new(min_lease_ttl),
-            watches: WatchHub::default(),
-            applied: 0,
-        }
+        Self { store: Store::default(), lessor: Lessor::new(min_lease_ttl), watches: WatchHub::default(), applied: 0 }
     }
 
     /// Applies one entry. Every member does exactly the same; only lease times are the primary's own.
@@ -98,7 +93,7 @@ impl Machine {
 
     fn compact(&mut self, request: PbCompactionRequest) -> Result<PbCompactionResponse, EtcdError> {
         self.store.compact(request.revision)?;
-        Ok(PbCompactionResponse { header: header(self.store.revision()) , ..Default::default() })
+        Ok(PbCompactionResponse { header: header(self.store.revision()), ..Default::default() })
     }
 
     fn lease_grant(&mut self, request: PbLeaseGrantRequest, now: Instant) -> Result<PbLeaseGrantResponse, EtcdError> {
@@ -187,9 +182,7 @@ fn txn(
     for op in branch(request, succeeded) {
         let response = match &op.request {
             Some(PbTxnOpRequest::RequestRange(r)) => Some(PbTxnOpResponse::ResponseRange(write.range(r)?)),
-            Some(PbTxnOpRequest::RequestPut(r)) => {
-                Some(PbTxnOpResponse::ResponsePut(put(write, lessor, r.clone())?))
-            }
+            Some(PbTxnOpRequest::RequestPut(r)) => Some(PbTxnOpResponse::ResponsePut(put(write, lessor, r.clone())?)),
             Some(PbTxnOpRequest::RequestDeleteRange(r)) => {
                 Some(PbTxnOpResponse::ResponseDeleteRange(delete_range(write, lessor, r)))
             }

@@ -64,7 +64,12 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(crate) fn new(config: MemberConfig, peek: Peek, machine: Machine, node: mpsc::UnboundedSender<Input>) -> Arc<Self> {
+    pub(crate) fn new(
+        config: MemberConfig,
+        peek: Peek,
+        machine: Machine,
+        node: mpsc::UnboundedSender<Input>,
+    ) -> Arc<Self> {
         // As etcd's `idutil.Generator`: two bytes of member, five of milliseconds, one to count, so that a restarted
         // member does not use a request id or lease id twice.
         let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);

@@ -11,8 +11,7 @@ pub async fn every_comparison_target_and_result_is_evaluated(cluster: &mut impl 
     let mut client = cluster.client(0).await;
     let lease = client.lease_grant(60, None).await.expect("grant").id();
     let created = revision!(client.put("k", "a", None).await.expect("put"));
-    let modified =
-        revision!(client.put("k", "b", Some(PutOptions::new().with_lease(lease))).await.expect("put"));
+    let modified = revision!(client.put("k", "b", Some(PutOptions::new().with_lease(lease))).await.expect("put"));
     let table = [
         (Compare::version("k", Equal, 2), true),
         (Compare::version("k", Greater, 2), false),

@@ -69,7 +69,8 @@ pub(crate) async fn send_to<N: Net>(
     incarnation: u64,
     mut outbox: mpsc::Receiver<Message>,
 ) {
-    let hello = Hello { cluster_id: member.config.cluster_id, from: member.config.id, to: peer.id, incarnation, lease: None };
+    let hello =
+        Hello { cluster_id: member.config.cluster_id, from: member.config.id, to: peer.id, incarnation, lease: None };
     let tell = |input| {
         // Only fails when the node has ended, and this task is about to be ended with it.
         let _ = member.node.send(input);

@@ -155,11 +155,15 @@ pub(super) async fn unless_leaderless<T>(
 impl<N: Net> PbLeaseService for Server<N> {
     type LeaseKeepAliveStream = Pin<Box<dyn Stream<Item = Result<PbLeaseKeepAliveResponse, Status>> + Send>>;
 
-    async fn lease_grant(&self, request: Request<PbLeaseGrantRequest>) -> Result<Response<PbLeaseGrantResponse>, Status> {
+    async fn lease_grant(
+        &self,
+        request: Request<PbLeaseGrantRequest>,
+    ) -> Result<Response<PbLeaseGrantResponse>, Status> {
         self.admit(request.metadata())?;
         let mut grant = request.into_inner();
         while grant.id == 0 {
-            grant.id = i64::try_from(self.member.next_request_id() & (i64::MAX as u64)).expect("the top bit is cleared");
+            grant.id =
+                i64::try_from(self.member.next_request_id() & (i64::MAX as u64)).expect("the top bit is cleared");
         }
         applied!(self, LeaseGrant(grant))
     }
@@ -201,7 +205,9 @@ impl<N: Net> PbLeaseService for Server<N> {
             let question = LeaseQuestion { id, renew: false };
             let deadline = Instant::now() + self.member.config.request_timeout();
             match timeout_at(deadline, self.ask(question)).await.unwrap_or(Err(EtcdError::Timeout)) {
-                Err(EtcdError::LeaseNotFound) => LeaseAnswer { verdict: LeaseVerdict::NotFound.into(), ..LeaseAnswer::default() },
+                Err(EtcdError::LeaseNotFound) => {
+                    LeaseAnswer { verdict: LeaseVerdict::NotFound.into(), ..LeaseAnswer::default() }
+                }
                 answer => answer?,
             }
         };

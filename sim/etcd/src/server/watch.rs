@@ -10,7 +10,6 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{Server, lease::unless_leaderless, requires_leader};
 use crate::{
-
     member::Member,
     watch::{NO_WATCH, STREAM_BUFFER, StreamSender, Told, WatchSpec},
 };
@@ -35,10 +34,7 @@ impl Drop for WatchStream {
 impl<N: Net> PbWatchService for Server<N> {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<PbWatchResponse, Status>> + Send>>;
 
-    async fn watch(
-        &self,
-        request: Request<Streaming<PbWatchRequest>>,
-    ) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(&self, request: Request<Streaming<PbWatchRequest>>) -> Result<Response<Self::WatchStream>, Status> {
         self.admit(request.metadata())?;
         let strict = requires_leader(request.metadata());
         let (to, told) = mpsc::channel(STREAM_BUFFER);
@@ -247,4 +243,3 @@ pub(crate) async fn sync_watchers(member: Arc<Member>) {
         }
     }
 }
-

@@ -159,10 +159,7 @@ impl Write<'_> {
     ///
     /// # Errors
     /// As [`Store::range_at`].
-    pub fn range(
-        &self,
-        request: &PbRangeRequest,
-    ) -> Result<etcd_client::proto::PbRangeResponse, EtcdError> {
+    pub fn range(&self, request: &PbRangeRequest) -> Result<etcd_client::proto::PbRangeResponse, EtcdError> {
         self.store.range_at(request, self.revision())
     }
 }

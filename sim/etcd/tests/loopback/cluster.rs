@@ -107,7 +107,8 @@ impl TestCluster for LoopbackCluster {
 
     async fn start_member(&mut self, member: usize) {
         let (stop, stopped) = oneshot::channel();
-        let (config, disk, peek) = (self.configs[member].clone(), self.disks[member].clone(), self.peeks[member].clone());
+        let (config, disk, peek) =
+            (self.configs[member].clone(), self.disks[member].clone(), self.peeks[member].clone());
         let (started, wait) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
@@ -120,6 +121,11 @@ impl TestCluster for LoopbackCluster {
             });
         });
         wait.recv().expect("the member's thread runs");
+        // The client connects only when it is first used, so wait here until somebody listens.
+        while tokio::net::TcpStream::connect(("127.0.0.1", self.client_port(member))).await.is_err() {
+            assert!(!thread.is_finished(), "member {member} did not start");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         self.running[member] = Some(Running { stop, thread });
     }
 }
