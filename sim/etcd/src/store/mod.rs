@@ -9,6 +9,8 @@
 mod check;
 mod history;
 mod range;
+#[cfg(test)]
+mod tests;
 mod txn;
 
 use std::{
