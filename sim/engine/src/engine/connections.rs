@@ -88,8 +88,16 @@ impl Engine {
         self.touch(syn.to());
     }
 
-    /// The reader has made room: the window is announced by repeating the last acknowledgement.
+    /// The reader has read: if that has made room for a whole window, it is announced by repeating the last
+    /// acknowledgement. Announcing more room than there is would lose data: the stack drops what does not fit.
     pub(super) fn announce_window(&mut self, key: FlowKey) {
+        let (local, peer) = (self.local_end(key), self.peer_end(key));
+        let sockets = turmoil_net::netstat(local.ip()).entries;
+        let socket = sockets.iter().find(|socket| socket.local == local && socket.peer == Some(peer));
+        if socket.is_none_or(|socket| socket.recv_q + usize::from(u16::MAX) > super::RECEIVE_BUFFER_BYTES) {
+            world::with(|world| world.narrow_windows.insert(key));
+            return;
+        }
         let Some(flow) = self.network.flows.get(&key) else { return };
         let (seq, ack) = (flow.next_sequence(), flow.last_ack_sent);
         let flags = TcpFlags { ack: true, ..TcpFlags::default() };

@@ -15,7 +15,7 @@ use crate::{
 const WINDOW_MAY_BE_FULL: u32 = 32 * 1024;
 
 /// A receiver that advertises less than this has an unread backlog.
-const NARROW_WINDOW: u16 = 16 * 1024;
+const NARROW_WINDOW: u16 = 32 * 1024;
 
 impl Engine {
     /// Takes what the kernels want to send and puts it on the links. Scanning all kernels is the most expensive thing the
@@ -213,8 +213,10 @@ impl Engine {
                 }
             });
         }
+        let flow = self.network.flows.entry(key).or_default();
+        let was_narrow = std::mem::replace(&mut flow.window_heard, segment.window) < NARROW_WINDOW;
         let back = self.network.flows.entry(key.reversed()).or_default();
-        let window_was_full = back.in_flight() >= WINDOW_MAY_BE_FULL;
+        let window_was_full = was_narrow || back.in_flight() >= WINDOW_MAY_BE_FULL;
         if segment.flags.ack {
             back.note_acknowledged(now_ns, segment.ack);
         }

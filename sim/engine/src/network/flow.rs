@@ -67,6 +67,8 @@ pub(crate) struct Flow {
     pub(crate) last_ack_sent: u32,
     pub(crate) acks_sent: u32,
     acknowledged: u32,
+    /// The window that the last segment to arrive has announced.
+    pub(crate) window_heard: u16,
     /// Since when something sent here has been waiting for an acknowledgement without progress.
     pub(crate) unacknowledged_since_ns: Option<u64>,
     /// When the peer was last heard of.

@@ -1,6 +1,6 @@
 //! One seed, one trace: the first thing to hold.
 
-use std::{collections::HashMap, thread};
+use std::{collections::HashMap, process::Command, thread};
 
 use pgdrill_sim_engine::{Engine, run_isolated};
 use tokio::time::sleep;
@@ -61,6 +61,23 @@ fn the_same_seed_does_the_same_on_every_thread() {
         assert_eq!(difference, None, "the first difference");
         assert_eq!(first, other);
     }
+}
+
+/// Run by [`the_same_seed_does_the_same_in_another_program`] in a program of its own.
+#[test]
+#[ignore = "prints a hash; run by another test"]
+fn print_the_hash() {
+    println!("hash {:016x}", run_isolated(11, with_every_fault).0);
+}
+
+#[test]
+fn the_same_seed_does_the_same_in_another_program() {
+    let program = std::env::current_exe().expect("tests have a path");
+    let arguments = ["--exact", "determinism::print_the_hash", "--ignored", "--nocapture"];
+    let other = Command::new(program).args(arguments).output().expect("the test program can be started again");
+    let expected = format!("hash {:016x}", run_isolated(11, with_every_fault).0);
+    let said = String::from_utf8_lossy(&other.stdout);
+    assert!(said.contains(&expected), "{expected} is not in {said}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Latency, delay, loss and cuts.
 
-use pgdrill_net::{Net, SocketOptions};
+use pgdrill_net::{Listener, Net, SocketOptions};
 use pgdrill_sim_engine::{Latency, LinkStats, SimNet, run_isolated};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::peers::{Journal, PORT, ask, assert_about, ms, pair, patient, secs, spawn_asker};
 
@@ -135,6 +136,62 @@ fn loss_delays_a_stream_and_never_tears_it() {
         engine.assert_no_faults();
         assert!(journal.time_of("done") > secs(20), "a loss costs at least 200 ms");
         assert!(engine.link_stats(client, server).delayed > 30);
+    });
+}
+
+#[test]
+fn a_reader_that_falls_behind_stops_the_sender_until_it_catches_up() {
+    const BYTES: usize = 10_000_000;
+    run_isolated(5, |engine| {
+        let (server, client) = (engine.add_host("server"), engine.add_host("client"));
+        let journal = Journal::default();
+        let (reading, writing) = (journal.clone(), journal.clone());
+        engine.spawn(server, "reader", move || {
+            let journal = reading.clone();
+            async move {
+                let mut listener = SimNet.listen("0.0.0.0", PORT).await.expect("the port is free");
+                let (mut stream, _) = listener.accept().await.expect("a client");
+                tokio::time::sleep(secs(60)).await;
+                let (mut total, mut piece) = (0, [0; 3_000]);
+                while let Ok(count @ 1..) = stream.read(&mut piece).await {
+                    total += count;
+                }
+                journal.note(format!("read {total}"));
+            }
+        });
+        engine.spawn(client, "writer", move || {
+            let journal = writing.clone();
+            async move {
+                let mut stream = SimNet.connect("server", PORT, &patient()).await.expect("listening");
+                stream.write_all(&vec![7; BYTES]).await.expect("a patient kernel");
+                journal.note("written");
+            }
+        });
+        engine.run_until(secs(100));
+        engine.assert_no_faults();
+        assert!(journal.time_of("written") > secs(60), "six of ten megabytes fit into the receiver's buffer");
+        journal.time_of(&format!("read {BYTES}"));
+    });
+}
+
+#[test]
+fn an_address_that_no_host_has_does_not_answer() {
+    run_isolated(1, |engine| {
+        let (_, client, _) = pair(engine);
+        let journal = Journal::default();
+        let mine = journal.clone();
+        engine.spawn(client, "lost", move || {
+            let journal = mine.clone();
+            async move {
+                for address in ["192.168.77.77", "10.1.2.3"] {
+                    let error = SimNet.connect(address, PORT, &patient()).await.expect_err("nobody is there");
+                    journal.note(format!("{:?}", error.kind()));
+                }
+            }
+        });
+        engine.run_until(secs(30));
+        engine.assert_no_faults();
+        assert_eq!(journal.words(), ["TimedOut", "TimedOut"]);
     });
 }
 
