@@ -1,0 +1,112 @@
+//! The command line: one file for each command, and what they share.
+
+mod run;
+mod scenario;
+mod screen;
+
+use std::{io::Write, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use pgdrill_lab::verdict;
+
+pub(crate) use screen::Screen;
+
+use crate::input::Loaded;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    pass: every run passed
+  1    fail: a rule was broken, or a run could not be reproduced
+  2    wrong usage, or an invalid file: nothing was played
+  3    unknown or vacuous: a run could not be judged or played, or tested nothing
+  4    unsupported: the world cannot play a scenario, or is not built into this version
+  101  pgdrill itself crashed
+  130  ended by Ctrl-C";
+
+/// Deterministic simulation and failover lab for PostgreSQL high availability.
+///
+/// Plays scenario files (a cluster, faults, expectations) and judges what was seen: one writer at a time, no acknowledged
+/// write lost, only eligible leaders, recovery in time.
+#[derive(Debug, Parser)]
+#[command(name = "pgdrill", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play scenarios and judge them
+    Run(run::RunArgs),
+    /// Check, list and describe scenario files
+    #[command(subcommand)]
+    Scenario(scenario::ScenarioCommand),
+}
+
+/// How a command ends that does not end with an exit code of its own.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Wrong usage or invalid files: everything that is wrong, one message each.
+    Usage(Vec<String>),
+    /// Not in this version.
+    Unsupported(String),
+}
+
+/// Runs the command line of the process.
+pub fn main() -> ExitCode {
+    // clap prints its own messages, and exits with 2 like every wrong usage.
+    let cli = Cli::parse();
+    let screen = Screen::of_the_process();
+    let done = match cli.command {
+        Command::Run(arguments) => run::run(arguments, screen),
+        Command::Scenario(command) => scenario::run(command, screen),
+    };
+    match done {
+        Ok(code) => code,
+        Err(failure) => report(failure),
+    }
+}
+
+fn report(failure: Failure) -> ExitCode {
+    let (messages, code) = match failure {
+        Failure::Usage(messages) => (messages, verdict::ExitCode::Usage),
+        Failure::Unsupported(message) => (vec![message], verdict::ExitCode::Unsupported),
+    };
+    let mut stderr = anstream::stderr().lock();
+    for message in messages {
+        // Nobody to tell when standard error is gone: the exit code is all that is left.
+        let _ = writeln!(stderr, "{message}");
+    }
+    code.into()
+}
+
+/// Prints the warnings about files that can be played all the same, once each however many scenarios share the file.
+pub(crate) fn warn(loaded: &[Loaded]) {
+    let mut told = std::collections::BTreeSet::new();
+    let mut stderr = anstream::stderr().lock();
+    for warning in loaded.iter().flat_map(|loaded| &loaded.warnings) {
+        if told.insert(warning) {
+            // As above: a warning that nobody can read is no reason not to play.
+            let _ = writeln!(stderr, "{warning}");
+        }
+    }
+}
+
+/// `error: ` in front, as clap does.
+pub(crate) fn error(message: impl std::fmt::Display) -> String {
+    let style = anstyle::AnsiColor::Red.on_default().bold();
+    format!("{style}error:{style:#} {message}")
+}
+
+/// A message about a file that could not be written.
+pub(crate) fn cannot_write(file: &std::path::Path, why: impl std::fmt::Display) -> Failure {
+    Failure::Usage(vec![error(format_args!("cannot write {}: {why}", file.display()))])
+}
+
+/// Scenario files and folders, as several commands take them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Paths {
+    /// Scenario files, or folders with everything (*.yaml, *.yml) below them
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+}

@@ -1,0 +1,77 @@
+//! What `pgdrill run` prints, run by run and at the end.
+
+use std::collections::BTreeMap;
+
+use pgdrill_lab::verdict::Verdict;
+use pgdrill_reports::{Detail, Run, explanation, table, timeline};
+
+use super::RunArgs;
+use crate::{command::Screen, report::badness};
+
+/// Prints runs in order and remembers how they are explained.
+pub(crate) struct Telling {
+    screen: Screen,
+    detail: Option<Detail>,
+    quiet: bool,
+    /// A single run is explained below its table, so that what is to be done stands last.
+    single: bool,
+    /// By scenario and seed: of the runs that did not pass, whose events are gone by the time that documents are written.
+    explained: BTreeMap<(String, u64), String>,
+    /// The scenario that was explained last, and how bad that run was: the next seed's like failure is only counted.
+    last: Option<(String, (bool, Verdict))>,
+}
+
+impl Telling {
+    pub(crate) fn new(screen: Screen, arguments: &RunArgs, runs: usize) -> Self {
+        let detail = Detail::from_count(arguments.verbose);
+        let (quiet, single) = (arguments.quiet, runs == 1);
+        Self { screen, detail, quiet, single, explained: BTreeMap::new(), last: None }
+    }
+
+    /// Prints what is to be said of a run while its events are there.
+    pub(crate) fn tell(&mut self, run: &Run) {
+        let passed = run.verdict() == Verdict::Pass;
+        if let Some(detail) = self.detail {
+            let outages = run.measured().map_or(&[][..], |measured| &measured.outages);
+            let drawn = timeline(&run.events, outages, detail, self.screen.width());
+            self.screen.print(&format!("{}, seed {}\n\n{drawn}\n", run.scenario, run.seed));
+        }
+        if passed {
+            return;
+        }
+        let explained = explanation(run, self.screen.width());
+        let told = matches!(&self.last, Some((scenario, bad)) if *scenario == run.scenario && *bad >= badness(run));
+        if !told && !self.single {
+            self.screen.print(&format!("{explained}\n"));
+            self.last = Some((run.scenario.clone(), badness(run)));
+        }
+        self.explained.insert((run.scenario.clone(), run.seed), explained);
+    }
+
+    /// Prints what it all comes to; of what was not all passed, the last line is the command that reproduces the worst.
+    pub(crate) fn end(&mut self, runs: &[Run], interrupted: bool) {
+        if !self.quiet && !runs.is_empty() {
+            self.screen.print(&table(runs));
+        }
+        if interrupted {
+            self.screen.print("\ninterrupted: there would have been more runs\n");
+        }
+        let Some(worst) = runs.iter().rev().max_by_key(|run| badness(run)).filter(|r| r.verdict() != Verdict::Pass) else {
+            return;
+        };
+        if self.single {
+            let explained = self.explained(worst).unwrap_or_default();
+            self.screen.print(&format!("\n{explained}"));
+            return;
+        }
+        let Run { scenario, seed, reproduce, .. } = worst;
+        let (word, reason) = (worst.word(), worst.reason());
+        let reason = reason.lines().next().unwrap_or_default();
+        self.screen.print(&format!("\n{scenario}, seed {seed}: {word}: {reason}\nreproduce: {reproduce}\n"));
+    }
+
+    /// How a run was explained.
+    pub(crate) fn explained(&self, run: &Run) -> Option<String> {
+        self.explained.get(&(run.scenario.clone(), run.seed)).cloned()
+    }
+}

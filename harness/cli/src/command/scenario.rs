@@ -1,0 +1,77 @@
+//! `pgdrill scenario`: check, list and describe scenario files without playing them.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Subcommand;
+use pgdrill_lab::verdict;
+
+use super::{Failure, Paths, Screen, error};
+use crate::input::{self, find};
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  pgdrill scenario check scenarios
+  pgdrill scenario check my-outage.yaml --patroni /etc/patroni.yml";
+
+const SCHEMA_EXAMPLES: &str = "\
+Example:
+  pgdrill scenario schema > .vscode/pgdrill.schema.json";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  pgdrill scenario list
+  pgdrill scenario list scenarios/partition";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ScenarioCommand {
+    /// Check scenario files and tell all problems at once
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check {
+        #[command(flatten)]
+        paths: Paths,
+        /// Check them with the settings of this patroni.yml
+        #[arg(long, value_name = "FILE")]
+        patroni: Option<PathBuf>,
+    },
+    /// Print the JSON Schema of scenario files, for editors
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema,
+    /// List scenarios by name, with what each of them shows
+    #[command(after_help = LIST_EXAMPLES)]
+    List {
+        /// Scenario files, or folders with everything below them
+        #[arg(value_name = "PATH", default_value = "scenarios")]
+        paths: Vec<PathBuf>,
+    },
+}
+
+/// Does it.
+pub(crate) fn run(command: ScenarioCommand, mut screen: Screen) -> Result<ExitCode, Failure> {
+    match command {
+        ScenarioCommand::Check { paths, patroni } => {
+            let loaded = load(&paths.paths, patroni.as_deref())?;
+            super::warn(&loaded);
+            let plural = if loaded.len() == 1 { "" } else { "s" };
+            screen.print(&format!("{} scenario{plural} can be played\n", loaded.len()));
+        }
+        ScenarioCommand::Schema => {
+            let schema = serde_json::to_string_pretty(&pgdrill_lab::scenario::json_schema())
+                .expect("a schema consists of JSON values only");
+            screen.print(&format!("{schema}\n"));
+        }
+        ScenarioCommand::List { paths } => {
+            let loaded = load(&paths, None)?;
+            let widest = loaded.iter().map(|l| l.file.label.chars().count()).max().unwrap_or(0);
+            for scenario in &loaded {
+                screen.print(&format!("{:widest$}  {}\n", scenario.file.label, scenario.scenario.about));
+            }
+        }
+    }
+    Ok(verdict::ExitCode::Pass.into())
+}
+
+/// Finds and reads scenarios for any command.
+pub(crate) fn load(paths: &[PathBuf], patroni: Option<&std::path::Path>) -> Result<Vec<input::Loaded>, Failure> {
+    let files = find(paths).map_err(|problems| Failure::Usage(problems.iter().map(error).collect()))?;
+    input::load(&files, patroni).map_err(|invalid| Failure::Usage(invalid.rendered()))
+}

@@ -1,0 +1,53 @@
+//! Where a command prints: standard output, with colours only on a terminal, going on silently when the reader leaves.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    process::exit,
+};
+
+use pgdrill_lab::verdict::ExitCode;
+
+/// Lines are this long where there is no terminal to ask.
+const WIDTH: usize = 100;
+
+/// Standard output.
+pub(crate) struct Screen {
+    out: anstream::AutoStream<io::Stdout>,
+    /// `pgdrill run | head`: the reader has what it wanted. The runs go on, for the exit code and the files.
+    closed: bool,
+    width: usize,
+}
+
+impl Screen {
+    /// The process's own.
+    pub(crate) fn of_the_process() -> Self {
+        let stdout = io::stdout();
+        let width = if stdout.is_terminal() {
+            terminal_size::terminal_size().map_or(WIDTH, |(width, _)| usize::from(width.0))
+        } else {
+            WIDTH
+        };
+        Self { out: anstream::AutoStream::auto(stdout), closed: false, width }
+    }
+
+    /// How many columns a line may have.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Prints text as it is.
+    pub(crate) fn print(&mut self, text: &str) {
+        if self.closed {
+            return;
+        }
+        match self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.closed = true,
+            Err(error) => {
+                // A full disk behind `> file`: half a report must not look like a whole one.
+                let _ = writeln!(io::stderr(), "pgdrill: cannot write to standard output: {error}");
+                exit(i32::from(ExitCode::Usage.number()));
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What is to be played: scenario files, their names, seeds.
+
+mod files;
+mod load;
+mod seeds;
+
+pub use files::{ScenarioFile, find};
+pub(crate) use load::{Loaded, load};
+pub use seeds::Seeds;

@@ -1,0 +1,7 @@
+//! The `pgdrill` command. Everything is in the library, so that tests can reach it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pgdrill::command::main()
+}
