@@ -93,7 +93,7 @@ impl Machine {
 
     fn compact(&mut self, request: PbCompactionRequest) -> Result<PbCompactionResponse, EtcdError> {
         self.store.compact(request.revision)?;
-        Ok(PbCompactionResponse { header: header(self.store.revision()), ..Default::default() })
+        Ok(PbCompactionResponse { header: header(self.store.revision()) })
     }
 
     fn lease_grant(&mut self, request: PbLeaseGrantRequest, now: Instant) -> Result<PbLeaseGrantResponse, EtcdError> {

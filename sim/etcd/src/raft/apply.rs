@@ -69,7 +69,8 @@ impl Node {
         let active = self.member.contact().last_tick + 3 * self.member.config.tick() > now;
         let member = self.member.clone();
         tokio::spawn(async move {
-            if !active && !(member.linearizable_read().await.is_ok() && member.is_leader()) {
+            let leads = active || member.linearizable_read().await.is_ok() && member.is_leader();
+            if !leads {
                 return;
             }
             let revocations = expired.into_iter().map(|id| {

@@ -63,8 +63,11 @@ impl Default for Store {
 /// The keys `[key, range_end)` in etcd's notation: an empty end means the one key, `\0` means "and all after it".
 pub type KeyRange<'a> = (&'a [u8], &'a [u8]);
 
+/// Both ends of a range of an ordered map.
+type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
 /// `(key, range_end)` as bounds of an ordered map; `None` when it is empty because the end is before the key.
-fn bounds<'a>((key, end): KeyRange<'a>) -> Option<(Bound<&'a [u8]>, Bound<&'a [u8]>)> {
+fn bounds<'a>((key, end): KeyRange<'a>) -> Option<Bounds<'a>> {
     match end {
         b"" => Some((Included(key), Included(key))),
         b"\0" => Some((Included(key), Unbounded)),
