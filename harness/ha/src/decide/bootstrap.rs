@@ -120,12 +120,12 @@ impl Cycle<'_> {
     /// The data directory must belong to this cluster.
     pub(super) fn with_wrong_identity(&mut self) -> Option<Decision> {
         let Some(ours) = self.local.postgres.system_identifier else {
-            // pg_control cannot be read. Patroni returns early and keeps the lock alive with its member record; here
-            // the lock is left to expire or, if it is ours, given up, so that somebody else can lead.
+            // pg_control cannot be read. Patroni returns early and keeps the lock alive with its member record (a zombie
+            // lock); here the lock is given up. A running primary knows by its lock and its deadline what to do.
             let reason = Reason::InvalidSystemIdentifier;
-            let release = self.holds_lock() && !self.local.postgres.is_running_primary();
-            let actions = release.then_some(Action::ReleaseLock { optime: None });
-            return Some(Decision::last(actions.into_iter().collect(), reason));
+            let release = self.holds_lock().then_some(Action::ReleaseLock { optime: None });
+            let running = self.local.postgres.is_running_primary();
+            return (!running).then(|| Decision::last(release.into_iter().collect(), reason));
         };
         match self.cluster.initialize {
             Some(Initialize::SystemIdentifier(cluster)) if cluster != ours => {

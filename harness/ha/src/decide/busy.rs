@@ -61,6 +61,14 @@ impl Cycle<'_> {
         rest
     }
 
+    /// Somebody else stops PostgreSQL: the lock is kept until it is down.
+    pub(super) fn while_stopping(&mut self) -> Decision {
+        match self.holds_lock().then(|| self.renewed()) {
+            Some(Err(ask)) => ask,
+            _ => Decision::rest(Reason::Stopping),
+        }
+    }
+
     /// While the holder's PostgreSQL starts, the lock is renewed, but not for ever.
     pub(super) fn while_starting(&mut self) -> Option<Decision> {
         let Process::Starting { since } = self.local.postgres.process else { return None };

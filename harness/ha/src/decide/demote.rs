@@ -61,6 +61,15 @@ impl Cycle<'_> {
         Decision::last(actions, Reason::Demoting { mode, because })
     }
 
+    /// The cluster has become a standby cluster: a clean stop, then the remote primary is followed.
+    pub(super) fn demote_cluster(&mut self) -> Decision {
+        let mode = DemoteMode::DemoteCluster;
+        left_office(self.memory);
+        let optime = self.local.postgres.current_lsn;
+        let actions = vec![Action::Stop(stop(mode, None)), Action::WatchdogDisable, Action::ReleaseLock { optime }];
+        Decision::last(actions, Reason::Demoting { mode, because: "standby_cluster is configured" })
+    }
+
     /// Stops for a switchover: everything reaches the candidates before the lock does.
     pub(super) fn demote_graceful(&mut self, candidates: EarlyRelease) -> Decision {
         left_office(self.memory);

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::decision::{Action, Decision, Peer, Reason, StartAs, Upstream};
 use crate::memory::Memory;
 use crate::records::{FailsafeRecord, MemberRecord};
-use crate::view::{Cluster, FailsafeAnswer, Leader, LocalView, TaskKind};
+use crate::view::{Cluster, FailsafeAnswer, Leader, LocalView, PostgresRole, Process, TaskKind};
 
 /// What `POST /failsafe` is to be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +81,9 @@ pub(super) fn without_dcs(
         Some(TaskKind::Promote) if !memory.may_lead(now) => {
             return demote::nolock("the leader lock expired while promoting", memory).after(vec![Action::CancelTask]);
         }
+        _ if comes_up_as_primary(local) && memory.lock_deadline.is_some() && !memory.may_lead(now) => {
+            return demote::nolock("the leader lock expired while starting", memory).after(vec![Action::CancelTask]);
+        }
         Some(_) => return rest,
         None => {}
     }
@@ -92,6 +95,13 @@ pub(super) fn without_dcs(
         return rest;
     }
     lone_primary(local, config, memory, now)
+}
+
+/// Whether PostgreSQL is starting without being told to be a standby.
+fn comes_up_as_primary(local: &LocalView) -> bool {
+    let postgres = &local.postgres;
+    let starting = matches!(postgres.process, Process::Starting { .. });
+    starting && postgres.role == PostgresRole::Primary && !postgres.has_standby_signal
 }
 
 /// A primary that cannot renew its lock: either everybody agrees, or it stops in time.

@@ -81,7 +81,9 @@ impl Cycle<'_> {
             return Decision::last(actions, Reason::NoLeaderToFollow);
         }
         // Whoever is followed anew may have another history.
-        if matches!(upstream, Upstream::Member { .. }) && self.memory.rewind.state == RewindState::Initial {
+        let state = self.memory.rewind.state;
+        let settled = matches!(state, RewindState::Initial | RewindState::NotNeed | RewindState::Success);
+        if settled && matches!(upstream, Upstream::Member { .. }) {
             self.memory.rewind.state = RewindState::Check;
         }
         let restart = postgres.server_version < RELOADS_CONNINFO;

@@ -42,6 +42,9 @@ impl Cycle<'_> {
         if self.local.postgres.role == PostgresRole::Replica {
             return self.promote_or_follow_remote();
         }
+        if self.is_standby_cluster() {
+            return self.demote_cluster();
+        }
         if self.memory.pre_promote_failed.is_some_and(|at| !self.has_passed(at, self.config.ttl)) {
             let reason = Reason::ReleasingLock("pre_promote failed");
             return Decision::last(vec![Action::ReleaseLock { optime: None }], reason);

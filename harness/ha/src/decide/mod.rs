@@ -112,7 +112,7 @@ impl Cycle<'_> {
             return if self.config.paused { self.paused_without_postgres() } else { self.recover() };
         }
         if self.local.postgres.process == Process::Stopping {
-            return Decision::rest(Reason::Paused("PostgreSQL is stopping"));
+            return self.while_stopping();
         }
         if self.holds_lock() || !self.cluster.is_unlocked() { self.healthy() } else { self.race() }
     }

@@ -3,7 +3,7 @@
 use super::Cycle;
 use crate::config::Config;
 use crate::memory::{FailsafeMemory, LedCluster, Memory, RewindState};
-use crate::view::{FailsafeAnswer, LocalView, LockOutcome, TaskKind, TaskProgress};
+use crate::view::{FailsafeAnswer, LocalView, LockOutcome, TaskKind, TaskProgress, WriteOutcome};
 use crate::{Lsn, Monotonic};
 
 /// Applies everything that is true whatever the DCS says now. Idempotent: rounds repeat their predecessors' outcomes.
@@ -16,8 +16,9 @@ pub(super) fn outcomes(local: &LocalView, config: &Config, memory: &mut Memory, 
         memory.crash_recovery_tried = false;
         memory.was_primary = local.postgres.is_running_primary();
         memory.start_began = None;
-        // A rewound or recovered directory that runs has nothing more to be checked for by itself.
-        if memory.rewind.state == RewindState::Success {
+        // Who streams has the leader's history: the next reason to look is a new one.
+        let settled = matches!(memory.rewind.state, RewindState::Success | RewindState::NotNeed);
+        if settled && local.postgres.is_streaming {
             memory.rewind.state = RewindState::Initial;
         }
     }
@@ -37,6 +38,10 @@ fn lock(local: &LocalView, memory: &mut Memory) {
         // Perhaps our own write went through: then `status` has a revision that we do not know.
         Some(LockOutcome::Unknown { .. }) => memory.own_status_revision = None,
         None => {}
+    }
+    if let Some(WriteOutcome::Written { mod_revision }) = &local.round.sync {
+        // A read that does not show our own write is stale (Patroni issue 2972).
+        memory.newest.revision = memory.newest.revision.max(*mod_revision);
     }
     if local.round.released {
         memory.lock_deadline = None;

@@ -59,9 +59,9 @@ impl Cycle<'_> {
             match &self.local.round.sync {
                 None => {
                     let write = Action::WriteSync { record: Some(alone), expected: self.cluster.sync.mod_revision };
-                    return Err(Decision::ask(vec![write], Reason::Promoting));
+                    return Err(Decision::observe(vec![write], Reason::Promoting));
                 }
-                Some(WriteOutcome::Written { .. }) => {}
+                Some(WriteOutcome::Written { .. }) => return postpone("/sync was overwritten by somebody else".into()),
                 Some(WriteOutcome::Conflict) => return postpone("/sync was updated by somebody else".into()),
                 Some(WriteOutcome::Unknown { reason }) => return postpone(format!("writing /sync: {reason}")),
             }

@@ -14,13 +14,14 @@ use crate::{Lsn, Monotonic};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Keep our lease alive and verify that `leader` is ours and hangs on it. Never creates the key: an expired lock is
-    /// only to be had again through the race. `status`, if given, is written after success. Sets `Round::lock`.
+    /// only to be had again through the race. `status`, if given, is written after success. Sets `Round::lock`; an outcome
+    /// other than `Held` ends the list, without being reported as failed.
     RenewLock {
         /// The new `/status`.
         status: Option<StatusRecord>,
     },
     /// Create `leader` if it does not exist (`create_revision == 0`), on our lease, and in the same transaction write
-    /// `status`, so that the previous holder sees that somebody else was in office. Sets `Round::lock`.
+    /// `status`, so that the previous holder sees that somebody else was in office. Sets `Round::lock` as `RenewLock` does.
     AcquireLock {
         /// `/status` as it was.
         status: StatusRecord,

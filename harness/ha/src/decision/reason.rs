@@ -59,6 +59,8 @@ pub enum Reason {
     TaskRunning(TaskKind),
     /// PostgreSQL is starting.
     Starting(Duration),
+    /// PostgreSQL is stopping, and not on our behalf.
+    Stopping,
     /// PostgreSQL is being started.
     StartingPostgres(&'static str),
     /// Crash recovery in single-user mode.
@@ -216,6 +218,7 @@ impl Reason {
             Reason::SwitchoverLater(_) => "switchover_later",
             Reason::TaskRunning(_) => "task_running",
             Reason::Starting(_) => "starting",
+            Reason::Stopping => "stopping",
             Reason::StartingPostgres(_) => "starting_postgres",
             Reason::RecoveringFromCrash => "crash_recovery",
             Reason::CheckingRewind => "checking_rewind",

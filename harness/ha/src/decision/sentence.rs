@@ -52,6 +52,7 @@ impl Display for Reason {
             Reason::SwitchoverLater(left) => write!(f, "switchover in {} s", left.as_secs()),
             Reason::TaskRunning(task) => write!(f, "{task} in progress"),
             Reason::Starting(for_) => write!(f, "PostgreSQL has been starting for {} s", for_.as_secs()),
+            Reason::Stopping => f.write_str("PostgreSQL is stopping"),
             Reason::StartingPostgres(how) => write!(f, "starting PostgreSQL {how}"),
             Reason::RecoveringFromCrash => f.write_str("doing crash recovery in single-user mode"),
             Reason::CheckingRewind => f.write_str("comparing our history with the leader's"),

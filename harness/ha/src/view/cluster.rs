@@ -10,6 +10,7 @@ use crate::records::{
 
 /// The DCS as this node saw it at the start of the cycle.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant)] // there is one of it at a time, and it is passed by reference
 pub enum ClusterView {
     /// The read succeeded.
     Known(Cluster),
