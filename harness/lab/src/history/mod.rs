@@ -58,7 +58,10 @@ impl<'a> History<'a> {
     #[must_use]
     pub fn of(events: &'a [Event]) -> Self {
         let mut ordered: Vec<&Event> = events.iter().collect();
-        ordered.sort_by_key(|event| (event.at, event.ordinal));
+        // Nearly always they are in order already, and a look is cheaper than a sort.
+        if !ordered.is_sorted_by_key(|event| (event.at, event.ordinal)) {
+            ordered.sort_by_key(|event| (event.at, event.ordinal));
+        }
         let mut history = Self {
             begin: ordered.first().map_or(At(0), |event| event.at),
             end: ordered.last().map_or(At(0), |event| event.at),

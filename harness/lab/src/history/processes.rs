@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::event::{At, Event, ProcessState};
 
+/// A process's states, in order.
+type States = Vec<(At, ProcessState)>;
+
 /// Every process's states over time.
 #[derive(Clone, Debug, Default)]
 pub struct Processes<'a> {
-    states: BTreeMap<&'a str, BTreeMap<&'a str, Vec<(At, ProcessState)>>>,
+    states: BTreeMap<&'a str, BTreeMap<&'a str, States>>,
 }
 
 impl<'a> Processes<'a> {

@@ -73,13 +73,11 @@ fn leader_changes(rules: &Rules, history: &History<'_>, measured: &Measured) -> 
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::judge;
     use crate::{
         history::script::Script,
         oracle::Finding,
-        scenario::{Bounds, End, Expect, Span},
+        scenario::{Bounds, Expect, Span},
         verdict::{Measured, Rules},
     };
 

@@ -121,7 +121,7 @@ impl<'h, 'a> Register<'h, 'a> {
     /// The first read that nothing can explain, by sweeping the reads in the order of invocation beside everything that had
     /// returned before, in the order of return.
     fn contradiction(&self) -> Option<Check<'h, 'a>> {
-        let sent: BTreeMap<u64, &Operation<'a>> = self.writes.iter().map(|(write, id)| (*id, *write)).collect();
+        let sent: BTreeMap<u64, &'h Operation<'a>> = self.writes.iter().map(|(write, id)| (*id, *write)).collect();
         let mut floor: Vec<(At, u64, &'h Operation<'a>)> = Vec::new();
         floor.extend(self.writes.iter().filter_map(|(write, id)| Some((write.acknowledged_at()?, *id, *write))));
         floor.extend(self.reads.iter().filter_map(|(read, value)| Some((read.acknowledged_at()?, (*value)?, *read))));
@@ -138,7 +138,7 @@ impl<'h, 'a> Register<'h, 'a> {
             let returned_at = read.acknowledged_at().unwrap_or(read.invoked_at);
             if let Some(id) = value.filter(|id| sent.get(id).is_none_or(|write| write.invoked_at > returned_at)) {
                 let why = format!("a read returned {id}, which nobody had sent to this key");
-                return Some(Check::Contradiction { read, other: sent.get(&id).and_then(|_| None), why });
+                return Some(Check::Contradiction { read, other: sent.get(&id).copied(), why });
             }
             if let Some((high, other)) = highest.filter(|(high, _)| value.is_none_or(|value| value < *high)) {
                 let found = value.map_or("nothing".to_owned(), |value| value.to_string());

@@ -41,37 +41,38 @@ pub fn judge(rules: &Rules, history: &History<'_>) -> Finding {
 }
 
 fn wrong_rows(node: &str, read: &NodeRows<'_>, sent: &BTreeMap<u64, (u32, Answer)>) -> Vec<Violation> {
-    let mut times: BTreeMap<u64, usize> = BTreeMap::new();
-    let mut broken: BTreeMap<u64, Broken> = BTreeMap::new();
-    for (id, key) in read.rows.iter().copied() {
-        let seen = times.entry(id).or_default();
-        *seen += 1;
-        if *seen > 1 {
-            broken.insert(id, Broken::DuplicateWrite { node: node.to_owned(), id, times: *seen });
-            continue;
-        }
+    let node = || node.to_owned();
+    let mut rows = read.rows.to_vec();
+    rows.sort_unstable();
+    let mut broken = Vec::new();
+    for same in rows.chunk_by(|(id, _), (next, _)| id == next) {
+        let (id, key) = same[0];
         match sent.get(&id) {
-            Some((sent_key, Answer::Refused)) if *sent_key == key => {
-                broken.insert(id, Broken::RefusedWriteApplied { node: node.to_owned(), id });
+            Some((sent_key, answer)) if *sent_key == key => {
+                if matches!(answer, Answer::Refused) {
+                    broken.push(Broken::RefusedWriteApplied { node: node(), id });
+                }
+                if same.len() > 1 {
+                    broken.push(Broken::DuplicateWrite { node: node(), id, times: same.len() });
+                }
             }
-            Some((sent_key, _)) if *sent_key == key => {}
-            _ => {
-                broken.insert(id, Broken::PhantomWrite { node: node.to_owned(), id, key });
-            }
+            _ => broken.push(Broken::PhantomWrite { node: node(), id, key }),
         }
     }
-    broken.into_values().take(VIOLATIONS_A_NODE).map(|broken| violation(read.at, vec![read.ordinal], broken)).collect()
+    broken.into_iter().take(VIOLATIONS_A_NODE).map(|broken| violation(read.at, vec![read.ordinal], broken)).collect()
 }
 
 fn diverged(rules: &Rules, history: &History<'_>) -> Vec<Violation> {
     let Some((primary, authority)) = history.ending.authority(history.keys.last_holder()) else { return Vec::new() };
-    let expected: BTreeSet<u64> = authority.rows.iter().map(|(id, _)| *id).collect();
+    let ids = |read: &NodeRows<'_>| read.rows.iter().map(|(id, _)| *id).collect::<BTreeSet<u64>>();
+    let expected = ids(&authority);
     let mut violations = Vec::new();
     for (node, read) in &history.ending.rows {
-        if *node == primary || rules.tags_of(node).nostream == Some(true) {
+        // The same rows in the same order need no closer look.
+        if *node == primary || read.rows == authority.rows || rules.tags_of(node).nostream == Some(true) {
             continue;
         }
-        let found: BTreeSet<u64> = read.rows.iter().map(|(id, _)| *id).collect();
+        let found = ids(read);
         let missing = expected.difference(&found).count();
         let extra = found.difference(&expected).count();
         if missing + extra > 0 {

@@ -57,6 +57,7 @@ macro_rules! violations {
         }
 
         impl fmt::Display for Broken {
+            #[allow(unused_variables, reason = "a sentence need not tell every fact")]
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
                     $(Self::$variant { $($field),* } => write!(f, $sentence),)*

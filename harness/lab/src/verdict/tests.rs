@@ -193,9 +193,13 @@ fn twenty_thousand_events_are_judged_in_a_moment() {
     let (script, rows, _) = one_register(&[[Next::Write; 3].as_slice(), &[Next::Read]].concat().repeat(2_000));
     let script = settled(script, 900.0, &rows);
     assert!(script.events.len() > 20_000);
-    let before = Instant::now();
-    assert_eq!(judged(Expect::default(), &script).verdict, Verdict::Pass);
-    let took = before.elapsed();
+    // The fastest of a few: other tests share the machine.
+    let once = || {
+        let before = Instant::now();
+        assert_eq!(judged(Expect::default(), &script).verdict, Verdict::Pass);
+        before.elapsed()
+    };
+    let took = (0..5).map(|_| once()).min().unwrap_or_default();
     println!("{} events in {took:?}", script.events.len());
     // Far above what it takes on an idle machine, far below anything quadratic.
     assert!(took < Duration::from_millis(500), "{took:?}");
