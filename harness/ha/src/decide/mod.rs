@@ -44,7 +44,14 @@ pub fn decide(view: &ClusterView, local: &LocalView, config: &Config, memory: &m
     }
     memory.newest = freshness;
     let cluster = failsafe::with_promised_leader(cluster, local, config, memory, now);
-    Cycle { cluster, local, config, memory, now }.run()
+    let decision = Cycle { cluster, local, config, memory: &mut *memory, now }.run();
+    if decision.actions.iter().any(|action| matches!(action, Action::ReleaseLock { .. })) {
+        // From the decision on, not from its success: nobody asks us again before the cycle ends.
+        memory.lock_deadline = None;
+        memory.failsafe.agreed_until = None;
+        memory.own_status_revision = None;
+    }
+    decision
 }
 
 /// What a lagging etcd member says proves nothing (Patroni issues 308 and 3314). The lock can be renewed all the same,

@@ -114,6 +114,14 @@ proptest! {
     }
 
     #[test]
+    fn whoever_lets_the_lock_go_no_longer_leads(mut scene in any_scene()) {
+        let decision = scene.decide();
+        if decision.actions.iter().any(|action| matches!(action, Action::ReleaseLock { .. })) {
+            prop_assert!(!scene.memory.may_lead(scene.now));
+        }
+    }
+
+    #[test]
     fn a_refusal_to_promote_is_stable(mut scene in any_scene()) {
         let first = scene.decide();
         if first.reason.code().starts_with("unfit_") {
