@@ -188,6 +188,14 @@ fn the_holder_restores_lost_keys_and_the_failsafe_list() {
 }
 
 #[test]
+fn whoever_was_refused_the_renewal_restores_nothing() {
+    let mut scene = scene("pg2").holding();
+    (scene.cluster.initialize, scene.cluster.config) = (None, None);
+    scene.local.round.lock = Some(LockOutcome::Lost);
+    assert_eq!(actions(&scene.decide()), Vec::<&str>::new());
+}
+
+#[test]
 fn an_action_that_failed_ends_the_cycle() {
     let mut scene = scene("pg1");
     let failed = pgdrill_ha::view::FailedAction { action: "stop".into(), reason: "io".into(), unknown: false };
