@@ -17,5 +17,8 @@ pub mod ports;
 pub mod postgres;
 pub mod rest;
 
+#[cfg(test)]
+mod fixtures;
+
 pub use config::AgentConfig;
 pub use daemon::{Agent, AgentError, Shutdown};

@@ -1,6 +1,6 @@
 //! What every part of the daemon works with: the ports, the adapters on them, and what they share.
 
-use std::sync::Arc;
+use std::{marker::PhantomData, sync::Arc};
 
 use pgdrill_ha::records::Keys;
 use pgdrill_net::Net;
@@ -30,7 +30,7 @@ pub trait Ports: Send + Sync + 'static {
 }
 
 /// A [`Ports`] of given types.
-pub struct PortTypes<K, N, P, W, O>(std::marker::PhantomData<fn() -> (K, N, P, W, O)>);
+pub struct PortTypes<K, N, P, W, O>(PhantomData<(K, N)>, PhantomData<(P, W, O)>);
 
 impl<K: Kv, N: Net, P: Postgres, W: Watchdog, O: Observer> Ports for PortTypes<K, N, P, W, O> {
     type Kv = K;

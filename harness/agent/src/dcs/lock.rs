@@ -136,3 +136,7 @@ fn held(requested_at: Monotonic, ttl: Duration, status_revision: Option<i64>) ->
 fn status_revision(records: &[(Key, String)], done: &TxnOutcome) -> Option<i64> {
     records.iter().any(|(key, _)| *key == Key::Status).then_some(done.revision)
 }
+
+#[cfg(test)]
+#[path = "lock_tests.rs"]
+mod tests;

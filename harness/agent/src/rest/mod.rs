@@ -9,7 +9,7 @@ mod document;
 mod operations;
 mod switchover;
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -114,10 +114,21 @@ impl<L: Listener> axum::serve::Listener for Accept<L> {
     }
 }
 
-/// An answer that is already made.
-type Answered = Result<Response, Infallible>;
-
-/// Makes an early return of an answer readable: `Err` is what is answered.
-fn settled(outcome: Result<Response, Response>) -> Answered {
-    Ok(outcome.unwrap_or_else(|answer| answer))
+/// A request that is not done, as it is answered.
+struct Refusal {
+    status: StatusCode,
+    text: String,
 }
+
+fn refuse(status: StatusCode, text: impl Into<String>) -> Refusal {
+    Refusal { status, text: text.into() }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        answer(self.status, self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

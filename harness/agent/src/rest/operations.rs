@@ -18,18 +18,18 @@ use pgdrill_ha::{
 use serde_json::{Map, Value, json};
 use tokio::{sync::oneshot, time::timeout};
 
-use super::{Answered, Shared, answer, settled};
+use super::{Refusal, Shared, answer, refuse};
 use crate::daemon::{Parts, Ports, Request, ScheduledRestart};
 
 /// A body as JSON object; an empty body is an empty object.
-pub(super) fn object(body: &Bytes) -> Result<Map<String, Value>, Response> {
+pub(super) fn object(body: &Bytes) -> Result<Map<String, Value>, Refusal> {
     if body.is_empty() {
         return Ok(Map::new());
     }
     match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(answer(StatusCode::BAD_REQUEST, "a JSON object is expected")),
-        Err(error) => Err(answer(StatusCode::BAD_REQUEST, format!("invalid JSON: {error}"))),
+        Ok(_) => Err(refuse(StatusCode::BAD_REQUEST, "a JSON object is expected")),
+        Err(error) => Err(refuse(StatusCode::BAD_REQUEST, format!("invalid JSON: {error}"))),
     }
 }
 
@@ -43,13 +43,13 @@ pub(super) async fn get_config<T: Ports>(State(parts): Shared<T>) -> Response {
 }
 
 /// `PATCH /config`: merges, `null` removes; compare-and-set against what it was merged with.
-pub(super) async fn patch_config<T: Ports>(State(parts): Shared<T>, body: Bytes) -> Answered {
-    settled(patched(&parts, &body).await)
+pub(super) async fn patch_config<T: Ports>(State(parts): Shared<T>, body: Bytes) -> Result<Response, Refusal> {
+    patched(&parts, &body).await
 }
 
-async fn patched<T: Ports>(parts: &Parts<T>, body: &Bytes) -> Result<Response, Response> {
+async fn patched<T: Ports>(parts: &Parts<T>, body: &Bytes) -> Result<Response, Refusal> {
     let patch = Value::Object(object(body)?);
-    let unavailable = |text: String| answer(StatusCode::SERVICE_UNAVAILABLE, text);
+    let unavailable = |text: String| refuse(StatusCode::SERVICE_UNAVAILABLE, text);
     let cluster = parts.dcs.load().await.map_err(|error| unavailable(error.to_string()))?;
     let config = cluster.config.ok_or_else(|| unavailable("config key is not present".into()))?;
     let merged = ha_config::merge_patch(&config.value, &patch);
@@ -61,13 +61,13 @@ async fn patched<T: Ports>(parts: &Parts<T>, body: &Bytes) -> Result<Response, R
             parts.wake.notify_one();
             Ok(Json(merged).into_response())
         }
-        WriteOutcome::Conflict => Err(answer(StatusCode::CONFLICT, "the configuration was changed meanwhile")),
+        WriteOutcome::Conflict => Err(refuse(StatusCode::CONFLICT, "the configuration was changed meanwhile")),
         WriteOutcome::Unknown { reason } => Err(unavailable(reason)),
     }
 }
 
 /// `PUT /config`: replaces the whole document.
-pub(super) async fn put_config<T: Ports>(State(parts): Shared<T>, body: Bytes) -> Answered {
+pub(super) async fn put_config<T: Ports>(State(parts): Shared<T>, body: Bytes) -> Result<Response, Refusal> {
     let replace = async {
         let config = Value::Object(object(&body)?);
         match parts.dcs.put(&Key::Config, &config.to_string()).await {
@@ -75,11 +75,11 @@ pub(super) async fn put_config<T: Ports>(State(parts): Shared<T>, body: Bytes) -
                 parts.wake.notify_one();
                 Ok(Json(config).into_response())
             }
-            WriteOutcome::Conflict => Err(answer(StatusCode::BAD_GATEWAY, "not written")),
-            WriteOutcome::Unknown { reason } => Err(answer(StatusCode::BAD_GATEWAY, reason)),
+            WriteOutcome::Conflict => Err(refuse(StatusCode::BAD_GATEWAY, "not written")),
+            WriteOutcome::Unknown { reason } => Err(refuse(StatusCode::BAD_GATEWAY, reason)),
         }
     };
-    settled(replace.await)
+    replace.await
 }
 
 /// `POST /reload`.
@@ -90,13 +90,13 @@ pub(super) async fn reload<T: Ports>(State(parts): Shared<T>) -> Response {
 }
 
 /// `POST /restart`, now or later, if role, version and pending changes are as asked for.
-pub(super) async fn restart<T: Ports>(State(parts): Shared<T>, body: Bytes) -> Answered {
-    settled(restarted(&parts, &body).await)
+pub(super) async fn restart<T: Ports>(State(parts): Shared<T>, body: Bytes) -> Result<Response, Refusal> {
+    restarted(&parts, &body).await
 }
 
-async fn restarted<T: Ports>(parts: &Arc<Parts<T>>, body: &Bytes) -> Result<Response, Response> {
+async fn restarted<T: Ports>(parts: &Arc<Parts<T>>, body: &Bytes) -> Result<Response, Refusal> {
     let request = object(body)?;
-    let bad = |text: &str| answer(StatusCode::BAD_REQUEST, text);
+    let bad = |text: &str| refuse(StatusCode::BAD_REQUEST, text);
     for name in request.keys() {
         if !["schedule", "role", "postgres_version", "timeout", "restart_pending"].contains(&name.as_str()) {
             return Err(bad(&format!("unknown filter: {name}")));
@@ -110,7 +110,7 @@ async fn restarted<T: Ports>(parts: &Arc<Parts<T>>, body: &Bytes) -> Result<Resp
         let at: Timestamp = schedule
             .as_str()
             .and_then(|text| text.parse().ok())
-            .ok_or_else(|| answer(StatusCode::UNPROCESSABLE_ENTITY, "unable to parse the schedule"))?;
+            .ok_or_else(|| refuse(StatusCode::UNPROCESSABLE_ENTITY, "unable to parse the schedule"))?;
         return schedule_restart(parts, at, request);
     }
     let seconds = request.get("timeout").and_then(Value::as_u64);
@@ -120,18 +120,18 @@ async fn restarted<T: Ports>(parts: &Arc<Parts<T>>, body: &Bytes) -> Result<Resp
     parts.wake.notify_one();
     match timeout(limit, ended).await {
         Ok(Ok(Ok(()))) => Ok(answer(StatusCode::OK, "restarted successfully")),
-        Ok(Ok(Err(reason))) => Err(answer(StatusCode::SERVICE_UNAVAILABLE, reason)),
-        Ok(Err(_)) => Err(answer(StatusCode::SERVICE_UNAVAILABLE, "the restart was cancelled")),
-        Err(_) => Err(answer(StatusCode::SERVICE_UNAVAILABLE, "the restart has not ended in time")),
+        Ok(Ok(Err(reason))) => Err(refuse(StatusCode::SERVICE_UNAVAILABLE, reason)),
+        Ok(Err(_)) => Err(refuse(StatusCode::SERVICE_UNAVAILABLE, "the restart was cancelled")),
+        Err(_) => Err(refuse(StatusCode::SERVICE_UNAVAILABLE, "the restart has not ended in time")),
     }
 }
 
-fn restart_conditions<T: Ports>(parts: &Parts<T>, request: &Map<String, Value>) -> Result<(), Response> {
+fn restart_conditions<T: Ports>(parts: &Parts<T>, request: &Map<String, Value>) -> Result<(), Refusal> {
     let published = parts.shared.published();
-    let unmet = |text: &str| answer(StatusCode::SERVICE_UNAVAILABLE, text);
+    let unmet = |text: &str| refuse(StatusCode::SERVICE_UNAVAILABLE, text);
     if let Some(role) = request.get("role").filter(|value| !value.is_null()) {
         let wanted: MemberRole = serde_json::from_value(role.clone()).map_err(|_| {
-            answer(StatusCode::BAD_REQUEST, "PostgreSQL role should be either primary, standby_leader, or replica")
+            refuse(StatusCode::BAD_REQUEST, "PostgreSQL role should be either primary, standby_leader, or replica")
         })?;
         if published.role != Some(wanted) {
             return Err(unmet("PostgreSQL role does not match"));
@@ -154,13 +154,13 @@ fn schedule_restart<T: Ports>(
     parts: &Parts<T>,
     at: Timestamp,
     request: Map<String, Value>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     if at <= Timestamp::now() {
-        return Err(answer(StatusCode::UNPROCESSABLE_ENTITY, "Cannot schedule restart in the past"));
+        return Err(refuse(StatusCode::UNPROCESSABLE_ENTITY, "Cannot schedule restart in the past"));
     }
     let mut published = parts.shared.published();
     if published.scheduled_restart.is_some() {
-        return Err(answer(StatusCode::CONFLICT, "Another restart is already scheduled"));
+        return Err(refuse(StatusCode::CONFLICT, "Another restart is already scheduled"));
     }
     let started = published.server.as_ref().map(|server| server.postmaster_start_time.clone());
     published.scheduled_restart = Some(ScheduledRestart {
@@ -180,7 +180,7 @@ pub(super) async fn cancel_restart<T: Ports>(State(parts): Shared<T>) -> Respons
 }
 
 /// `POST /reinitialize`.
-pub(super) async fn reinitialize<T: Ports>(State(parts): Shared<T>, body: Bytes) -> Answered {
+pub(super) async fn reinitialize<T: Ports>(State(parts): Shared<T>, body: Bytes) -> Result<Response, Refusal> {
     let ask = async {
         let request = object(&body)?;
         let force = request.get("force").and_then(Value::as_bool).unwrap_or(false);
@@ -190,11 +190,11 @@ pub(super) async fn reinitialize<T: Ports>(State(parts): Shared<T>, body: Bytes)
         let limit = parts.shared.published().config.loop_wait.max(Duration::from_secs(10)) * 2;
         match timeout(limit, accepted).await {
             Ok(Ok(Ok(()))) => Ok(answer(StatusCode::OK, "reinitialize started")),
-            Ok(Ok(Err(reason))) => Err(answer(StatusCode::SERVICE_UNAVAILABLE, reason)),
-            _ => Err(answer(StatusCode::SERVICE_UNAVAILABLE, "the HA loop has not answered in time")),
+            Ok(Ok(Err(reason))) => Err(refuse(StatusCode::SERVICE_UNAVAILABLE, reason)),
+            _ => Err(refuse(StatusCode::SERVICE_UNAVAILABLE, "the HA loop has not answered in time")),
         }
     };
-    settled(ask.await)
+    ask.await
 }
 
 /// `GET /failsafe`.
@@ -207,21 +207,21 @@ pub(super) async fn get_failsafe<T: Ports>(State(parts): Shared<T>) -> Response 
 }
 
 /// `POST /failsafe`: a leader without DCS asks whether it may go on. Who says yes does not race for `ttl`.
-pub(super) async fn post_failsafe<T: Ports>(State(parts): Shared<T>, body: Bytes) -> Answered {
+pub(super) async fn post_failsafe<T: Ports>(State(parts): Shared<T>, body: Bytes) -> Result<Response, Refusal> {
     let judge = || {
         let request = object(&body)?;
         let text = |name: &str| request.get(name).and_then(Value::as_str).map(str::to_owned);
-        let leader = text("name").ok_or_else(|| answer(StatusCode::BAD_REQUEST, "name is missing"))?;
+        let leader = text("name").ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "name is missing"))?;
         let published = parts.shared.published();
         let verdict = match &published.local {
             _ if !published.config.failsafe_mode => {
-                return Err(answer(StatusCode::BAD_GATEWAY, "failsafe mode is not enabled"));
+                return Err(refuse(StatusCode::BAD_GATEWAY, "failsafe mode is not enabled"));
             }
             Some(local) => answer_failsafe(&leader, local, &published.memory, parts.clock.now()),
             None => FailsafeVerdict::Refuse("I have just been started".into()),
         };
         if let FailsafeVerdict::Refuse(reason) = verdict {
-            return Err(answer(StatusCode::INTERNAL_SERVER_ERROR, reason));
+            return Err(refuse(StatusCode::INTERNAL_SERVER_ERROR, reason));
         }
         let slots = request.get("slots").and_then(Value::as_object).into_iter().flatten();
         let slots: BTreeMap<_, _> = slots.filter_map(|(name, at)| Some((name.clone(), Lsn(at.as_u64()?)))).collect();
@@ -236,5 +236,5 @@ pub(super) async fn post_failsafe<T: Ports>(State(parts): Shared<T>, body: Bytes
         });
         Ok((StatusCode::OK, [("lsn", position.0.to_string())], "Accepted").into_response())
     };
-    settled(judge())
+    judge()
 }

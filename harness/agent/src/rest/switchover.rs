@@ -11,31 +11,31 @@ use pgdrill_ha::{
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
-use super::{Answered, Shared, answer, operations::object, settled};
+use super::{Refusal, Shared, answer, operations::object, refuse};
 use crate::daemon::{Parts, Ports};
 
 /// How often the DCS is looked at while waiting.
 const POLL: Duration = Duration::from_secs(1);
 
 /// `POST /switchover {leader, candidate?, scheduled_at?}`.
-pub(super) async fn switchover<T: Ports>(State(parts): Shared<T>, body: Bytes) -> Answered {
-    settled(request(&parts, &body, true).await)
+pub(super) async fn switchover<T: Ports>(State(parts): Shared<T>, body: Bytes) -> Result<Response, Refusal> {
+    request(&parts, &body, true).await
 }
 
 /// `POST /failover {candidate}`.
-pub(super) async fn failover<T: Ports>(State(parts): Shared<T>, body: Bytes) -> Answered {
-    settled(request(&parts, &body, false).await)
+pub(super) async fn failover<T: Ports>(State(parts): Shared<T>, body: Bytes) -> Result<Response, Refusal> {
+    request(&parts, &body, false).await
 }
 
-async fn request<T: Ports>(parts: &Parts<T>, body: &Bytes, is_switchover: bool) -> Result<Response, Response> {
+async fn request<T: Ports>(parts: &Parts<T>, body: &Bytes, is_switchover: bool) -> Result<Response, Refusal> {
     let body = object(body)?;
     let wanted = parse(&body, is_switchover)?;
-    let cluster = parts.dcs.load().await.map_err(|error| answer(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    let cluster = parts.dcs.load().await.map_err(|error| refuse(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     let config = parts.shared.published().config.clone();
-    possible(&wanted, &cluster, &config).map_err(|reason| answer(StatusCode::PRECONDITION_FAILED, reason))?;
+    possible(&wanted, &cluster, &config).map_err(|reason| refuse(StatusCode::PRECONDITION_FAILED, reason))?;
     match parts.dcs.put(&Key::Failover, &wanted.to_json()).await {
         WriteOutcome::Written { .. } => {}
-        _ => return Err(answer(StatusCode::SERVICE_UNAVAILABLE, "failed to write failover key into DCS")),
+        _ => return Err(refuse(StatusCode::SERVICE_UNAVAILABLE, "failed to write failover key into DCS")),
     }
     parts.wake.notify_one();
     if wanted.scheduled_at.is_some() {
@@ -45,8 +45,8 @@ async fn request<T: Ports>(parts: &Parts<T>, body: &Bytes, is_switchover: bool) 
     await_outcome(parts, cluster.leader_name(), &wanted, limit).await
 }
 
-fn parse(body: &Map<String, Value>, is_switchover: bool) -> Result<FailoverRecord, Response> {
-    let bad = |text: &str| answer(StatusCode::BAD_REQUEST, text);
+fn parse(body: &Map<String, Value>, is_switchover: bool) -> Result<FailoverRecord, Refusal> {
+    let bad = |text: &str| refuse(StatusCode::BAD_REQUEST, text);
     let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
     let candidate = text("candidate").or_else(|| text("member"));
     let leader = text("leader");
@@ -60,7 +60,7 @@ fn parse(body: &Map<String, Value>, is_switchover: bool) -> Result<FailoverRecor
     if !is_switchover && scheduled.is_some() {
         return Err(bad("Failover can't be scheduled"));
     }
-    let unprocessable = |text: &str| answer(StatusCode::UNPROCESSABLE_ENTITY, text);
+    let unprocessable = |text: &str| refuse(StatusCode::UNPROCESSABLE_ENTITY, text);
     let scheduled_at = match scheduled {
         None => None,
         Some(text) => {
@@ -113,7 +113,7 @@ async fn await_outcome<T: Ports>(
     before: Option<&str>,
     wanted: &FailoverRecord,
     limit: Duration,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let action = if wanted.is_switchover() { "Switchover" } else { "Failover" };
     let deadline = Instant::now() + limit;
     while Instant::now() < deadline {
@@ -130,28 +130,28 @@ async fn await_outcome<T: Ports>(
                 return Ok(answer(StatusCode::OK, text));
             }
             Some(_) if cluster.failover.is_none() => {
-                return Err(answer(StatusCode::SERVICE_UNAVAILABLE, format!("{action} failed")));
+                return Err(refuse(StatusCode::SERVICE_UNAVAILABLE, format!("{action} failed")));
             }
             _ => {}
         }
     }
-    Err(answer(StatusCode::SERVICE_UNAVAILABLE, format!("{action} status unknown")))
+    Err(refuse(StatusCode::SERVICE_UNAVAILABLE, format!("{action} status unknown")))
 }
 
 /// `DELETE /switchover`: takes a scheduled one back.
-pub(super) async fn cancel<T: Ports>(State(parts): Shared<T>) -> Answered {
+pub(super) async fn cancel<T: Ports>(State(parts): Shared<T>) -> Result<Response, Refusal> {
     let cancelled = async {
         let cluster =
-            parts.dcs.load().await.map_err(|error| answer(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+            parts.dcs.load().await.map_err(|error| refuse(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
         let scheduled = cluster.failover.filter(|failover| failover.value.scheduled_at.is_some());
         let Some(scheduled) = scheduled else {
-            return Err(answer(StatusCode::NOT_FOUND, "no pending scheduled switchover"));
+            return Err(refuse(StatusCode::NOT_FOUND, "no pending scheduled switchover"));
         };
         match parts.dcs.compare_and_set(&Key::Failover, scheduled.mod_revision, "{}").await {
             WriteOutcome::Written { .. } => Ok(answer(StatusCode::OK, "scheduled switchover deleted")),
-            WriteOutcome::Conflict => Err(answer(StatusCode::CONFLICT, "the switchover was changed meanwhile")),
-            WriteOutcome::Unknown { reason } => Err(answer(StatusCode::SERVICE_UNAVAILABLE, reason)),
+            WriteOutcome::Conflict => Err(refuse(StatusCode::CONFLICT, "the switchover was changed meanwhile")),
+            WriteOutcome::Unknown { reason } => Err(refuse(StatusCode::SERVICE_UNAVAILABLE, reason)),
         }
     };
-    settled(cancelled.await)
+    cancelled.await
 }
