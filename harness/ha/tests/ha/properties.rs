@@ -93,7 +93,10 @@ proptest! {
 
     #[test]
     fn of_two_nodes_with_one_view_at_most_the_holder_promotes(one in any_scene(), other in any_scene()) {
-        prop_assume!(one.local.name != other.local.name);
+        // Not an assumption: proptest gives up after 1024 of those.
+        if one.local.name == other.local.name {
+            return Ok(());
+        }
         let view = ClusterView::Known(one.cluster.clone());
         let promotes = |scene: &Scene| {
             let mut local = scene.local.clone();
