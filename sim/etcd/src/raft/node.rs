@@ -3,8 +3,11 @@
 //! Everything happens in one task, so the state machine sees one thing at a time and a slow disk holds up all of it, as in
 //! etcd.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    sync::Arc,
+};
 
 use raft::{
     Config, RawNode, SnapshotStatus, StateRole,
@@ -66,6 +69,8 @@ pub(crate) struct Node {
     ticks: u64,
     started: Instant,
     fast_forwarded: bool,
+    /// State of the generator of election time-outs.
+    random: u64,
 }
 
 impl Node {
@@ -86,6 +91,10 @@ impl Node {
             // etcd's `maxSizePerMsg` and `maxInflightMsgs`.
             max_size_per_msg: 1024 * 1024,
             max_inflight_msgs: 512,
+            // raft-rs draws election time-outs from entropy that a simulation cannot seed. With this range it can only draw
+            // one number, which says: draw here.
+            min_election_tick: 2 * member.config.election_ticks(),
+            max_election_tick: 2 * member.config.election_ticks() + 1,
             check_quorum: true,
             pre_vote: true,
             ..Config::default()
@@ -93,7 +102,9 @@ impl Node {
         let voters = member.config.peers.iter().map(|p| p.id).collect();
         let storage = DiskStorage { disk: disk.clone(), voters };
         let raft = RawNode::new(&config, storage, &Logger::root(Discard, o!()))?;
-        Ok(Self {
+        let mut node = Self {
+            // std's hash seeds come from the entropy that a simulation does seed, and differ from member to member.
+            random: RandomState::new().build_hasher().finish(),
             raft,
             member,
             disk,
@@ -110,7 +121,25 @@ impl Node {
             ticks: 0,
             started: Instant::now(),
             fast_forwarded: false,
-        })
+        };
+        node.draw_election_timeout();
+        Ok(node)
+    }
+
+    /// Gives Raft a new election time-out of one to two times the configured one, if it wants one (it does whenever its role
+    /// or term changes).
+    fn draw_election_timeout(&mut self) {
+        let election = self.member.config.election_ticks();
+        if self.raft.raft.randomized_election_timeout() != 2 * election {
+            return;
+        }
+        // splitmix64
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.random;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let extra = (x ^ (x >> 31)) % election as u64;
+        self.raft.raft.set_randomized_election_timeout(election + extra as usize);
     }
 
     /// Runs until the member's inputs are closed.
@@ -144,6 +173,7 @@ impl Node {
         self.fast_forwarded = true;
         for _ in 0..ticks {
             self.raft.tick();
+            self.draw_election_timeout();
         }
     }
 
@@ -155,6 +185,7 @@ impl Node {
         // A member that lost its log must not campaign: it could be elected by others that lost theirs.
         if !self.disk.is_rejoining() {
             self.raft.tick();
+            self.draw_election_timeout();
         }
         self.count_leaderless_ticks();
         let id = self.member.next_request_id();
@@ -213,6 +244,7 @@ impl Node {
         }
         // Raft returns an error for messages from strangers and for proposals it cannot forward: both are dropped.
         let _ = self.raft.step(message);
+        self.draw_election_timeout();
     }
 
     /// A wiped member neither votes nor believes a commit index that it does not have the entries for; real etcd panics on
