@@ -164,3 +164,6 @@ async fn run_loop<T: Ports>(ha: &mut HaLoop<T>, shutdown: &Shutdown) -> Result<(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

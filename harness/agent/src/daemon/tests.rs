@@ -1,0 +1,85 @@
+//! The loop on a node without PostgreSQL: what it does to the DCS and the data directory, second by second.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+
+use super::{AgentError, Shutdown, run};
+use crate::fixtures::{FakeKv, FakePostgres, Heard, Lose, config, parts};
+
+/// Runs an agent for some simulated seconds, then ends it gracefully.
+async fn run_for(seconds: u64, kv: &FakeKv, postgres: &FakePostgres, heard: &Heard) -> Result<(), AgentError> {
+    let parts = parts(config(), kv.clone(), postgres.clone(), heard.clone());
+    let shutdown = Shutdown::new();
+    let request = shutdown.clone();
+    let end = async {
+        sleep(Duration::from_secs(seconds)).await;
+        request.request();
+    };
+    let agent = timeout(Duration::from_secs(seconds + 60), run(Arc::clone(&parts), shutdown));
+    let (ended, ()) = tokio::join!(agent, end);
+    ended.expect("the agent ends when it is asked to")
+}
+
+fn member(kv: &FakeKv) -> Value {
+    kv.get("/service/demo/members/pg1").map_or(Value::Null, |kv| serde_json::from_str(&kv.value).expect("JSON"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_without_data_waits_for_a_leader_and_says_so_in_its_member_key() {
+    let (kv, postgres, heard) = (FakeKv::default(), FakePostgres::default(), Heard::default());
+    kv.set("/service/demo/initialize", "7437112345678901234");
+    run_for(25, &kv, &postgres, &heard).await.unwrap();
+    let member = member(&kv);
+    assert_eq!((&member["state"], &member["role"]), (&json!("stopped"), &json!("uninitialized")), "{member}");
+    assert_eq!(member["api_url"], "http://127.0.0.1:8008/patroni");
+    assert!(kv.get("/service/demo/leader").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_cycle_costs_one_read_and_one_keepalive() {
+    let (kv, postgres, heard) = (FakeKv::default(), FakePostgres::default(), Heard::default());
+    kv.set("/service/demo/initialize", "7437112345678901234");
+    run_for(65, &kv, &postgres, &heard).await.unwrap();
+    let requests = kv.requests();
+    let count = |name| requests.iter().filter(|request| **request == name).count();
+    assert!((6..=9).contains(&count("range")), "a cycle each 10 s: {requests:?}");
+    assert!(count("lease_keepalive") <= count("range"), "{requests:?}");
+    assert_eq!((count("lease_grant"), count("txn")), (1, 0), "{requests:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_without_data_copies_the_leader() {
+    let (kv, postgres, heard) = (FakeKv::default(), FakePostgres::default(), Heard::default());
+    kv.set("/service/demo/initialize", "7437112345678901234");
+    kv.set("/service/demo/leader", "pg2");
+    let leader = json!({"conn_url": "postgres://10.0.0.2:5433/postgres", "state": "running", "role": "primary"});
+    kv.set("/service/demo/members/pg2", &leader.to_string());
+    run_for(5, &kv, &postgres, &heard).await.unwrap();
+    let calls = postgres.calls();
+    let expected = ["stop Immediate", "remove_data_dir", "basebackup 10.0.0.2:5433", "remove_data_dir"];
+    assert_eq!(calls[..4], expected, "what an interrupted copy left is removed: {calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_bootstrap_lets_others_try_and_ends_the_agent() {
+    let (kv, postgres, heard) = (FakeKv::default(), FakePostgres::default(), Heard::default());
+    let ended = run_for(30, &kv, &postgres, &heard).await;
+    assert!(matches!(ended, Err(AgentError::MustExit(_))), "{ended:?} {:?}", heard.all());
+    assert!(postgres.calls().contains(&"initdb".to_owned()));
+    assert!(kv.get("/service/demo/initialize").is_none(), "the claim is given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreachable_dcs_is_survived_and_nothing_is_written_blindly() {
+    let (kv, postgres, heard) = (FakeKv::default(), FakePostgres::default(), Heard::default());
+    kv.lose(Lose::Requests);
+    let ended = run_for(35, &kv, &postgres, &heard).await;
+    assert!(ended.is_ok(), "{ended:?}");
+    assert!(heard.all().iter().any(|event| event.starts_with("dcs: ")), "{:?}", heard.all());
+    let requests = kv.requests();
+    // The last record of the graceful end is tried in any case.
+    let before_the_end = requests.iter().take_while(|request| **request == "range").count();
+    assert!(before_the_end >= 3 && !postgres.calls().contains(&"initdb".to_owned()), "{requests:?}");
+}
