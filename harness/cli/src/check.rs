@@ -70,22 +70,29 @@ impl Check {
     /// # Errors
     /// When the files cannot be used. Whatever happens while playing is part of the report.
     pub fn run(self) -> Result<Report, CheckError> {
-        let files = input::find(&[resolve(&self.path)]).map_err(|problems| CheckError { message: problems.join("\n") })?;
+        let files =
+            input::find(&[resolve(&self.path)]).map_err(|problems| CheckError { message: problems.join("\n") })?;
         let patroni = self.patroni.as_deref().map(resolve);
         let scenarios: Vec<Loaded> = input::load(&files, patroni.as_deref())
             .map_err(|invalid| CheckError { message: format!("the scenario cannot be used:\n{invalid}") })?;
         let tasks = tasks(&scenarios, &self.seeds, &Conditions { patroni, ..Conditions::default() });
         let jobs = self.jobs.unwrap_or_else(cores);
         let mut worst = (false, Verdict::Pass);
-        let runs = play_all(tasks, jobs, &Interrupt::never(), |task| play(&*worlds::default(), task), |told| {
-            let Told::Next(run) = told else { return };
-            // Thousands of runs do not fit in memory: only the first of the worst needs its events, to be explained.
-            if badness(run) > worst {
-                worst = badness(run);
-            } else {
-                run.events = Vec::new();
-            }
-        });
+        let runs = play_all(
+            tasks,
+            jobs,
+            &Interrupt::never(),
+            |task| play(&*worlds::default(), task),
+            |told| {
+                let Told::Next(run) = told else { return };
+                // Thousands of runs do not fit in memory: only the first of the worst needs its events, to be explained.
+                if badness(run) > worst {
+                    worst = badness(run);
+                } else {
+                    run.events = Vec::new();
+                }
+            },
+        );
         Ok(Report { runs })
     }
 

@@ -25,7 +25,7 @@ const TIME: usize = 9;
 /// Columns of the clients' lane.
 const ACKS: usize = 8;
 /// A message is never squeezed into less.
-const NARROWEST_MESSAGE: usize = 28;
+const NARROWEST_MESSAGE: usize = 24;
 /// Longer messages are cut, except where everything is asked for.
 const MESSAGE_LINES: usize = 3;
 
@@ -182,7 +182,7 @@ impl<'a> Rows<'a> {
         }
         let rate =
             if self.clients.any() { format!(", {:.0} acks/s", self.clients.rate(last, at)) } else { String::new() };
-        let text = format!("quiet for {}{rate}", duration(silence));
+        let text = shorten(&format!("quiet for {}{rate}", duration(silence)), self.message);
         let indent = " ".repeat(self.lanes(cluster.nodes.len()) - TIME);
         self.out.push_str(&paint(palette::QUIET, format!("{}{indent}{text}", right("⋮", TIME))));
         self.out.push('\n');

@@ -190,7 +190,7 @@ fn violations(outage_ms: u64) -> Vec<Violation> {
     let shown = |at: At| events.iter().find(|e| e.node == "client1" && e.at == at).map(|e| e.ordinal);
     let ordinals = [At::from_ms(42_415), At::from_ms(70_115)].into_iter().filter_map(shown).collect();
     let broken = Broken::OutageOverBudget { outage_ms, max_ms: 20_000 };
-    let further = Broken::LeaderChangesOffBudget { changes: 1, min: 0, max: Some(0) };
+    let further = Broken::OperatorNotRefused { text: "start pg1".into() };
     vec![
         Violation { at: At::from_ms(70_115), ordinals, broken },
         Violation { at: At::from_secs(130), ordinals: vec![], broken: further },

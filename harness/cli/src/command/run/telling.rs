@@ -56,7 +56,8 @@ impl Telling {
         if interrupted {
             self.screen.print("\ninterrupted: there would have been more runs\n");
         }
-        let Some(worst) = runs.iter().rev().max_by_key(|run| badness(run)).filter(|r| r.verdict() != Verdict::Pass) else {
+        let Some(worst) = runs.iter().rev().max_by_key(|run| badness(run)).filter(|r| r.verdict() != Verdict::Pass)
+        else {
             return;
         };
         if self.single {
