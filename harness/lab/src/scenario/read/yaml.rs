@@ -77,6 +77,8 @@ fn explain(error: &serde_saphyr::Error) -> (String, String, String) {
             "at most 32 levels, 100,000 values, 1,000 aliases, one document".into(),
             String::new(),
         ),
+        // What went wrong behind an alias.
+        Error::AliasError { error, .. } => explain(error),
         Error::UnknownAnchor { .. } => (
             "an alias (`*name`) of nothing".into(),
             "an anchor (`&name`) before it".into(),
