@@ -17,7 +17,6 @@ use crate::{
 ///
 /// A relative path is looked for in the folder of the package under test (`CARGO_MANIFEST_DIR`) and then in each folder
 /// above it, so that a workspace can keep its scenarios at its root; outside of Cargo, in the current folder.
-#[must_use]
 pub fn scenario(path: impl Into<PathBuf>) -> Check {
     Check { path: path.into(), patroni: None, seeds: vec![1], jobs: None }
 }

@@ -92,3 +92,6 @@ fn catching<R>(work: impl FnOnce() -> R) -> Result<R, String> {
         text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
     })
 }
+
+#[cfg(test)]
+mod tests;
