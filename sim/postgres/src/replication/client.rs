@@ -26,9 +26,8 @@ impl<N: Net> Connection<N> {
         let value = |name: &str| conninfo.get(name).map(String::as_str).filter(|value| !value.is_empty());
         let host = value("hostaddr").or(value("host")).unwrap_or("localhost");
         let port = value("port").and_then(|port| port.parse().ok()).unwrap_or(5432);
-        let failed = |error: &dyn std::fmt::Display| {
-            format!("connection to server at \"{host}\", port {port} failed: {error}")
-        };
+        let failed =
+            |error: &dyn std::fmt::Display| format!("connection to server at \"{host}\", port {port} failed: {error}");
         let stream = net.connect(host, port, &socket_options(conninfo)).await.map_err(|error| failed(&error))?;
         let mut connection = Self { framed: Framed::new(stream, ClientCodec::new()) };
         let user = value("user").unwrap_or("postgres");

@@ -32,7 +32,10 @@ impl Command {
             ["CREATE_REPLICATION_SLOT", _, "PHYSICAL", options @ ..] => {
                 let name = unquoted(words[1]);
                 if !is_valid_slot_name(&name) {
-                    return Err(PgError::error("42602", format!("replication slot name \"{name}\" contains invalid character")));
+                    return Err(PgError::error(
+                        "42602",
+                        format!("replication slot name \"{name}\" contains invalid character"),
+                    ));
                 }
                 let reserve_wal = options.iter().any(|option| option.contains("RESERVE_WAL"));
                 Ok(Self::CreateSlot { name, reserve_wal })

@@ -81,7 +81,8 @@ impl StandbyNames {
         let rest = rest.trim();
         let (count, list) = match rest.split_once('(') {
             Some((count, list)) => {
-                let count = count.trim().parse().map_err(|_| format!("syntax error at or near \"{}\"", count.trim()))?;
+                let count =
+                    count.trim().parse().map_err(|_| format!("syntax error at or near \"{}\"", count.trim()))?;
                 (count, list.strip_suffix(')').ok_or("syntax error at end of input")?)
             }
             None => (1, rest),

@@ -7,7 +7,7 @@ use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage, copy::CopyDo
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    client::{Conninfo, Connection},
+    client::{Connection, Conninfo},
     protocol::{FromSender, StatusUpdate},
 };
 use crate::{

@@ -72,8 +72,7 @@ pub(crate) async fn stream<S: Socket>(
     let result = async {
         client.send(PgWireBackendMessage::CopyBothResponse(CopyBothResponse::new(0, 0, Vec::new()))).await?;
         let (sent, slot) = (request.start, request.slot.clone());
-        let mut task =
-            WalSenderTask { server, client, pid, tli, sent, slot, heard: Instant::now(), pinged: false };
+        let mut task = WalSenderTask { server, client, pid, tli, sent, slot, heard: Instant::now(), pinged: false };
         task.set_state("catchup");
         task.run().await
     }
@@ -97,7 +96,8 @@ fn check_start(server: &Server, request: &StartReplication) -> Result<u32, PgErr
                 return Err(PgError::error("XX000", message));
             }
             Some(Some(fork)) if fork < start => {
-                let message = format!("requested starting point {start} on timeline {tli} is not in this server's history");
+                let message =
+                    format!("requested starting point {start} on timeline {tli} is not in this server's history");
                 let detail = format!("This server's history forked from timeline {tli} at {fork}.");
                 return Err(PgError::error("XX000", message).detail(detail));
             }
@@ -239,10 +239,12 @@ impl<S: Socket> WalSenderTask<'_, S> {
         let timeout = self.server.state().settings.wal_sender_timeout;
         match timeout {
             None => self.client.send(message).await,
-            Some(timeout) => match timeout_at(self.heard.max(Instant::now()) + timeout, self.client.send(message)).await {
-                Ok(sent) => sent,
-                Err(_) => Err(timed_out(self.server)),
-            },
+            Some(timeout) => {
+                match timeout_at(self.heard.max(Instant::now()) + timeout, self.client.send(message)).await {
+                    Ok(sent) => sent,
+                    Err(_) => Err(timed_out(self.server)),
+                }
+            }
         }
     }
 

@@ -3,10 +3,10 @@
 pub(crate) mod backend;
 mod checkpointer;
 pub(crate) mod commit;
+mod extended;
 pub mod inspect;
 pub mod postmaster;
 mod replay;
-mod extended;
 mod session;
 mod shutdown;
 pub mod signals;

@@ -232,7 +232,8 @@ impl Server {
         let mut state = self.state();
         let configuration = self.dir.with(|cluster| cluster.configuration.clone());
         let mut settings = state.settings.reload(&configuration);
-        if let Err(error) = crate::replication::syncrep::StandbyNames::parse(settings.get("synchronous_standby_names")) {
+        if let Err(error) = crate::replication::syncrep::StandbyNames::parse(settings.get("synchronous_standby_names"))
+        {
             // A value that is not valid leaves the parameter as it was.
             let old = state.settings.get("synchronous_standby_names").to_owned();
             settings.values.insert("synchronous_standby_names".to_owned(), old);

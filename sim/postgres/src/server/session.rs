@@ -332,7 +332,8 @@ impl Session {
         match set {
             Set::SingleAssignment { variable, values, .. } => {
                 let name = plain_name(variable)?;
-                let text: Vec<String> = values.iter().map(|value| value.to_string().trim_matches('\'').to_owned()).collect();
+                let text: Vec<String> =
+                    values.iter().map(|value| value.to_string().trim_matches('\'').to_owned()).collect();
                 if crate::disk::settings::POSTMASTER_PARAMETERS.contains(&name.as_str()) {
                     let message = format!("parameter \"{name}\" cannot be changed without restarting the server");
                     return Err(PgError::error("55P02", message));

@@ -37,9 +37,8 @@ pub(crate) struct Startup<N: Net> {
 /// # Errors
 /// FATAL errors that end the whole server.
 pub(crate) async fn run<N: Net>(server: Arc<Server>, net: N) -> Result<(), PgError> {
-    let (standby, state, tli) = server.dir.with(|cluster| {
-        (cluster.standby_signal, cluster.control.state, cluster.control.own_tli())
-    });
+    let (standby, state, tli) =
+        server.dir.with(|cluster| (cluster.standby_signal, cluster.control.state, cluster.control.own_tli()));
     let clean = matches!(state, ClusterState::ShutDown | ClusterState::ShutDownInRecovery);
     // A data directory that was a standby, a backup or is clean goes to archive recovery at once. A crashed primary first
     // replays its own WAL to the end, even where another timeline has forked off before.
@@ -270,7 +269,8 @@ impl<N: Net> Startup<N> {
         let replayed = state.replayed;
         let consistent = self.server.dir.with(|cluster| {
             let control = &mut cluster.control;
-            let reached = replayed >= control.min_recovery_point && control.backup_end.is_none_or(|end| replayed >= end);
+            let reached =
+                replayed >= control.min_recovery_point && control.backup_end.is_none_or(|end| replayed >= end);
             if reached {
                 control.backup_end = None;
             }
@@ -292,7 +292,8 @@ impl<N: Net> Startup<N> {
         let previous_tli = server.state().tli;
         let tli = server.dir.with(|cluster| cluster.newest_timeline(previous_tli)) + 1;
         if server.dir.lock().full {
-            let message = format!("could not create file \"pg_wal/xlogtemp\" for timeline {tli}: No space left on device");
+            let message =
+                format!("could not create file \"pg_wal/xlogtemp\" for timeline {tli}: No space left on device");
             return Err(PgError::fatal("53100", message));
         }
         server.log(format_args!("selected new timeline ID: {tli}"));

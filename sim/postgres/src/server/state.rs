@@ -221,4 +221,3 @@ pub(crate) fn now_us() -> i64 {
         Err(before) => -i64::try_from(before.duration().as_micros()).unwrap_or(i64::MAX),
     }
 }
-

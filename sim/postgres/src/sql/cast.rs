@@ -19,9 +19,12 @@ pub(super) fn target(data_type: &DataType) -> Result<PgType, PgError> {
         DataType::BigInt(_) | DataType::Int8(_) | DataType::Numeric(_) => PgType::Int8,
         DataType::Float8 | DataType::DoublePrecision => PgType::Float8,
         DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_) => PgType::Text,
-        DataType::Bit(width) => PgType::Bit(u8::try_from(width.unwrap_or(1)).ok().filter(|w| *w <= 64).ok_or_else(
-            || PgError::unsupported(format_args!("the type {data_type}")),
-        )?),
+        DataType::Bit(width) => PgType::Bit(
+            u8::try_from(width.unwrap_or(1))
+                .ok()
+                .filter(|w| *w <= 64)
+                .ok_or_else(|| PgError::unsupported(format_args!("the type {data_type}")))?,
+        ),
         DataType::Timestamp(_, _) => PgType::Timestamptz,
         DataType::Custom(name, _) => match name.to_string().to_ascii_lowercase().as_str() {
             "pg_lsn" | "pg_catalog.pg_lsn" => PgType::PgLsn,
@@ -41,9 +44,8 @@ pub(super) fn target(data_type: &DataType) -> Result<PgType, PgError> {
 /// 22P02 for text that is no such value, 22003 out of range, 42846 when there is no such cast.
 pub(super) fn cast(value: Typed, to: PgType) -> Result<Typed, PgError> {
     let from = value.kind;
-    let invalid = |text: &str| {
-        PgError::error("22P02", format!("invalid input syntax for type {}: \"{text}\"", name(to)))
-    };
+    let invalid =
+        |text: &str| PgError::error("22P02", format!("invalid input syntax for type {}: \"{text}\"", name(to)));
     let datum = match (value.datum, to) {
         (Datum::Null, _) => Datum::Null,
         (Datum::Text(text), PgType::Bit(_)) => {

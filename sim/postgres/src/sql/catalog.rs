@@ -256,7 +256,11 @@ fn control_checkpoint(server: &Server) -> Rows {
 fn control_system(server: &Server) -> Rows {
     let control = server.dir.with(|cluster| cluster.control.clone());
     relation(
-        &[("pg_control_version", PgType::Int4), ("catalog_version_no", PgType::Int4), ("system_identifier", PgType::Int8)],
+        &[
+            ("pg_control_version", PgType::Int4),
+            ("catalog_version_no", PgType::Int4),
+            ("system_identifier", PgType::Int8),
+        ],
         vec![vec![int(1300), int(202_307_071), Datum::Int(control.system_identifier.cast_signed())]],
     )
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use sqlparser::ast::{BinaryOperator, CaseWhen, Expr, UnaryOperator, Value as Literal};
+use sqlparser::ast::{AccessExpr, BinaryOperator, CaseWhen, Expr, UnaryOperator, Value as Literal};
 
 use super::{
     cast::{self, cast},
@@ -95,6 +95,13 @@ impl Scope<'_> {
                 functions::call(self, "substr", &arguments)
             }
             Expr::Function(function) => functions::eval(self, function),
+            // The parser reads a qualified call of a function with its own syntax (`pg_catalog.substr(...)`) as a field.
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                match (root.to_string().as_str(), access_chain.as_slice()) {
+                    ("pg_catalog", [AccessExpr::Dot(call)]) => self.eval(call),
+                    _ => Err(PgError::unsupported(format_args!("the expression {expr}"))),
+                }
+            }
             _ => Err(PgError::unsupported(format_args!("the expression {expr}"))),
         }
     }

@@ -120,7 +120,9 @@ fn aggregate(scope: &Scope<'_>, name: &str, arguments: &[Option<&Expr>]) -> Resu
             let mut best: Option<Typed> = None;
             for value in values {
                 let better = match &best {
-                    Some(best) => compare(&value, best)?.is_some_and(|o| if name == "max" { o.is_gt() } else { o.is_lt() }),
+                    Some(best) => {
+                        compare(&value, best)?.is_some_and(|o| if name == "max" { o.is_gt() } else { o.is_lt() })
+                    }
                     None => true,
                 };
                 if better {
@@ -202,9 +204,7 @@ fn information(scope: &Scope<'_>, name: &str, arguments: &[Typed]) -> Result<Opt
         "version" => Typed::text("PostgreSQL 16.14 (pgdrill model) on x86_64-pc-linux-gnu"),
         "inet_server_addr" => Typed::new(Datum::Text(server.listen.ip().to_string()), PgType::Inet),
         "inet_server_port" => Typed::new(Datum::Int(server.listen.port().into()), PgType::Int4),
-        "now" | "clock_timestamp" | "current_timestamp" => {
-            Typed::new(Datum::Timestamp(now_us()), PgType::Timestamptz)
-        }
+        "now" | "clock_timestamp" | "current_timestamp" => Typed::new(Datum::Timestamp(now_us()), PgType::Timestamptz),
         "pg_postmaster_start_time" => Typed::new(Datum::Timestamp(server.state().started_us), PgType::Timestamptz),
         "pg_conf_load_time" => Typed::new(Datum::Timestamp(server.state().reloaded_us), PgType::Timestamptz),
         "pg_is_in_recovery" => bool_of(server.state().in_recovery),
@@ -240,9 +240,7 @@ fn wal_information(server: &Server, name: &str, arguments: &[Typed]) -> Result<O
             lsn(server.dir.with(|cluster| cluster.wal.flushed()))
         }
         "pg_last_wal_receive_lsn" => optional(state.received, PgType::PgLsn, Datum::Lsn),
-        "pg_last_wal_replay_lsn" => {
-            optional(state.in_recovery.then_some(state.replayed), PgType::PgLsn, Datum::Lsn)
-        }
+        "pg_last_wal_replay_lsn" => optional(state.in_recovery.then_some(state.replayed), PgType::PgLsn, Datum::Lsn),
         "pg_last_xact_replay_timestamp" => optional(state.last_xact_us, PgType::Timestamptz, Datum::Timestamp),
         "pg_is_wal_replay_paused" => bool_of(state.replay_paused),
         "pg_get_wal_replay_pause_state" => Typed::text(if state.replay_paused { "paused" } else { "not paused" }),
@@ -342,10 +340,10 @@ fn advance_slot(server: &Server, arguments: &[Typed]) -> Result<Typed, PgError> 
         let limit = if state.in_recovery { state.replayed } else { cluster.wal.flushed() };
         let missing = || PgError::error("42704", format!("replication slot \"{name}\" does not exist"));
         let slot = cluster.slots.get_mut(&name).ok_or_else(missing)?;
-        let unreserved =
-            || PgError::error("55000", format!("replication slot \"{name}\" cannot be advanced")).detail(
-                "This slot has never previously reserved WAL, or it has been invalidated.",
-            );
+        let unreserved = || {
+            PgError::error("55000", format!("replication slot \"{name}\" cannot be advanced"))
+                .detail("This slot has never previously reserved WAL, or it has been invalidated.")
+        };
         let from = slot.restart_lsn.filter(|_| !slot.invalidated).ok_or_else(unreserved)?;
         let to = wanted.min(limit);
         if to < from {

@@ -49,7 +49,9 @@ pub(crate) async fn run<S: Socket>(
             drop_slot(server, &name)?;
             Ok(Answer::Copied)
         }
-        Command::StartReplication(request) => walsender::stream(server, client, pid, request).await.map(Answer::Streamed),
+        Command::StartReplication(request) => {
+            walsender::stream(server, client, pid, request).await.map(Answer::Streamed)
+        }
         Command::BaseBackup(what) => {
             if let Some(sender) = server.state().walsenders.get_mut(&pid) {
                 sender.state = "backup";
@@ -75,12 +77,7 @@ fn identify_system(server: &Server) -> Answer {
     row(
         "IDENTIFY_SYSTEM",
         &[("systemid", PgType::Text), ("timeline", PgType::Int8), ("xlogpos", PgType::Text), ("dbname", PgType::Text)],
-        vec![
-            Datum::Text(system.to_string()),
-            Datum::Int(tli.into()),
-            Datum::Text(position.to_string()),
-            Datum::Null,
-        ],
+        vec![Datum::Text(system.to_string()), Datum::Int(tli.into()), Datum::Text(position.to_string()), Datum::Null],
     )
 }
 

@@ -117,9 +117,12 @@ fn expand(select: &Select, source: &Rows) -> Result<Vec<(String, Expr)>, PgError
         match item {
             SelectItem::ExprWithAlias { expr, alias } => items.push((alias.value.clone(), expr.clone())),
             SelectItem::UnnamedExpr(expr) => items.push((output_name(expr), expr.clone())),
-            SelectItem::Wildcard(_) => items.extend(source.columns.iter().map(|(name, _)| {
-                (name.clone(), Expr::Identifier(sqlparser::ast::Ident::new(name.clone())))
-            })),
+            SelectItem::Wildcard(_) => items.extend(
+                source
+                    .columns
+                    .iter()
+                    .map(|(name, _)| (name.clone(), Expr::Identifier(sqlparser::ast::Ident::new(name.clone())))),
+            ),
             other => return Err(PgError::unsupported(format_args!("the select list item {other}"))),
         }
     }
@@ -146,8 +149,8 @@ fn output_name(expr: &Expr) -> String {
 fn is_aggregate(expr: &Expr) -> bool {
     match expr {
         Expr::Function(function) => {
-            let aggregate = plain_name(&function.name)
-                .is_ok_and(|name| matches!(name.as_str(), "count" | "max" | "min" | "sum"));
+            let aggregate =
+                plain_name(&function.name).is_ok_and(|name| matches!(name.as_str(), "count" | "max" | "min" | "sum"));
             let inside = |argument: &sqlparser::ast::FunctionArg| match argument {
                 sqlparser::ast::FunctionArg::Unnamed(sqlparser::ast::FunctionArgExpr::Expr(expr)) => is_aggregate(expr),
                 _ => false,
@@ -185,17 +188,27 @@ fn sort(
         let expr = resolve(&key.expr);
         let descending = key.options.asc == Some(false);
         let nulls_first = key.options.nulls_first.unwrap_or(descending);
-        let values: Vec<Typed> = rows
-            .iter()
-            .map(|row| Scope { row: Some(row), ..*scope }.eval(&expr))
-            .collect::<Result<_, _>>()?;
+        let values: Vec<Typed> =
+            rows.iter().map(|row| Scope { row: Some(row), ..*scope }.eval(&expr)).collect::<Result<_, _>>()?;
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by(|a, b| {
             let nulls = (values[*a].datum == Datum::Null, values[*b].datum == Datum::Null);
             match nulls {
                 (true, true) => Ordering::Equal,
-                (true, false) => if nulls_first { Ordering::Less } else { Ordering::Greater },
-                (false, true) => if nulls_first { Ordering::Greater } else { Ordering::Less },
+                (true, false) => {
+                    if nulls_first {
+                        Ordering::Less
+                    } else {
+                        Ordering::Greater
+                    }
+                }
+                (false, true) => {
+                    if nulls_first {
+                        Ordering::Greater
+                    } else {
+                        Ordering::Less
+                    }
+                }
                 (false, false) => {
                     // Values of one column have one type: they compare.
                     let ordering = compare(&values[*a], &values[*b]).ok().flatten().unwrap_or(Ordering::Equal);

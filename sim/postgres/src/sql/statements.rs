@@ -78,7 +78,10 @@ fn create_table(context: &Context<'_>, create: &CreateTable) -> Result<(Vec<Chan
                     primary_key = Some(index);
                 }
                 ColumnOption::Default(Expr::Function(function))
-                    if matches!(plain_name(&function.name)?.as_str(), "now" | "current_timestamp" | "clock_timestamp") =>
+                    if matches!(
+                        plain_name(&function.name)?.as_str(),
+                        "now" | "current_timestamp" | "clock_timestamp"
+                    ) =>
                 {
                     column.default_now = true;
                 }
@@ -110,9 +113,7 @@ fn target(context: &Context<'_>, insert: &Insert) -> Result<(String, std::sync::
     let table = context.server.state().db.tables.get(&name).cloned();
     let table = table.ok_or_else(|| PgError::error("42P01", format!("relation \"{name}\" does not exist")))?;
     let find = |wanted: String| {
-        let missing = || {
-            PgError::error("42703", format!("column \"{wanted}\" of relation \"{name}\" does not exist"))
-        };
+        let missing = || PgError::error("42703", format!("column \"{wanted}\" of relation \"{name}\" does not exist"));
         table.columns.iter().position(|column| column.name == wanted).ok_or_else(missing)
     };
     let columns = if insert.columns.is_empty() {
@@ -135,7 +136,11 @@ fn insert_rows(context: &Context<'_>, insert: &Insert) -> Result<(Vec<Change>, S
     let mut rows: Vec<Vec<Value>> = Vec::with_capacity(values.rows.len());
     for exprs in &values.rows {
         if exprs.len() != columns.len() {
-            let which = if exprs.len() > columns.len() { "expressions than target columns" } else { "target columns than expressions" };
+            let which = if exprs.len() > columns.len() {
+                "expressions than target columns"
+            } else {
+                "target columns than expressions"
+            };
             return Err(PgError::error("42601", format!("INSERT has more {which}")));
         }
         let mut row: Vec<Value> = table.columns.iter().map(default_of).collect();

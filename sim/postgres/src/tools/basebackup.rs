@@ -9,7 +9,7 @@ use crate::{
     disk::{Cluster, control::Control, settings::parse_conninfo, wal::Wal},
     replication::{
         backup::{CopiedWal, Snapshot},
-        client::{Conninfo, Connection},
+        client::{Connection, Conninfo},
     },
 };
 
@@ -40,7 +40,8 @@ pub async fn basebackup<N: Net>(dir: &DataDir, net: &N, source: &SourceServer) -
     }
     let mut connection = source.connect(net, "pg_basebackup").await?;
     dir.lock().half_written = true;
-    let (snapshot, copied) = receive(&mut connection, "BASE_BACKUP").await.map_err(|e| format!("pg_basebackup: error: {e}"))?;
+    let (snapshot, copied) =
+        receive(&mut connection, "BASE_BACKUP").await.map_err(|e| format!("pg_basebackup: error: {e}"))?;
     let mut disk = dir.lock();
     if disk.full {
         return Err("pg_basebackup: error: could not write to file: No space left on device".to_owned());

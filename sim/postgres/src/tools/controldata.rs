@@ -8,7 +8,8 @@ use crate::{DataDir, lsn::walfile_name, sql::types::timestamp_text};
 /// There is no `pg_control`.
 pub fn controldata(dir: &DataDir) -> Result<Vec<(&'static str, String)>, String> {
     let disk = dir.lock();
-    let missing = "pg_controldata: error: could not open file \"global/pg_control\" for reading: No such file or directory";
+    let missing =
+        "pg_controldata: error: could not open file \"global/pg_control\" for reading: No such file or directory";
     let cluster = disk.cluster.as_ref().filter(|_| !disk.half_written).ok_or(missing)?;
     let (control, checkpoint) = (&cluster.control, &cluster.control.checkpoint);
     let on_off = |value: bool| if value { "on" } else { "off" }.to_owned();

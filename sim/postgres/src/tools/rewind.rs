@@ -37,9 +37,9 @@ pub async fn rewind<N: Net>(dir: &DataDir, net: &N, source: &SourceServer) -> Re
     if source_tli == target.tli {
         return Ok(false);
     }
-    let (tli, fork) = target
-        .common_ancestor(&source_history)
-        .ok_or_else(|| fail("could not find common ancestor of the source and target cluster's timelines".to_owned()))?;
+    let (tli, fork) = target.common_ancestor(&source_history).ok_or_else(|| {
+        fail("could not find common ancestor of the source and target cluster's timelines".to_owned())
+    })?;
     let end = {
         let disk = dir.lock();
         let cluster = disk.cluster.as_ref().ok_or_else(|| fail("the target was removed".to_owned()))?;

@@ -49,7 +49,8 @@ conformance! {
 #[tokio::test]
 async fn unsynced_wal_is_lost_with_the_power() {
     let pg = Model::new(1);
-    durability::power_loss(&pg, |node| pg.dir(node).power_loss(), |node, delay| pg.dir(node).set_fsync_delay(delay)).await;
+    durability::power_loss(&pg, |node| pg.dir(node).power_loss(), |node, delay| pg.dir(node).set_fsync_delay(delay))
+        .await;
 }
 
 #[tokio::test]

@@ -1,10 +1,6 @@
 //! The model's servers on loopback sockets.
 
-use std::{
-    net::TcpListener,
-    sync::Mutex,
-    time::Duration,
-};
+use std::{net::TcpListener, sync::Mutex, time::Duration};
 
 use pgdrill_net::TokioNet;
 use pgdrill_sim_postgres::{DataDir, ExitStatus, Signal, SignalSender, Timings, run, signals, tools};
@@ -57,8 +53,7 @@ impl Model {
     pub fn launch(&self, node: usize) {
         let (sender, receiver) = signals();
         let (dir, port) = (self.nodes[node].dir.clone(), self.nodes[node].port);
-        let task =
-            tokio::spawn(async move { run(dir, TokioNet, "127.0.0.1", port, receiver, Self::timings()).await });
+        let task = tokio::spawn(async move { run(dir, TokioNet, "127.0.0.1", port, receiver, Self::timings()).await });
         *self.nodes[node].process.lock().expect("not poisoned") = Some((sender, task));
     }
 
@@ -71,8 +66,11 @@ impl Model {
 
 impl Operations for Model {
     async fn initdb(&self, node: usize) {
-        let options =
-            tools::InitDb { system_identifier: 7_000_000_000_000_000_001, data_checksums: true, username: "postgres".into() };
+        let options = tools::InitDb {
+            system_identifier: 7_000_000_000_000_000_001,
+            data_checksums: true,
+            username: "postgres".into(),
+        };
         tools::initdb(self.dir(node), &options, &Self::timings()).await.expect("empty directory");
     }
 
