@@ -274,3 +274,7 @@ impl KvWatch for EtcdWatch {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "etcd_tests.rs"]
+mod tests;
