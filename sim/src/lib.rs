@@ -14,10 +14,8 @@
 //! use pgdrill_lab::{scenario, world::World};
 //! use pgdrill_sim::SimWorld;
 //!
-//! let scenario = scenario::parse(
-//!     "name: doc\nabout: Nothing happens.\nduration: 10s\n",
-//!     "doc.yaml".as_ref(),
-//! ).expect("it is a scenario");
+//! let text = "name: doc\nabout: Nothing happens.\nduration: 10s\n";
+//! let scenario = scenario::load_text("doc.yaml".as_ref(), text).expect("it is a scenario").scenario;
 //! let run = SimWorld.play(&scenario, 7).expect("it can be played");
 //! assert_eq!(run.trace_hash, SimWorld.play(&scenario, 7).expect("again").trace_hash);
 //! ```

@@ -5,7 +5,7 @@
 use std::process::Command;
 
 use pgdrill_lab::{
-    scenario::{self, Scenario},
+    scenario,
     world::{Recording, World},
 };
 use pgdrill_sim::SimWorld;
@@ -28,8 +28,8 @@ duration: 90s
 ";
 
 fn play(seed: u64) -> Recording {
-    let scenario: Scenario = scenario::parse(SCENARIO, "determinism.yaml".as_ref()).expect("it is a scenario");
-    SimWorld.play(&scenario, seed).unwrap_or_else(|e| panic!("{e}"))
+    let loaded = scenario::load_text("determinism.yaml".as_ref(), SCENARIO).unwrap_or_else(|e| panic!("{e:?}"));
+    SimWorld.play(&loaded.scenario, seed).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn lines(recording: &Recording) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! A simulated PostgreSQL node: one host with an agent, a PostgreSQL that the agent runs, and perhaps a watchdog device.
 
 mod device;
+mod files;
 mod machine;
 mod settings;
 mod voice;

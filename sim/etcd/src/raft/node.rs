@@ -5,7 +5,6 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    hash::{BuildHasher as _, Hasher as _, RandomState},
     sync::Arc,
 };
 
@@ -20,6 +19,7 @@ use tokio::{
 };
 
 use super::{
+    elections::{Elections, NEVER},
     reads::{ReadDone, Reads},
     storage::DiskStorage,
 };
@@ -69,8 +69,7 @@ pub(crate) struct Node {
     ticks: u64,
     started: Instant,
     fast_forwarded: bool,
-    /// State of the generator of election time-outs.
-    random: u64,
+    elections: Elections,
 }
 
 impl Node {
@@ -91,10 +90,8 @@ impl Node {
             // etcd's `maxSizePerMsg` and `maxInflightMsgs`.
             max_size_per_msg: 1024 * 1024,
             max_inflight_msgs: 512,
-            // raft-rs draws election time-outs from entropy that a simulation cannot seed. With this range it can only draw
-            // one number, which says: draw here.
-            min_election_tick: 2 * member.config.election_ticks(),
-            max_election_tick: 2 * member.config.election_ticks() + 1,
+            min_election_tick: NEVER,
+            max_election_tick: NEVER + 1,
             check_quorum: true,
             pre_vote: true,
             ..Config::default()
@@ -102,9 +99,9 @@ impl Node {
         let voters = member.config.peers.iter().map(|p| p.id).collect();
         let storage = DiskStorage { disk: disk.clone(), voters };
         let raft = RawNode::new(&config, storage, &Logger::root(Discard, o!()))?;
-        let mut node = Self {
-            // std's hash seeds come from the entropy that a simulation does seed, and differ from member to member.
-            random: RandomState::new().build_hasher().finish(),
+        let elections = Elections::new(member.config.election_ticks());
+        Ok(Self {
+            elections,
             raft,
             member,
             disk,
@@ -121,25 +118,7 @@ impl Node {
             ticks: 0,
             started: Instant::now(),
             fast_forwarded: false,
-        };
-        node.draw_election_timeout();
-        Ok(node)
-    }
-
-    /// Gives Raft a new election time-out of one to two times the configured one, if it wants one (it does whenever its role
-    /// or term changes).
-    fn draw_election_timeout(&mut self) {
-        let election = self.member.config.election_ticks();
-        if self.raft.raft.randomized_election_timeout() != 2 * election {
-            return;
-        }
-        // splitmix64
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.random;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let extra = (x ^ (x >> 31)) % election as u64;
-        self.raft.raft.set_randomized_election_timeout(election + extra as usize);
+        })
     }
 
     /// Runs until the member's inputs are closed.
@@ -173,7 +152,6 @@ impl Node {
         self.fast_forwarded = true;
         for _ in 0..ticks {
             self.raft.tick();
-            self.draw_election_timeout();
         }
     }
 
@@ -185,7 +163,7 @@ impl Node {
         // A member that lost its log must not campaign: it could be elected by others that lost theirs.
         if !self.disk.is_rejoining() {
             self.raft.tick();
-            self.draw_election_timeout();
+            self.elections.ticked(&mut self.raft);
         }
         self.count_leaderless_ticks();
         let id = self.member.next_request_id();
@@ -244,7 +222,7 @@ impl Node {
         }
         // Raft returns an error for messages from strangers and for proposals it cannot forward: both are dropped.
         let _ = self.raft.step(message);
-        self.draw_election_timeout();
+        self.elections.observe(&self.raft);
     }
 
     /// A wiped member neither votes nor believes a commit index that it does not have the entries for; real etcd panics on
