@@ -116,7 +116,7 @@ async fn serve<S: Socket>(
     let (user, application_name) = (parameter("user"), parameter("application_name"));
     let replication = matches!(parameter("replication").as_str(), "true" | "on" | "yes" | "1" | "database");
     let pid = server.fork();
-    let secret = pid.wrapping_mul(0x5DEE_CE6) ^ 0x2B;
+    let secret = pid.wrapping_mul(0x05DE_ECE6) ^ 0x2B;
     let guard = {
         let mut state = server.state();
         admit(&state, replication)?;

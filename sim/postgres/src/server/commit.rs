@@ -1,13 +1,16 @@
 //! Writing WAL: commits, group commit, and waiting for standbys.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 
 use super::state::{Server, Stop, now_us};
 use crate::{
     Lsn, PgError,
-    disk::record::{Body, Change},
+    disk::{
+        record::{Body, Change},
+        tables::Database,
+    },
     replication::syncrep::WaitMode,
     timings::seconds,
 };
@@ -60,6 +63,7 @@ impl Server {
             let message = "could not extend file \"base/5/16384\": No space left on device";
             return Err(PgError::error("53100", message).detail("Check free disk space."));
         }
+        check_still_valid(&state.db, &changes)?;
         let body = Body::Transaction { changes, commit_us: now_us() };
         if full && wal.needs_segment_for(body.bytes()) {
             let message = "could not write to file \"pg_wal/xlogtemp\": No space left on device";
@@ -133,6 +137,24 @@ impl Server {
         self.flush_wal(record.end).await;
         record
     }
+}
+
+/// A transaction block was checked statement by statement; others may have committed since. PostgreSQL would have locked
+/// the table and waited for the other key; the model fails the commit instead.
+fn check_still_valid(db: &Database, changes: &[Change]) -> Result<(), PgError> {
+    let mut keys = BTreeSet::new();
+    for change in changes {
+        let Change::Insert { table: name, rows } = change else { continue };
+        let Some(table) = db.tables.get(name) else {
+            return Err(PgError::error("42P01", format!("relation \"{name}\" does not exist")));
+        };
+        let Some(key) = table.primary_key else { continue };
+        if rows.iter().any(|row| table.keys.contains(&row[key]) || !keys.insert((name, &row[key]))) {
+            let message = format!("duplicate key value violates unique constraint \"{name}_pkey\"");
+            return Err(PgError::error("23505", message));
+        }
+    }
+    Ok(())
 }
 
 fn terminated() -> PgError {

@@ -27,6 +27,14 @@ pub async fn answers<O: Operations>(pg: &O) {
     client.simple_query("BEGIN; INSERT INTO k VALUES (9, 'z'); ROLLBACK").await.expect("rolled back");
     client.simple_query("BEGIN; INSERT INTO k VALUES (3, 'y'); COMMIT").await.expect("committed");
     assert_eq!(value(&client, "SELECT count(*) FROM k").await, "4");
+    // What another session did meanwhile is not overwritten by a transaction block.
+    let other = pg.connect(0).await.expect("accepts");
+    client.simple_query("BEGIN; INSERT INTO t VALUES (1); INSERT INTO k VALUES (5, 'x')").await.expect("open");
+    other.simple_query("INSERT INTO t VALUES (1)").await.expect("first");
+    assert_eq!(error_code(&client, "COMMIT").await, "23505");
+    client.simple_query("BEGIN; INSERT INTO k VALUES (6, 'x')").await.expect("open");
+    other.simple_query("DROP TABLE k").await.expect("dropped");
+    assert_eq!(error_code(&client, "COMMIT").await, "42P01");
 }
 
 pub async fn prepared<O: Operations>(pg: &O) {
