@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use super::{AgentError, Shutdown, run};
-use crate::fixtures::{FakeKv, FakePostgres, Heard, Lose, config, parts};
+use crate::{
+    fixtures::{FakeKv, FakePostgres, Heard, Lose, config, parts},
+    ports::{ClusterState, ControlData},
+};
 
 /// Runs an agent for some simulated seconds, then ends it gracefully.
 async fn run_for(seconds: u64, kv: &FakeKv, postgres: &FakePostgres, heard: &Heard) -> Result<(), AgentError> {
@@ -82,4 +85,25 @@ async fn an_unreachable_dcs_is_survived_and_nothing_is_written_blindly() {
     // The last record of the graceful end is tried in any case.
     let before_the_end = requests.iter().take_while(|request| **request == "range").count();
     assert!(before_the_end >= 3 && !postgres.calls().contains(&"initdb".to_owned()), "{requests:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_on_another_clusters_data_directory_ends() {
+    let control = ControlData {
+        system_identifier: 7_000_000_000_000_000_001,
+        state: ClusterState::ShutDown,
+        checkpoint_lsn: 0x300_0028,
+        redo_lsn: 0x300_0028,
+        timeline: 1,
+        min_recovery_end_lsn: 0,
+        min_recovery_end_timeline: 0,
+        data_checksums: true,
+        wal_log_hints: true,
+        settings: Default::default(),
+    };
+    let (kv, postgres, heard) = (FakeKv::default(), FakePostgres::with_data(control), Heard::default());
+    kv.set("/service/demo/initialize", "7437112345678901234");
+    let ended = run_for(30, &kv, &postgres, &heard).await;
+    assert!(matches!(ended, Err(AgentError::MustExit(_))), "{ended:?} {:?}", heard.all());
+    assert!(kv.get("/service/demo/leader").is_none() && !postgres.calls().contains(&"start".to_owned()));
 }
