@@ -43,7 +43,7 @@ pub(crate) fn open(name: &str) -> Result<Box<dyn World>, NoWorld> {
 
 /// Opens the default world.
 pub(crate) fn default() -> Box<dyn World> {
-    Box::new(SimWorld::default())
+    Box::new(SimWorld)
 }
 
 #[cfg(test)]
