@@ -120,12 +120,14 @@ impl<K: Kv> Dcs<K> {
                 }
             }
         }
-        self.revoke_retired().await;
+        if keep_alive {
+            self.revoke_retired().await;
+        }
         Ok(())
     }
 
-    /// Ends the lease from before a change of `ttl`, now that the member key hangs on the new one. The lock was moved by
-    /// the renewal before; had that failed, the lock is lost with the old lease, as it must be.
+    /// Ends the lease from before a change of `ttl`, now that lock and member key hang on the new one. Not before the lock
+    /// was renewed there: revoked under a lock of unknown state, it would set the lock free while its holder still leads.
     async fn revoke_retired(&self) {
         let retired = self.lease_state().retired.take();
         if let Some(id) = retired {
