@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use pgdrill_lab::scenario::{load_all, load_text};
+use pgdrill_lab::{
+    oracle::Broken,
+    scenario::{SHOWABLE, load_all, load_text},
+};
 
 fn shipped() -> Vec<pgdrill_lab::scenario::Scenario> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
@@ -20,6 +23,13 @@ fn every_shipped_scenario_is_right_and_says_what_it_expects() {
         assert!(scenario.expect.end.is_some(), "{} does not say how it ends", scenario.name);
         assert!(scenario.expect.leader_changes.is_some(), "{} does not count changes of leader", scenario.name);
         assert!(!scenario.timeline.is_empty(), "{} does nothing", scenario.name);
+    }
+}
+
+#[test]
+fn every_violation_that_can_be_shown_is_one_that_the_oracles_know() {
+    for code in SHOWABLE {
+        assert!(Broken::CODES.contains(&code), "no oracle reports {code}");
     }
 }
 

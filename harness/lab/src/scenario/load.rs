@@ -30,7 +30,7 @@ pub fn load(path: &Path) -> Result<Scenario, Vec<Problem>> {
 /// # Errors
 /// Everything that is wrong with it, in the order of the file.
 pub fn load_with_warnings(path: &Path) -> Result<Loaded, Vec<Problem>> {
-    let text = text_of(path).map_err(|problem| vec![problem])?;
+    let text = text_of(path).map_err(|problem| vec![*problem])?;
     load_text(path, &text)
 }
 
@@ -39,7 +39,7 @@ pub fn load_with_warnings(path: &Path) -> Result<Loaded, Vec<Problem>> {
 /// # Errors
 /// Everything that is wrong with it, in the order of the file.
 pub fn load_text(path: &Path, text: &str) -> Result<Loaded, Vec<Problem>> {
-    let root = read::yaml::parse(path, text).map_err(|problem| vec![problem])?;
+    let root = read::yaml::parse(path, text).map_err(|problem| vec![*problem])?;
     let mut reader = read::Reader::new(path.to_owned(), text);
     let scenario = read::scenario(&mut reader, &root, path);
     // What a check finds in a scenario with unreadable parts may only follow from their absence.
@@ -75,7 +75,7 @@ pub fn load_all(paths: &[PathBuf]) -> Result<Vec<Scenario>, Vec<Problem>> {
                     ));
                 }
                 Ok(()) => {}
-                Err(problem) => problems.push(problem),
+                Err(problem) => problems.push(*problem),
             }
         } else {
             files.push(path.clone());
@@ -103,7 +103,7 @@ pub fn use_patroni_file(scenario: &mut Scenario, file: &Path) -> Result<Vec<Prob
     Ok(warnings)
 }
 
-fn scenario_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Problem> {
+fn scenario_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<Problem>> {
     let broken = |error: std::io::Error| cannot_read(folder, &error);
     let mut entries: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(folder).map_err(broken)? {
@@ -121,16 +121,16 @@ fn scenario_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Problem
     Ok(())
 }
 
-fn cannot_read(path: &Path, error: &std::io::Error) -> Problem {
-    Problem::of_file(path.to_owned(), error.to_string(), "a file that can be read")
+fn cannot_read(path: &Path, error: &std::io::Error) -> Box<Problem> {
+    Box::new(Problem::of_file(path.to_owned(), error.to_string(), "a file that can be read"))
 }
 
 /// The text of a file, if it is one, is not too long, and is text.
-pub(crate) fn text_of(path: &Path) -> Result<String, Problem> {
+pub(crate) fn text_of(path: &Path) -> Result<String, Box<Problem>> {
     let about = fs::metadata(path).map_err(|error| cannot_read(path, &error))?;
     if !about.is_file() {
         let found = if about.is_dir() { "a folder" } else { "something that is no regular file" };
-        return Err(Problem::of_file(path.to_owned(), found, "a YAML file"));
+        return Err(Box::new(Problem::of_file(path.to_owned(), found, "a YAML file")));
     }
     let mut bytes = Vec::new();
     let file = fs::File::open(path).map_err(|error| cannot_read(path, &error))?;
@@ -138,10 +138,11 @@ pub(crate) fn text_of(path: &Path) -> Result<String, Problem> {
     file.take(read::yaml::MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| cannot_read(path, &error))?;
     if bytes.len() as u64 > read::yaml::MAX_BYTES {
         let found = format!("{} bytes", about.len());
-        return Err(Problem::of_file(path.to_owned(), found, "at most 1 MiB").with_help("is it a scenario at all?"));
+        let problem = Problem::of_file(path.to_owned(), found, "at most 1 MiB");
+        return Err(Box::new(problem.with_help("is it a scenario at all?")));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Problem::of_file(path.to_owned(), format!("bytes that are no UTF-8 text, from byte {at} on"), "YAML")
+        Box::new(Problem::of_file(path.to_owned(), format!("bytes that are no UTF-8 text, from byte {at} on"), "YAML"))
     })
 }

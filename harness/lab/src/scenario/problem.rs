@@ -2,7 +2,9 @@
 
 use std::{fmt, path::PathBuf};
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, Severity as Level, SourceCode};
+use miette::{
+    Diagnostic, LabeledSpan, MietteError, MietteSpanContents, Severity as Level, SourceCode, SourceSpan, SpanContents,
+};
 use serde::Serialize;
 
 /// Whether the file cannot be used.
@@ -70,14 +72,14 @@ impl Problem {
     #[must_use]
     pub fn report(&self) -> miette::Report {
         miette::Report::new(Drawn {
-            source: NamedSource::new(self.file.display().to_string(), self.excerpt_at_its_line()),
+            source: OneLine {
+                file: self.file.display().to_string(),
+                text: self.excerpt.clone(),
+                line: self.line,
+                column: self.column,
+            },
             problem: self.clone(),
         })
-    }
-
-    /// miette counts lines from the start of the source: empty lines stand for those before the excerpt.
-    fn excerpt_at_its_line(&self) -> String {
-        "\n".repeat(self.line.saturating_sub(1)) + &self.excerpt
     }
 }
 
@@ -105,8 +107,30 @@ impl Problem {
 /// A problem with its source, for miette.
 #[derive(Debug)]
 struct Drawn {
-    source: NamedSource<String>,
+    source: OneLine,
     problem: Problem,
+}
+
+/// The one line that a problem is about, with its number: the rest of the file need not be kept (nor a password in it).
+#[derive(Debug)]
+struct OneLine {
+    file: String,
+    text: String,
+    line: usize,
+    column: usize,
+}
+
+impl SourceCode for OneLine {
+    fn read_span<'a>(
+        &'a self,
+        _: &SourceSpan,
+        _: usize,
+        _: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let whole = (0, self.text.len()).into();
+        let (line, column) = (self.line.saturating_sub(1), self.column.saturating_sub(1));
+        Ok(Box::new(MietteSpanContents::new_named(self.file.clone(), self.text.as_bytes(), whole, line, column, 1)))
+    }
 }
 
 impl fmt::Display for Drawn {
@@ -147,7 +171,6 @@ impl Diagnostic for Drawn {
         let within = bytes(
             &mut self.problem.excerpt.chars().skip(self.problem.column.saturating_sub(1)).take(self.problem.width),
         );
-        let start = self.problem.line - 1 + before;
-        Some(Box::new(std::iter::once(LabeledSpan::new(Some("here".into()), start, within))))
+        Some(Box::new(std::iter::once(LabeledSpan::new(Some("here".into()), before, within))))
     }
 }

@@ -65,16 +65,17 @@ fn difference(value: &Value, default: &Value) -> Option<Value> {
     }
 }
 
-/// Fields one below the other; what is inside lists and below the second level in one line.
+/// Fields one below the other.
 fn block(text: &mut String, fields: &Map<String, Value>, depth: usize) {
     for (name, value) in fields {
         let indent = "  ".repeat(depth);
         match value {
-            Value::Object(inner) if !inner.is_empty() && depth < 4 => {
-                *text += &format!("{indent}{}:\n", scalar(name));
+            // What fits into a line is read faster there.
+            Value::Object(inner) if flow(value).len() > 80 => {
+                *text += &format!("{indent}{}:\n", key(name));
                 block(text, inner, depth + 1);
             }
-            value => *text += &format!("{indent}{}: {}\n", scalar(name), flow(value)),
+            value => *text += &format!("{indent}{}: {}\n", key(name), flow(value)),
         }
     }
 }
@@ -84,13 +85,18 @@ fn flow(value: &Value) -> String {
     match value {
         Value::Object(fields) if fields.is_empty() => "{}".into(),
         Value::Object(fields) => {
-            let fields = fields.iter().map(|(name, value)| format!("{}: {}", scalar(name), flow(value)));
+            let fields = fields.iter().map(|(name, value)| format!("{}: {}", key(name), flow(value)));
             format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
         }
         Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Value::String(text) => scalar(text),
         other => other.to_string(),
     }
+}
+
+/// A field's name: as a text, but `on` stays bare. A name is never taken for a boolean.
+fn key(name: &str) -> String {
+    if name == "on" { name.to_owned() } else { scalar(name) }
 }
 
 /// A text, in quotes only where YAML would take it for something else. JSON's quoting is legal YAML.

@@ -49,7 +49,7 @@ fn an_alias_bomb_is_defused() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for n in 1..12 {
         let before = format!("*a{}", n - 1);
-        bomb += &format!("a{n}: &a{n} [{}]\n", vec![before.as_str(); 10].join(", "));
+        bomb += &format!("a{n}: &a{n} [{}]\n", [before.as_str(); 10].join(", "));
     }
     let found = problems(&format!("{HEAD}{bomb}duration: 10s\n"));
     assert!(found.contains("aliases (`*name`) that stand for far more YAML than the file holds"), "{found}");

@@ -45,7 +45,9 @@ fn settings_of_the_file_are_taken_and_inline_ones_are_over_them() {
     assert!(!settings.data_checksums && settings.postgresql.use_pg_rewind);
     let parameters = &settings.postgresql.parameters;
     assert!(!parameters.contains_key("max_connections"), "it comes from the DCS only");
+    assert!(!parameters.contains_key("wal_keep_segments"), "PostgreSQL would not start with it");
     assert_eq!(parameters["shared_buffers"], "4GB");
+    assert!(settings.postgresql.pg_hba.is_empty(), "the user's networks are not the lab's");
 }
 
 #[test]

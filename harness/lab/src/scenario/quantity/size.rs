@@ -34,7 +34,7 @@ impl Size {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exact = UNITS[..4].iter().find(|(_, unit)| self.bytes > 0 && self.bytes % unit == 0);
+        let exact = UNITS[..4].iter().find(|(_, unit)| self.bytes > 0 && self.bytes.is_multiple_of(*unit));
         let (name, unit) = exact.copied().unwrap_or(("B", 1));
         write!(f, "{}{name}", self.bytes / unit)
     }
@@ -55,7 +55,7 @@ impl FromStr for Size {
         let unit = UNITS
             .iter()
             .find_map(|(n, unit)| (*n == name.trim_start()).then_some(*unit))
-            .ok_or_else(|| format!("{name:?} is not a unit of size"))?;
+            .ok_or_else(|| format!("{:?} is not a unit of size", name.trim()))?;
         let bytes = number::times(digits, unit).ok_or_else(|| format!("{digits:?} is not a number that fits"))?;
         Ok(Self { bytes })
     }

@@ -110,7 +110,7 @@ fn one_part<'a>(text: &str, rest: &'a str) -> Result<(u64, u64, &'a str), String
     let unit = UNITS
         .iter()
         .find_map(|(n, unit)| (*n == name).then_some(*unit))
-        .ok_or_else(|| format!("{name:?} is not a unit of time"))?;
+        .ok_or_else(|| format!("{:?} is not a unit of time", name.trim()))?;
     let value = number::times(digits, unit).ok_or_else(|| format!("{digits:?} is not a number that fits"))?;
     Ok((value, unit, tail))
 }

@@ -54,7 +54,7 @@ fn members(reader: &mut Reader<'_>, at: &At<'_>) -> Option<u16> {
             Some(5) => Some(5),
             _ => {
                 reader.wrong(at, "1, 3 or 5 members").help =
-                    "an even member makes no majority cheaper, only dearer".into();
+                    "an even number survives no more failures than one member less".into();
                 None
             }
         },

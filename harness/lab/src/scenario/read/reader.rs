@@ -198,6 +198,13 @@ impl<'n> Fields<'n> {
         Some(At { node, path: self.at.field(name) })
     }
 
+    /// As [`Self::take`], of a field that must not be suggested to anybody.
+    pub fn take_unlisted(&mut self, name: &'static str) -> Option<At<'n>> {
+        let found = self.take(name);
+        self.known.pop();
+        found
+    }
+
     /// The field of that name; a problem when it is missing.
     pub fn require(&mut self, reader: &mut Reader<'_>, name: &'static str, expected: &str) -> Option<At<'n>> {
         let found = self.take(name);

@@ -11,7 +11,7 @@ use crate::scenario::problem::{Problem, Severity};
 pub(crate) const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads the text of a file into a tree.
-pub(crate) fn parse(file: &Path, text: &str) -> Result<Node, Problem> {
+pub(crate) fn parse(file: &Path, text: &str) -> Result<Node, Box<Problem>> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: 32,
@@ -32,14 +32,14 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Node, Problem> {
         strict_booleans: true,
         with_snippet: false,
     };
-    let node: Node = serde_saphyr::from_str_with_options(text, options).map_err(|error| broken(file, text, &error))?;
-    match node.value {
-        Value::Map(_) => Ok(node),
-        Value::Null => {
-            Err(Problem::of_file(file.into(), "an empty file", "the fields of a scenario: name, about, ..."))
-        }
-        _ => Err(Problem::of_file(file.into(), node.describe(), "fields: name, about, cluster, timeline, ...")),
-    }
+    let node: Node =
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| Box::new(broken(file, text, &error)))?;
+    let found = match node.value {
+        Value::Map(_) => return Ok(node),
+        Value::Null => "an empty file".into(),
+        _ => node.describe(),
+    };
+    Err(Box::new(Problem::of_file(file.into(), found, "fields: name, about, cluster, timeline, ...")))
 }
 
 fn broken(file: &Path, text: &str, error: &serde_saphyr::Error) -> Problem {

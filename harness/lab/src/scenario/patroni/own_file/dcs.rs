@@ -26,10 +26,8 @@ pub(super) fn warn(reader: &mut Reader<'_>, root: &Node) {
         && text.contains('/')
     {
         let plain = text.trim_matches('/').to_owned();
-        let problem = reader.wrong(&namespace, format!("{plain:?}"));
-        problem.help = format!(
-            "Patroni strips the slashes: keys are below /{plain}/, and tools that are given {text:?} look elsewhere"
-        );
+        reader.wrong(&namespace, format!("{plain:?}")).help =
+            "Patroni strips the slashes; exporters and scripts that put /namespace/scope/ together do not".into();
     }
     if at(root, "watchdog").is_none() {
         reader.problem(root.place, "watchdog", "no watchdog section", "watchdog: { mode: required }").help =

@@ -21,8 +21,8 @@ use crate::scenario::{
 /// # Errors
 /// When the file cannot be read at all or is no YAML: then Patroni would not start either.
 pub(in crate::scenario) fn read_patroni_yml(file: &Path) -> Result<(Patroni, Vec<Problem>), Vec<Problem>> {
-    let text = crate::scenario::load::text_of(file).map_err(|problem| vec![problem])?;
-    let root = yaml::parse(file, &text).map_err(|problem| vec![problem])?;
+    let text = crate::scenario::load::text_of(file).map_err(|problem| vec![*problem])?;
+    let root = yaml::parse(file, &text).map_err(|problem| vec![*problem])?;
     let mut reader = Reader::of_patroni_yml(file.to_owned(), &text);
     let mut settings = settings(&mut reader, &root);
     settings.file = Some(file.display().to_string());
@@ -63,6 +63,9 @@ fn settings(reader: &mut Reader<'_>, root: &crate::scenario::read::Node) -> Patr
     for name in OWNED_BY_LAB {
         fields.take(name);
     }
+    parameters::leave_out_removed(&mut it.postgresql.parameters);
+    // Their addresses are those of the user's networks, not of the lab's.
+    it.postgresql.pg_hba = Vec::new();
     misplaced(reader, &fields);
     adjust(reader, root, &mut it);
     it
@@ -82,11 +85,6 @@ fn bootstrap(reader: &mut Reader<'_>, at: &At<'_>, it: &mut Patroni) {
     }
     if let Some(at) = bootstrap.take("initdb") {
         it.data_checksums = initdb(reader, &at);
-    }
-    if let Some(at) = bootstrap.take("pg_hba")
-        && it.postgresql.pg_hba.is_empty()
-    {
-        it.postgresql.pg_hba = reader.items(&at).iter().filter_map(|line| reader.text(line, "a line")).collect();
     }
 }
 

@@ -51,6 +51,11 @@ pub(super) fn keep_dynamic_only(dynamic: &Map<String, Json>, merged: &mut Map<St
     }
 }
 
+/// Leaves out what no supported PostgreSQL starts with, as Patroni does.
+pub(super) fn leave_out_removed(parameters: &mut Map<String, Json>) {
+    parameters.retain(|name, _| !REMOVED.iter().any(|(removed, ..)| removed == name));
+}
+
 fn removed(reader: &mut Reader<'_>, parameters: &At<'_>) {
     for (name, version, instead, why) in REMOVED {
         if let Some(node) = parameters.node.get(name) {

@@ -95,7 +95,7 @@ pub(in crate::scenario) fn parameters(reader: &mut Reader<'_>, at: &At<'_>) -> M
 
 /// Whole seconds, as Patroni writes them (`30`), or with a unit (`30s`, `5m`).
 pub(in crate::scenario) fn seconds_of(reader: &mut Reader<'_>, at: &At<'_>, least: u32) -> Option<u32> {
-    let expected = format!("whole seconds, at least {least}: {0} or {0}s", least.max(30));
+    let expected = format!("whole seconds from {least} to 86400, such as {0} or {0}s", least.max(30));
     let seconds = match &at.node.value {
         Value::Number(number) => number.as_i64(),
         Value::Text(text) => match text.parse::<Span>() {
@@ -106,8 +106,7 @@ pub(in crate::scenario) fn seconds_of(reader: &mut Reader<'_>, at: &At<'_>, leas
     };
     match seconds.map(u32::try_from) {
         Some(Ok(seconds)) if seconds >= least && seconds <= 86_400 => return Some(seconds),
-        Some(_) => _ = reader.wrong(at, format!("{expected}, at most 86400")),
-        None => _ = reader.wrong(at, expected),
+        _ => _ = reader.wrong(at, expected),
     }
     // Where Patroni is given too small a value it takes the smallest legal one; after an error nobody asks.
     seconds.filter(|s| *s < i64::from(least)).map(|_| least)

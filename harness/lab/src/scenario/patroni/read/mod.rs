@@ -105,7 +105,7 @@ pub(in crate::scenario) fn overlay(
         it.data_checksums = reader.boolean(&at).unwrap_or(true);
     }
     for name in OWNED_BY_LAB {
-        if let Some(at) = fields.take(name) {
+        if let Some(at) = fields.take_unlisted(name) {
             let found = format!("the setting {name:?}");
             reader.problem(at.node.place, &at.path, found, "settings of the cluster's behaviour").help =
                 "the lab sets it itself, because it owns the hosts; in a `file:` it may stay".into();
