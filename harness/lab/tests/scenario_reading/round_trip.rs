@@ -120,7 +120,7 @@ prop_compose! {
         if synchronous {
             scenario.cluster.patroni.synchronous_mode = SynchronousMode::On;
             scenario.cluster.patroni.postgresql.parameters.insert("max_connections".into(), 50.into());
-            scenario.cluster.patroni.postgresql.parameters.insert("odd".into(), "1e5".into());
+            scenario.cluster.patroni.postgresql.parameters.insert("odd: #1".into(), "1e5".into());
             scenario.expect.end = Some(End::Writable);
         }
         scenario
