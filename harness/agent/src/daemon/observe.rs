@@ -89,7 +89,13 @@ impl Observed {
                 parts.trouble("sql", error);
                 Process::Running
             }
-            Err(_) => Process::Starting { since: *self.starting_since.get_or_insert_with(|| parts.clock.now()) },
+            Err(error) => {
+                // A server that starts refuses connections: nothing to report. One that answers with an error is up.
+                if !matches!(error, SqlError::NotConnected(..)) {
+                    parts.trouble("sql", error);
+                }
+                Process::Starting { since: *self.starting_since.get_or_insert_with(|| parts.clock.now()) }
+            }
         };
     }
 

@@ -158,6 +158,10 @@ impl<N: Net> Receiver<N> {
     }
 
     async fn handle(&mut self, message: FromSender) -> Result<(), String> {
+        let (FromSender::Wal { end, .. } | FromSender::Keepalive { end, .. }) = &message;
+        if let Some(receiver) = &mut self.server.state().walreceiver {
+            receiver.latest_end = *end;
+        }
         match message {
             FromSender::Wal { records, .. } => {
                 self.write(records)?;

@@ -202,6 +202,7 @@ impl<N: Net> Startup<N> {
             status: "starting",
             start_lsn: start,
             start_tli: tli,
+            latest_end: start,
             host: value("host"),
             port: value("port").parse().unwrap_or(5432),
             conninfo: self.connected_as.0.clone(),

@@ -65,6 +65,8 @@ pub(crate) struct WalReceiver {
     pub status: &'static str,
     pub start_lsn: Lsn,
     pub start_tli: u32,
+    /// The end of the sender's WAL as its latest message told it.
+    pub latest_end: Lsn,
     pub host: String,
     pub port: u16,
     pub conninfo: String,
