@@ -13,6 +13,8 @@ pub(crate) struct Calibration {
     /// Where and when it was measured, for people.
     #[serde(rename = "measured")]
     _measured: String,
+    /// From a machine's reset until its services start (assumed: a small virtual machine), in seconds.
+    pub(crate) boot_s: f64,
     /// PostgreSQL's.
     pub(crate) postgresql: Timings,
 }

@@ -64,6 +64,8 @@ pub(crate) fn build<'a>(engine: &'a mut Engine, scenario: &'a Scenario, seed: u6
         journal,
         workload,
         routed,
+        calibration,
+        booting: vec![],
         zero,
     };
     observers::start(&mut cluster);

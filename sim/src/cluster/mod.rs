@@ -20,7 +20,7 @@ use pgdrill_lab::{
 use pgdrill_probe::{Endpoint, Journal, Login, observe::DcsTarget, workload::Shared};
 use pgdrill_sim_engine::{Engine, HostId, ProcessId};
 
-use crate::{node::{Addresses, Node, SUPERUSER}, ports};
+use crate::{calibration::Calibration, node::{Addresses, Node, SUPERUSER}, ports};
 
 /// Everything a run works with.
 pub(crate) struct Cluster<'a> {
@@ -37,6 +37,9 @@ pub(crate) struct Cluster<'a> {
     pub(crate) workload: Shared,
     /// Which servers HAProxy takes for up.
     pub(crate) routed: Arc<Mutex<BTreeMap<String, bool>>>,
+    pub(crate) calibration: Calibration,
+    /// Machines that were reset, and when they will have booted, in the engine's time.
+    pub(crate) booting: Vec<(Duration, String)>,
     zero: Arc<AtomicU64>,
 }
 

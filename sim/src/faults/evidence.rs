@@ -29,11 +29,8 @@ pub(super) fn mark(cluster: &Cluster<'_>, kind: &Kind) -> u64 {
             .map(|r| cluster.engine.link_stats(cluster.host(&r.from), cluster.host(&r.to)).affected())
             .sum(),
         Kind::Full(hosts) => {
-            let out_of_space = |h: &String| {
-                let log = cluster.nodes.get(h).map(|n| n.machine.disk().server_log()).unwrap_or_default();
-                log.iter().filter(|line| line.contains("No space left on device")).count() as u64
-            };
-            hosts.iter().map(out_of_space).sum()
+            let refused = |h: &String| cluster.nodes.get(h).map_or(0, |n| n.machine.disk().lock().refused_for_space);
+            hosts.iter().map(refused).sum()
         }
         Kind::SlowFsync(hosts) => hosts.iter().map(|h| written(cluster, h)).sum(),
         Kind::Drift(hosts) => {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use ledger::{Cuts, Kind, Standing};
 pub(crate) use ledger::Moment;
-pub(crate) use process::reset_machine;
+pub(crate) use process::{power_off, power_on};
 use pgdrill_lab::{
     event::{Event, FaultPhase, What},
     scenario::{Action, Facts, HealSpec, Scenario, Selector, Span, Step, resolve},
@@ -155,8 +155,8 @@ impl Faults {
             Kind::Drift(hosts) => process::undrift(cluster, hosts),
             Kind::Full(hosts) => disk::free(cluster, hosts),
             Kind::SlowFsync(hosts) => disk::fast(cluster, hosts),
-            Kind::ReplayPaused(hosts) => operator::resume_replay(cluster, fault.index, hosts),
-            Kind::Paused => operator::resume(cluster, fault.index),
+            Kind::ReplayPaused(hosts) => operator::resume_replay(cluster, hosts),
+            Kind::Paused => operator::resume(cluster),
         };
         let step = &cluster.scenario.timeline[fault.index];
         let line = Line { index: fault.index, repetition: fault.repetition, step };
@@ -169,6 +169,11 @@ impl Faults {
         let label = line.step.label.clone();
         let (index, repetition, since) = (line.index, line.repetition, cluster.engine.now());
         self.standing.push(Standing { index, repetition, kind, label, since, verified, mark });
+    }
+
+    /// The machine was reset: nothing of it is down, dark or frozen any more.
+    pub(crate) fn machine_was_reset(&mut self, host: &str) {
+        self.forget_host(host);
     }
 
     /// Whether anything is still wrong.

@@ -119,23 +119,33 @@ fn phase_of(answer: Result<String, String>) -> FaultPhase {
 }
 
 /// Replay goes on: the end of a `for:`.
-pub(super) fn resume_replay(cluster: &mut Cluster<'_>, index: usize, hosts: &[String]) -> Vec<String> {
+pub(super) fn resume_replay(cluster: &mut Cluster<'_>, hosts: &[String]) -> Vec<String> {
     for host in hosts {
-        quietly(cluster, index, host, Order::ReplayResume);
+        quietly(cluster, host, Order::ReplayResume);
     }
     hosts.to_vec()
 }
 
 /// Maintenance mode ends: the end of a `for:`.
-pub(super) fn resume(cluster: &mut Cluster<'_>, index: usize) -> Vec<String> {
+pub(super) fn resume(cluster: &mut Cluster<'_>) -> Vec<String> {
     let leader = facts(cluster, &std::collections::BTreeMap::new()).leader;
     let to = leader.or_else(|| cluster.nodes.keys().next().cloned()).unwrap_or_default();
-    quietly(cluster, index, &to, Order::EditConfig(json!({ "pause": null })));
+    quietly(cluster, &to, Order::EditConfig(json!({ "pause": null })));
     vec![to]
 }
 
-fn quietly(cluster: &mut Cluster<'_>, index: usize, to: &str, what: Order) {
-    let step = &cluster.scenario.timeline[index];
-    let line = Line { index, repetition: 0, step };
-    give(cluster, &line, to, what, Arc::new(AtomicBool::new(false)));
+/// Undoing is not an order of the scenario: a refusal (a replica that was promoted meanwhile replays nothing) is no violation.
+fn quietly(cluster: &mut Cluster<'_>, to: &str, what: Order) {
+    let all = (cluster.journal.clone(), cluster.rest_endpoint(to), cluster.sql_endpoint(to), cluster.login(), what);
+    let lab = cluster.host(LAB);
+    cluster.engine.spawn(lab, "operator", move || {
+        let (journal, rest, sql, login, what) = all.clone();
+        async move {
+            let text = match order(&SimNet, &rest, &sql, &login, &what).await {
+                Ok(answer) => format!("undone: {answer}"),
+                Err(why) => format!("could not be undone: {why}"),
+            };
+            journal.record(&rest.name, What::Note { text });
+        }
+    });
 }

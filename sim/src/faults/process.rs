@@ -128,6 +128,20 @@ impl Faults {
                 _ => {}
             }
         }
+        self.drop_empty();
+    }
+
+    /// Whatever was down or frozen on this host no longer is.
+    pub(super) fn forget_host(&mut self, host: &str) {
+        for fault in &mut self.standing {
+            if let Kind::Down(_, hosts) | Kind::Frozen(_, hosts) | Kind::Dark(hosts) = &mut fault.kind {
+                hosts.retain(|h| h != host);
+            }
+        }
+        self.drop_empty();
+    }
+
+    fn drop_empty(&mut self) {
         let over = |kind: &Kind| match kind {
             Kind::Down(_, hosts) | Kind::Frozen(_, hosts) | Kind::Dark(hosts) => hosts.is_empty(),
             _ => false,
@@ -250,11 +264,4 @@ fn set_rate(cluster: &mut Cluster<'_>, rate: ClockRate, hosts: &[String]) {
 pub(super) fn undrift(cluster: &mut Cluster<'_>, hosts: &[String]) -> Vec<String> {
     set_rate(cluster, ClockRate { factor: 1.0 }, hosts);
     hosts.to_vec()
-}
-
-/// A hardware reset: power off and on again, then the machine boots.
-pub(crate) fn reset_machine(cluster: &mut Cluster<'_>, host: &str) {
-    let hosts = [host.to_owned()];
-    power_off(cluster, &hosts);
-    power_on(cluster, &hosts);
 }

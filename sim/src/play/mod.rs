@@ -14,7 +14,7 @@ use pgdrill_sim_engine::Engine;
 
 use crate::{
     cluster::{Cluster, LAB, build, draw},
-    faults::{Faults, moments, reset_machine},
+    faults::{Faults, moments, power_off, power_on},
 };
 
 /// The watchdog devices are looked at this often; their time-outs are longer, so that none goes off unnoticed.
@@ -34,10 +34,10 @@ pub(crate) fn play(engine: &mut Engine, scenario: &Scenario, seed: u64) -> Resul
 
     let mut faults = Faults::new(draw(seed, u64::MAX));
     for moment in moments(scenario) {
-        run_until(&mut cluster, moment.at);
+        run_until(&mut cluster, &mut faults, moment.at);
         faults.carry_out(&mut cluster, moment);
     }
-    run_until(&mut cluster, scenario.duration);
+    run_until(&mut cluster, &mut faults, scenario.duration);
     settle::finish(&mut cluster, &mut faults);
 
     let played = cluster.journal.now();
@@ -78,29 +78,45 @@ fn remember(cluster: &Cluster<'_>, before: &[Event]) {
 }
 
 /// Runs until a moment of the scenario, resetting machines whose watchdog goes off on the way.
-fn run_until(cluster: &mut Cluster<'_>, moment: Span) {
+fn run_until(cluster: &mut Cluster<'_>, faults: &mut Faults, moment: Span) {
     let end = cluster.at(moment.0);
     let watched = cluster.nodes.values().any(|n| n.device.is_present());
     while cluster.engine.now() < end {
         let now = cluster.engine.now();
-        let deadline = cluster.nodes.values().filter_map(|n| n.device.deadline()).min();
-        let next = match deadline {
+        let deadlines = cluster.nodes.values().filter_map(|n| n.device.deadline());
+        let due = deadlines.chain(cluster.booting.iter().map(|(at, _)| *at)).min();
+        let next = match due {
             _ if !watched => end,
-            Some(deadline) => end.min(deadline.max(now)).min(now + GLANCE),
+            Some(due) => end.min(due.max(now)).min(now + GLANCE),
             None => end.min(now + GLANCE),
         };
         cluster.engine.run_until(next);
-        reset_expired(cluster);
+        boot(cluster);
+        reset_expired(cluster, faults);
     }
 }
 
-fn reset_expired(cluster: &mut Cluster<'_>) {
+fn reset_expired(cluster: &mut Cluster<'_>, faults: &mut Faults) {
     let now = cluster.engine.now();
     let expired: Vec<String> =
         cluster.nodes.iter().filter(|(_, n)| n.device.expired(now)).map(|(name, _)| name.clone()).collect();
     for node in expired {
         cluster.journal.record(&node, What::Note { text: "the watchdog resets the machine".to_owned() });
-        reset_machine(cluster, &node);
+        power_off(cluster, std::slice::from_ref(&node));
+        faults.machine_was_reset(&node);
+        let ready = now + Duration::from_secs_f64(cluster.calibration.boot_s);
+        cluster.booting.push((ready, node));
+    }
+}
+
+/// Machines that were reset and have come up again.
+fn boot(cluster: &mut Cluster<'_>) {
+    let now = cluster.engine.now();
+    let (ready, booting) = std::mem::take(&mut cluster.booting).into_iter().partition(|(at, _)| *at <= now);
+    cluster.booting = booting;
+    let ready: Vec<(Duration, String)> = ready;
+    for (_, node) in ready {
+        power_on(cluster, &[node]);
     }
 }
 

@@ -11,12 +11,32 @@ use std::{
 
 use etcd_client::{Client, DeleteOptions, Error, GetOptions, ResponseHeader, WatchOptions, WatchStream};
 use pgdrill_net::Net;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     Kv, KvError, KvWatch, LeaseId, Range, Tries, Txn, TxnOutcome, channel, freshness::Freshness, status, translate,
 };
 use crate::config::HostPort;
+
+/// Between two passes over the members; doubles up to Patroni's `max_delay`.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How a pass over the members failed.
+enum Failed {
+    /// Another pass may do better.
+    ForNow(KvError),
+    /// Asking again changes nothing, or must not be done.
+    ForGood(KvError),
+}
+
+/// "Unknown" must not be forgotten because a later member could not even be reached.
+fn worse(before: Option<KvError>, error: KvError) -> KvError {
+    match before {
+        Some(unknown @ KvError::Unknown(_)) => unknown,
+        _ => error,
+    }
+}
 
 /// The time limits of the connection to etcd; all follow from Patroni's dynamic configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,51 +129,67 @@ impl<N: Net> Etcd<N> {
         Err(outcome)
     }
 
-    /// Tries the members in turn within `retry_timeout`.
+    /// Tries the members in turn, again and again until `retry_timeout` is over: members without a leader answer at once,
+    /// and an election takes a second or two (Patroni's `Retry(deadline=retry_timeout, max_delay=1)`).
     async fn call<T, F: Future<Output = Result<T, Error>>>(
         &self,
         tries: Tries,
         admit: impl Fn(&T) -> Result<(), KvError>,
         call: impl Fn(Client) -> F,
     ) -> Result<T, KvError> {
+        let deadline = Instant::now() + self.state().timing.retry_timeout;
+        let mut pause = FIRST_PAUSE;
+        let mut worst = None;
+        loop {
+            match self.pass(deadline, tries, &admit, &call).await {
+                Ok(value) => return Ok(value),
+                Err(Failed::ForGood(error)) => return Err(error),
+                Err(Failed::ForNow(error)) => worst = Some(worse(worst, error)),
+            }
+            // Status records are written once a cycle anyhow (Patroni does not retry them either).
+            if tries == Tries::Once || Instant::now() + pause >= deadline {
+                return Err(worst.unwrap_or_else(|| KvError::NotSent("no etcd member is configured".into())));
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Every member once, beginning with the one that answered last.
+    async fn pass<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        deadline: Instant,
+        tries: Tries,
+        admit: &impl Fn(&T) -> Result<(), KvError>,
+        call: &impl Fn(Client) -> F,
+    ) -> Result<T, Failed> {
         let (first, timing) = {
             let state = self.state();
             (state.current, state.timing)
         };
-        let deadline = Instant::now() + timing.retry_timeout;
-        // "Unknown" must not be forgotten because a later member could not even be reached.
         let mut worst = None;
-        // Patroni: the only member is tried three times, either of two twice.
-        let rounds = match self.hosts.len() {
-            1 => 3,
-            2 => 2,
-            _ => 1,
-        };
-        for turn in 0..self.hosts.len() * rounds {
+        for turn in 0..self.hosts.len() {
             let index = (first + turn) % self.hosts.len();
             let limit = deadline.min(Instant::now() + timing.per_node());
             if Instant::now() >= deadline {
                 break;
             }
-            let error = match self.attempt(index, limit, &call).await.and_then(|value| admit(&value).map(|()| value)) {
+            let error = match self.attempt(index, limit, call).await.and_then(|value| admit(&value).map(|()| value)) {
                 Ok(value) => {
                     self.state().current = index;
                     return Ok(value);
                 }
-                Err(refused @ KvError::Refused(_)) => return Err(refused),
+                Err(refused @ KvError::Refused(_)) => return Err(Failed::ForGood(refused)),
                 Err(error) => error,
             };
             if tries == Tries::Once && matches!(error, KvError::Unknown(_)) {
                 // Next time another member is asked first: this one owes us an answer.
                 self.state().current = (index + 1) % self.hosts.len();
-                return Err(error);
+                return Err(Failed::ForGood(error));
             }
-            worst = match (worst, error) {
-                (Some(KvError::Unknown(text)), _) => Some(KvError::Unknown(text)),
-                (_, error) => Some(error),
-            };
+            worst = Some(worse(worst, error));
         }
-        Err(worst.unwrap_or_else(|| KvError::NotSent("no etcd member is configured".into())))
+        Err(Failed::ForNow(worst.unwrap_or_else(|| KvError::NotSent("no time was left to ask etcd".into()))))
     }
 
     /// Rejects a read from a member that is behind what was seen before.

@@ -31,7 +31,8 @@ pub fn judge(rules: &Rules, history: &History<'_>) -> Finding {
             (Some(_), true) => continue,
             (None, false) => {}
         }
-        if let Some((_, _, why)) = fault.vacuous {
+        // Of a repeated fault one repetition with an effect is enough: an idle link cannot be cut visibly.
+        if let Some((_, _, why)) = fault.vacuous.filter(|_| fault.verified == 0) {
             vacuous.push(format!("`{}` had no effect: {why}", fault.text));
         } else if !fault.applied.is_empty() && fault.verified == 0 && fault.refused.is_none() {
             vacuous.push(format!("nothing proves that `{}` had an effect", fault.text));
@@ -73,6 +74,16 @@ mod tests {
         ] {
             assert!(matches!(judge(&Rules::default(), &script.history()), Finding::Vacuous { .. }));
         }
+    }
+
+    #[test]
+    fn a_repeated_fault_with_an_effect_at_least_once_passes() {
+        let script = Script::new()
+            .fault(1.0, Applied)
+            .fault(2.0, Vacuous { why: "no packet".into() })
+            .fault(3.0, Applied)
+            .fault(4.0, Verified { evidence: "3 packets".into() });
+        assert_eq!(judge(&Rules::default(), &script.history()), Finding::Pass);
     }
 
     #[test]

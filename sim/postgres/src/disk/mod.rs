@@ -38,6 +38,8 @@ pub struct Disk {
     pub half_written: bool,
     /// Writes that need new space fail with "No space left on device".
     pub full: bool,
+    /// How many writes have failed so.
+    pub refused_for_space: u64,
     /// What every fsync takes beyond the calibrated time.
     pub fsync_delay: Duration,
     /// A process has the directory open.

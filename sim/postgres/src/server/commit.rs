@@ -60,6 +60,7 @@ impl Server {
         let wal = &mut disk.cluster.as_mut().expect("a running server has its data directory").wal;
         if full && changes.iter().any(|change| !matches!(change, Change::DropTable { .. })) {
             // PostgreSQL would first fill the free space of existing pages; the model's tables have none.
+            disk.refused_for_space += 1;
             let message = "could not extend file \"base/5/16384\": No space left on device";
             return Err(PgError::error("53100", message).detail("Check free disk space."));
         }
