@@ -48,7 +48,7 @@ pub struct History<'a> {
     pub ending: Ending<'a>,
     /// When the first event was seen.
     pub begin: At,
-    /// When the last event was seen.
+    /// When the run was over: the settled state was read, or, where it was not, the last event that is not a node's tables.
     pub end: At,
 }
 
@@ -62,12 +62,17 @@ impl<'a> History<'a> {
         if !ordered.is_sorted_by_key(|event| (event.at, event.ordinal)) {
             ordered.sort_by_key(|event| (event.at, event.ordinal));
         }
-        let mut history = Self {
-            begin: ordered.first().map_or(At(0), |event| event.at),
-            end: ordered.last().map_or(At(0), |event| event.at),
-            ..Self::default()
-        };
+        let mut history = Self { begin: ordered.first().map_or(At(0), |event| event.at), ..Self::default() };
         for event in ordered {
+            // What a world does afterwards, so that every node's tables can be read, is not the cluster's doing: a host that
+            // is switched on then has not recovered.
+            let counts_afterwards = matches!(event.what, What::Rows { .. });
+            if history.ending.settled.is_some() && !counts_afterwards {
+                continue;
+            }
+            if !counts_afterwards {
+                history.end = event.at;
+            }
             history.take(event);
         }
         history.keys.finish();
@@ -90,5 +95,29 @@ impl<'a> History<'a> {
             // The agent's own words and remarks are for the reader: an oracle that believed them would not judge.
             What::Decision { .. } | What::Note { .. } => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::script::{Script, standby};
+    use crate::event::{At, FaultPhase, ProcessState, What};
+
+    #[test]
+    fn what_happens_after_the_settled_state_was_read_is_not_part_of_the_run_but_for_the_tables() {
+        let script = Script::new()
+            .fault(10.0, FaultPhase::Applied)
+            .process(10.0, "pg1", "agent", ProcessState::Killed)
+            .push(60.0, "lab", What::End { dcs: [].into(), slots: [].into() })
+            .fault(61.0, FaultPhase::Ended)
+            .process(62.0, "pg1", "agent", ProcessState::Started)
+            .sql(63.0, "pg1", Some(standby(1, 1, "pg2")))
+            .rows(90.0, "pg1", false, 0..3);
+        let history = script.history();
+        assert_eq!(history.end, At::from_secs(60));
+        assert_eq!(history.faults.last_disturbance(), Some(At::from_secs(10)));
+        assert!(!history.processes.runs_at_end("pg1", "agent"));
+        assert!(history.probes.sql("pg1").is_empty());
+        assert_eq!(history.ending.rows["pg1"].rows.len(), 3);
     }
 }
