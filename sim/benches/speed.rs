@@ -27,11 +27,8 @@ struct Length {
 
 fn main() {
     let quick = std::env::args().any(|a| a == "--quick");
-    let length = if quick {
-        Length { ours: 60, turmoil: 10, large: 20 }
-    } else {
-        Length { ours: 300, turmoil: 60, large: 60 }
-    };
+    let length =
+        if quick { Length { ours: 60, turmoil: 10, large: 20 } } else { Length { ours: 300, turmoil: 60, large: 60 } };
     println!("{:<44} {:>12} {:>14} {:>8}", "", "ours", "stock turmoil", "ratio");
     println!("{:<44} {:>12} {:>14}", "", "sim s per s", "sim s per s");
     row("3 nodes, 3 etcd, HAProxy, 10 writes/s", &cluster(3, 3, 10, length.ours), 8, length.turmoil);

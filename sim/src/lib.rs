@@ -49,7 +49,9 @@ impl World for SimWorld {
             cannot.push("standby_cluster: the simulator has no second cluster to follow".to_owned());
         }
         if !patroni.slots.is_empty() {
-            cannot.push("slots: the simulated PostgreSQL has no logical decoding, and permanent slots are not kept".to_owned());
+            cannot.push(
+                "slots: the simulated PostgreSQL has no logical decoding, and permanent slots are not kept".to_owned(),
+            );
         }
         cannot
     }

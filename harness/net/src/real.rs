@@ -35,9 +35,9 @@ impl Net for TokioNet {
             apply(&stream, options)?;
             Ok(stream)
         };
-        timeout(options.connect_timeout, connecting)
-            .await
-            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, format!("connecting to {host}:{port} timed out"))))
+        timeout(options.connect_timeout, connecting).await.unwrap_or_else(|_| {
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("connecting to {host}:{port} timed out")))
+        })
     }
 
     async fn listen(&self, host: &str, port: u16) -> io::Result<TokioListener> {

@@ -11,7 +11,7 @@ pub mod workload;
 use std::sync::Arc;
 
 use pgdrill_lab::event::{At, Recorder, What};
-pub use sql::{Connection, ConnectError};
+pub use sql::{ConnectError, Connection};
 
 /// Where events go and what time it is: the world's true time, whatever the hosts' own clocks say.
 #[derive(Clone)]

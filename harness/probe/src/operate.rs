@@ -49,7 +49,13 @@ pub enum Order {
 ///
 /// # Errors
 /// The refusal in the agent's words, or why there was no answer: the order may then have been carried out or not.
-pub async fn order<N: Net>(net: &N, rest: &Endpoint, sql: &Endpoint, login: &Login, order: &Order) -> Result<String, String> {
+pub async fn order<N: Net>(
+    net: &N,
+    rest: &Endpoint,
+    sql: &Endpoint,
+    login: &Login,
+    order: &Order,
+) -> Result<String, String> {
     let (method, path, body) = match order {
         Order::Switchover { leader, candidate, after } => {
             let mut body = json!({ "leader": leader });
@@ -69,7 +75,8 @@ pub async fn order<N: Net>(net: &N, rest: &Endpoint, sql: &Endpoint, login: &Log
         Order::ReplayResume => return statement(net, sql, login, "SELECT pg_wal_replay_resume()").await,
     };
     let answer = timeout(PATIENCE, call(net, rest, method, path, &body)).await;
-    let (status, text) = answer.map_err(|_| format!("{} did not answer in time", rest.name))?.map_err(|e| e.to_string())?;
+    let (status, text) =
+        answer.map_err(|_| format!("{} did not answer in time", rest.name))?.map_err(|e| e.to_string())?;
     let text = text.trim();
     if (200..300).contains(&status) { Ok(format!("{status} {text}")) } else { Err(format!("{status} {text}")) }
 }
@@ -97,8 +104,7 @@ pub async fn compact<N: Net>(net: &N, target: &DcsTarget) -> Result<String, Stri
 
 async fn statement<N: Net>(net: &N, to: &Endpoint, login: &Login, sql: &str) -> Result<String, String> {
     let limit = Duration::from_secs(5);
-    let connection =
-        Connection::open(net, to, login, "pgdrill-operator", limit).await.map_err(|e| e.to_string())?;
+    let connection = Connection::open(net, to, login, "pgdrill-operator", limit).await.map_err(|e| e.to_string())?;
     match connection.query(sql, limit).await {
         Some(Ok(_)) => Ok(format!("{}: {sql}", to.name)),
         Some(Err(e)) => Err(crate::sql::describe(&e)),

@@ -12,15 +12,19 @@ use std::{
 };
 
 pub(crate) use build::{build, draw, started};
-pub(crate) use roster::Roster;
 use pgdrill_lab::{
     event::{At, Recorder},
     scenario::{Process, Scenario},
 };
 use pgdrill_probe::{Endpoint, Journal, Login, observe::DcsTarget, workload::Shared};
 use pgdrill_sim_engine::{Engine, HostId, ProcessId};
+pub(crate) use roster::Roster;
 
-use crate::{calibration::Calibration, node::{Addresses, Node, SUPERUSER}, ports};
+use crate::{
+    calibration::Calibration,
+    node::{Addresses, Node, SUPERUSER},
+    ports,
+};
 
 /// Everything a run works with.
 pub(crate) struct Cluster<'a> {
@@ -104,7 +108,8 @@ impl Cluster<'_> {
     /// The scope's keys in etcd.
     pub(crate) fn dcs(&self) -> DcsTarget {
         let patroni = &self.scenario.cluster.patroni;
-        let member = |name: &String| Endpoint { name: name.clone(), host: self.addresses.of(name), port: ports::ETCD_CLIENT };
+        let member =
+            |name: &String| Endpoint { name: name.clone(), host: self.addresses.of(name), port: ports::ETCD_CLIENT };
         DcsTarget {
             members: self.etcd.keys().map(member).collect(),
             prefix: format!("/{}/{}/", patroni.namespace.trim_matches('/'), patroni.scope),

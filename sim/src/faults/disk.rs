@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use pgdrill_lab::{
-    event::FaultPhase,
-    scenario::Action,
-};
+use pgdrill_lab::{event::FaultPhase, scenario::Action};
 
 use super::{Faults, Kind, Line, record};
 use crate::cluster::Cluster;

@@ -33,9 +33,7 @@ pub(super) fn mark(cluster: &Cluster<'_>, kind: &Kind) -> u64 {
             hosts.iter().map(refused).sum()
         }
         Kind::SlowFsync(hosts) => hosts.iter().map(|h| written(cluster, h)).sum(),
-        Kind::Drift(hosts) => {
-            hosts.iter().map(|h| cluster.engine.clock_error_ns(cluster.host(h)).unsigned_abs()).sum()
-        }
+        Kind::Drift(hosts) => hosts.iter().map(|h| cluster.engine.clock_error_ns(cluster.host(h)).unsigned_abs()).sum(),
         Kind::Down(..) | Kind::Dark(_) | Kind::Frozen(..) | Kind::ReplayPaused(_) | Kind::NoDns(_) | Kind::Paused => 0,
     }
 }

@@ -9,13 +9,13 @@ mod process;
 
 use std::collections::BTreeMap;
 
-use ledger::{Cuts, Kind, Standing};
 pub(crate) use ledger::Moment;
-pub(crate) use process::{power_off, power_on};
+use ledger::{Cuts, Kind, Standing};
 use pgdrill_lab::{
     event::{Event, FaultPhase, What},
     scenario::{Action, Facts, HealSpec, Scenario, Selector, Span, Step, resolve},
 };
+pub(crate) use process::{power_off, power_on};
 
 use crate::cluster::{Cluster, HAPROXY, LAB, draw};
 

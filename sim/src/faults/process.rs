@@ -61,7 +61,12 @@ impl Faults {
         if running.is_empty() {
             return record(cluster, line, verdict(running, ""), targets);
         }
-        self.pending.push(Pending::Gone { index: line.index, process, hosts: running.clone(), since: cluster.journal.now() });
+        self.pending.push(Pending::Gone {
+            index: line.index,
+            process,
+            hosts: running.clone(),
+            since: cluster.journal.now(),
+        });
         if process != Process::Postgres {
             self.stand(cluster, line, Kind::Down(process, running), true);
         }

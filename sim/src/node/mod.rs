@@ -14,10 +14,7 @@ use std::{
 pub(crate) use device::Device;
 pub(crate) use machine::Machine;
 use pgdrill_agent::{Agent, Shutdown};
-use pgdrill_lab::{
-    event::What,
-    scenario::Scenario,
-};
+use pgdrill_lab::{event::What, scenario::Scenario};
 use pgdrill_probe::Journal;
 use pgdrill_sim_engine::{Engine, HostId, ProcessId, SimNet};
 pub(crate) use settings::{Addresses, SUPERUSER, agent_config};

@@ -47,7 +47,8 @@ impl Voice {
 impl Observer for Voice {
     fn event(&self, event: AgentEvent) {
         let text = event.to_string();
-        let turning_point = matches!(event, AgentEvent::Lock { .. } | AgentEvent::Role { .. } | AgentEvent::Started { .. });
+        let turning_point =
+            matches!(event, AgentEvent::Lock { .. } | AgentEvent::Role { .. } | AgentEvent::Started { .. });
         if self.heard_lately(&text, turning_point) {
             return;
         }

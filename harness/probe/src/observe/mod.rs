@@ -7,8 +7,8 @@ mod rest;
 mod settled;
 mod sql;
 
-pub use dcs::{DcsTarget, watch_scope};
 pub(crate) use dcs::connect;
+pub use dcs::{DcsTarget, watch_scope};
 pub use rest::{RestTarget, probe_rest};
 pub use settled::{Position, position, read_rows, read_scope, read_slots};
 pub use sql::probe_sql;

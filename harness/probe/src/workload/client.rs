@@ -6,11 +6,7 @@ use pgdrill_lab::event::{Action, Outcome, What};
 use pgdrill_net::Net;
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    ClientOptions, Route, Shared,
-    outcome::of_error,
-    route::Session,
-};
+use super::{ClientOptions, Route, Shared, outcome::of_error, route::Session};
 
 struct Client<N> {
     name: String,
@@ -58,8 +54,7 @@ impl<N: Net> Client<N> {
             }
             let key = turn % self.options.keys.max(1);
             turn += 1;
-            let action =
-                if writes { Action::Write { id: self.shared.row(), key } } else { Action::Read { key } };
+            let action = if writes { Action::Write { id: self.shared.row(), key } } else { Action::Read { key } };
             let done = self.operate(action).await;
             // Late operations do not bunch up: an application that was held up goes on at its own pace.
             due = (due + self.options.period).max(Instant::now());
