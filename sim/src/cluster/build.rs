@@ -131,7 +131,7 @@ fn start_etcd(
                 panic!("{why}");
             }
         });
-        (name.clone(), Member { host, process, disk, peek })
+        (name.clone(), Member { process, disk, peek })
     };
     (1..).zip(&names).map(start).collect()
 }

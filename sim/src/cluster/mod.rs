@@ -49,7 +49,6 @@ pub(crate) struct Cluster<'a> {
 
 /// An etcd member.
 pub(crate) struct Member {
-    pub(crate) host: HostId,
     pub(crate) process: ProcessId,
     pub(crate) disk: pgdrill_sim_etcd::Disk,
     pub(crate) peek: pgdrill_sim_etcd::Peek,

@@ -20,26 +20,28 @@ impl Faults {
     pub(super) fn operate(&mut self, cluster: &mut Cluster<'_>, line: &Line<'_>, targets: &[String]) {
         match &line.step.action {
             Action::Switchover(spec) => self.switchover(cluster, line, spec),
-            Action::Failover { .. } => self.to_leader(cluster, line, Order::Failover { candidate: targets[0].clone() }),
-            Action::Restart { .. } => self.to_each(cluster, line, targets, &Order::Restart),
-            Action::Reinitialize { .. } => self.to_each(cluster, line, targets, &Order::Reinitialize),
+            Action::Failover { .. } => {
+                self.order_leader(cluster, line, Order::Failover { candidate: targets[0].clone() })
+            }
+            Action::Restart { .. } => self.order_each(cluster, line, targets, &Order::Restart),
+            Action::Reinitialize { .. } => self.order_each(cluster, line, targets, &Order::Reinitialize),
             Action::ReplayPause { .. } => {
-                self.to_each(cluster, line, targets, &Order::ReplayPause);
+                self.order_each(cluster, line, targets, &Order::ReplayPause);
                 self.stand(cluster, line, Kind::ReplayPaused(targets.to_vec()), true);
             }
             Action::ReplayResume { .. } => {
-                self.to_each(cluster, line, targets, &Order::ReplayResume);
+                self.order_each(cluster, line, targets, &Order::ReplayResume);
                 self.standing.retain(|s| !matches!(&s.kind, Kind::ReplayPaused(hosts) if hosts == targets));
             }
             Action::Pause(_) => {
-                self.to_leader(cluster, line, Order::EditConfig(json!({ "pause": true })));
+                self.order_leader(cluster, line, Order::EditConfig(json!({ "pause": true })));
                 self.stand(cluster, line, Kind::Paused, true);
             }
             Action::Resume(_) => {
-                self.to_leader(cluster, line, Order::EditConfig(json!({ "pause": null })));
+                self.order_leader(cluster, line, Order::EditConfig(json!({ "pause": null })));
                 self.standing.retain(|s| s.kind != Kind::Paused);
             }
-            Action::EditConfig(change) => self.to_leader(cluster, line, Order::EditConfig(change.clone().into())),
+            Action::EditConfig(change) => self.order_leader(cluster, line, Order::EditConfig(change.clone().into())),
             Action::Compact(_) => self.compact(cluster, line),
             other => unreachable!("{} is not an operator's", other.keyword()),
         }
@@ -54,17 +56,17 @@ impl Faults {
         };
         let candidate = spec.candidate.as_ref().and_then(|s| self.resolve(s, &facts).into_iter().next());
         let order = Order::Switchover { leader, candidate, after: spec.after.map(|s| s.0) };
-        self.to_leader(cluster, line, order);
+        self.order_leader(cluster, line, order);
     }
 
     /// To the leader's agent, or to any that runs: `patronictl` does not mind which.
-    fn to_leader(&mut self, cluster: &mut Cluster<'_>, line: &Line<'_>, order: Order) {
+    fn order_leader(&mut self, cluster: &mut Cluster<'_>, line: &Line<'_>, order: Order) {
         let facts = facts(cluster, &self.labels);
         let to = facts.leader.or_else(|| facts.replicas.first().cloned()).unwrap_or_else(|| facts.nodes[0].clone());
         self.give(cluster, line, &to, order);
     }
 
-    fn to_each(&mut self, cluster: &mut Cluster<'_>, line: &Line<'_>, targets: &[String], order: &Order) {
+    fn order_each(&mut self, cluster: &mut Cluster<'_>, line: &Line<'_>, targets: &[String], order: &Order) {
         for target in targets {
             self.give(cluster, line, target, order.clone());
         }

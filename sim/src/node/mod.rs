@@ -27,7 +27,6 @@ use crate::{
 
 /// One node.
 pub(crate) struct Node {
-    pub(crate) host: HostId,
     pub(crate) agent: ProcessId,
     pub(crate) machine: Machine,
     pub(crate) device: Device,
@@ -81,7 +80,7 @@ impl Node {
             }
         });
         roster.enter(agent, plan.name, "agent");
-        Self { host, agent, machine, device, shutdown }
+        Self { agent, machine, device, shutdown }
     }
 
     /// SIGTERM to the agent.
