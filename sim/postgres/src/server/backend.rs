@@ -154,7 +154,9 @@ async fn serve<S: Socket>(
         return replicate(server, client, guard.pid).await;
     }
     let options = startup.parameters.get("options").cloned().unwrap_or_default();
-    Session::new(Arc::clone(server), pid, application_name, &options)?.run(client).await
+    // A connection that is gone already needs no address.
+    let local = client.framed.get_ref().local_addr().map_err(|error| broken(&error))?;
+    Session::new(Arc::clone(server), pid, local, application_name, &options)?.run(client).await
 }
 
 fn admit(state: &super::state::State, replication: bool) -> Result<(), PgError> {

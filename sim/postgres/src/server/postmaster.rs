@@ -48,7 +48,7 @@ pub async fn run<N: Net>(
         }
     };
     loop {
-        let postmaster = Postmaster::new(&lock, net.clone(), &listener, &timings);
+        let postmaster = Postmaster::new(&lock, net.clone(), &timings);
         match postmaster.run(&mut listener, &mut signals).await {
             Outcome::Exit(status) => {
                 dir.lock().postmaster_pid = None;
@@ -121,10 +121,9 @@ struct Postmaster<N: Net> {
 }
 
 impl<N: Net> Postmaster<N> {
-    fn new(lock: &Lock, net: N, listener: &N::Listener, timings: &Timings) -> Self {
+    fn new(lock: &Lock, net: N, timings: &Timings) -> Self {
         let (crash, crashes) = mpsc::unbounded_channel();
-        let listen = listener.local_addr().unwrap_or_else(|_| ([0, 0, 0, 0], 5432).into());
-        let server = Arc::new(Server::new(lock.dir.clone(), timings.clone(), listen, crash, lock.first_pid));
+        let server = Arc::new(Server::new(lock.dir.clone(), timings.clone(), crash, lock.first_pid));
         lock.dir.lock().server = Arc::downgrade(&server);
         Self { server, net, children: JoinSet::new(), recovery: JoinSet::new(), crashes, shutdown: None }
     }

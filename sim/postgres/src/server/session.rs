@@ -1,6 +1,6 @@
 //! A client session: simple and extended query protocol, transactions, settings.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use futures::StreamExt;
 use pgdrill_net::Socket;
@@ -43,6 +43,8 @@ pub(crate) struct Outcome {
 pub(crate) struct Session {
     pub server: Arc<Server>,
     pid: i32,
+    /// The address that the client connected to: the listener's own may be a wildcard.
+    local: SocketAddr,
     cancel: Arc<Notify>,
     /// `SET` values of this session.
     pub settings: BTreeMap<String, String>,
@@ -61,7 +63,13 @@ pub(crate) enum End {
 }
 
 impl Session {
-    pub fn new(server: Arc<Server>, pid: i32, application_name: String, options: &str) -> Result<Self, PgError> {
+    pub fn new(
+        server: Arc<Server>,
+        pid: i32,
+        local: SocketAddr,
+        application_name: String,
+        options: &str,
+    ) -> Result<Self, PgError> {
         let cancel = {
             let state = server.state();
             state.backends.get(&pid).map(|backend| Arc::clone(&backend.cancel))
@@ -74,7 +82,8 @@ impl Session {
         }
         let cancel = cancel.ok_or_else(|| PgError::fatal("XX000", "backend is not registered"))?;
         let extended = Extended::default();
-        Ok(Self { server, pid, cancel, settings, status: TransactionStatus::Idle, pending: Vec::new(), extended })
+        let status = TransactionStatus::Idle;
+        Ok(Self { server, pid, local, cancel, settings, status, pending: Vec::new(), extended })
     }
 
     /// Serves the client until it leaves or is sent away.
@@ -231,7 +240,7 @@ impl Session {
     }
 
     pub fn context<'a>(&'a self, parameters: &'a [Typed], describe: bool) -> Context<'a> {
-        Context { server: &self.server, session: &self.settings, parameters, describe }
+        Context { server: &self.server, session: &self.settings, local: self.local, parameters, describe }
     }
 
     async fn role<S: Socket>(

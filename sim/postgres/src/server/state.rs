@@ -120,7 +120,6 @@ pub(crate) struct State {
 pub(crate) struct Server {
     pub dir: DataDir,
     pub timings: Timings,
-    pub listen: SocketAddr,
     state: Mutex<State>,
     /// More WAL may be sent: flushed on a primary, flushed or replayed on a standby; or a timeline ended.
     pub wal_ready: Notify,
@@ -141,13 +140,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub fn new(
-        dir: DataDir,
-        timings: Timings,
-        listen: SocketAddr,
-        crash: mpsc::UnboundedSender<PgError>,
-        first_pid: i32,
-    ) -> Self {
+    pub fn new(dir: DataDir, timings: Timings, crash: mpsc::UnboundedSender<PgError>, first_pid: i32) -> Self {
         let (settings, tli, replayed, db) = dir.with(|cluster| {
             let control = &cluster.control;
             let (tli, redo) = (control.checkpoint.tli, control.checkpoint.redo);
@@ -178,7 +171,6 @@ impl Server {
         Self {
             dir,
             timings,
-            listen,
             state: Mutex::new(state),
             wal_ready: Notify::new(),
             recovery_wake: Notify::new(),

@@ -1,6 +1,6 @@
 //! Evaluation of expressions.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, net::SocketAddr};
 
 use sqlparser::ast::{AccessExpr, BinaryOperator, CaseWhen, Expr, UnaryOperator, Value as Literal};
 
@@ -38,6 +38,8 @@ pub(crate) struct Scope<'a> {
     pub server: &'a Server,
     /// The session's own settings, over the server's.
     pub session: &'a std::collections::BTreeMap<String, String>,
+    /// The address that the client connected to.
+    pub local: SocketAddr,
     pub columns: &'a [(String, PgType)],
     /// The current row; `None` outside of rows.
     pub row: Option<&'a [Datum]>,

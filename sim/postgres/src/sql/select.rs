@@ -1,6 +1,6 @@
 //! `SELECT` over one relation or none.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{cmp::Ordering, collections::BTreeMap, net::SocketAddr};
 
 use sqlparser::ast::{
     Expr, GroupByExpr, LimitClause, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor,
@@ -20,6 +20,8 @@ use crate::{PgError, server::state::Server};
 pub(crate) struct Context<'a> {
     pub server: &'a Server,
     pub session: &'a BTreeMap<String, String>,
+    /// The address that the client connected to.
+    pub local: SocketAddr,
     pub parameters: &'a [Typed],
     /// Only the columns are wanted: nothing is executed.
     pub describe: bool,
@@ -33,6 +35,7 @@ impl<'a> Context<'a> {
         Scope {
             server: self.server,
             session: self.session,
+            local: self.local,
             columns,
             row: None,
             group: None,

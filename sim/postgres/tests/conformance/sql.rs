@@ -21,6 +21,9 @@ pub async fn answers<O: Operations>(pg: &O) {
     ] {
         assert_eq!(value(&client, sql).await, expected, "{sql}");
     }
+    // The connection's own address, though the server listens on all: how a client behind a proxy learns whom it talks to.
+    let address = value(&client, "SELECT inet_server_addr()::text").await;
+    assert!(!address.is_empty() && !address.starts_with("0.0.0.0"), "{address}");
     client.simple_query("CREATE TABLE IF NOT EXISTS k (id int, v text)").await.expect("created");
     client.simple_query("INSERT INTO k (v, id) VALUES ('b', 2), ('a', 1), ('c', 1)").await.expect("inserted");
     assert_eq!(rows(&client, "SELECT v FROM k WHERE id = 1 ORDER BY v DESC").await, [["c"], ["a"]]);
