@@ -54,9 +54,9 @@ struct Prober<N> {
     login: Login,
     period: Duration,
     connection: Option<Connection>,
-    /// The history file last read, and its timeline: such a file never changes.
+    /// The history file last read on this connection, and its timeline: while a server runs such a file never changes.
     history: (u32, Vec<(u32, u64)>),
-    /// The timeline last known: a standby whose receiver is down does not say.
+    /// The timeline last known on this connection, else 0: a standby whose receiver is down does not say.
     timeline: u32,
 }
 
@@ -65,6 +65,9 @@ impl<N: Net> Prober<N> {
         if self.connection.as_ref().is_none_or(Connection::is_closed) {
             let opened = Connection::open(&self.net, &self.server, &self.login, "pgdrill-probe", self.period).await;
             self.connection = Some(opened.map_err(|e| e.to_string())?);
+            // A server that was started anew may have been rewound: it would be told to have replayed on its old timeline what
+            // it has of the new one.
+            (self.timeline, self.history) = (0, (0, vec![]));
         }
         let row = self.rows(STATE).await?.into_iter().next().ok_or("no row")?;
         let in_recovery = matches!(row.get(0), Some("t" | "true"));
