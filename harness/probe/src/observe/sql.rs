@@ -69,42 +69,40 @@ impl<N: Net> Prober<N> {
             // it has of the new one.
             (self.timeline, self.history) = (0, (0, vec![]));
         }
-        let row = self.rows(STATE).await?.into_iter().next().ok_or("no row")?;
+        // One message for all: each exchange would cost the network a round trip. Their rows differ in width.
+        let rows = self.rows(&[STATE, RECEIVER, STANDBYS].join("; ")).await?;
+        let of_width = |columns| rows.iter().filter(move |row: &&SimpleQueryRow| row.columns().len() == columns);
+        let row = of_width(5).next().ok_or("no row")?;
         let in_recovery = matches!(row.get(0), Some("t" | "true"));
         let mut state = SqlState {
             in_recovery,
-            timeline: number(&row, 1).unwrap_or(0),
-            lsn: number(&row, 2).unwrap_or(0),
-            replayed_lsn: number(&row, 3),
+            timeline: number(row, 1).unwrap_or(0),
+            lsn: number(row, 2).unwrap_or(0),
+            replayed_lsn: number(row, 3),
             streaming_from: None,
             standbys: vec![],
             synchronous_standby_names: row.get(4).unwrap_or_default().to_owned(),
             history: vec![],
         };
         if in_recovery {
-            self.receiver(&mut state).await?;
+            self.receiver(&mut state, of_width(3).next());
         } else {
             self.timeline = state.timeline;
-            let rows = self.rows(STANDBYS).await?;
-            state.standbys = rows
-                .iter()
-                .map(|r| (r.get(0).unwrap_or_default().to_owned(), r.get(1).unwrap_or_default().to_owned()))
-                .collect();
+            let name = |row: &SimpleQueryRow, column| row.get(column).unwrap_or_default().to_owned();
+            state.standbys = of_width(2).map(|row| (name(row, 0), name(row, 1))).collect();
         }
         state.history = self.history(state.timeline).await;
         Ok(state)
     }
 
-    async fn receiver(&mut self, state: &mut SqlState) -> Result<(), String> {
-        let rows = self.rows(RECEIVER).await?;
-        if let Some(row) = rows.first() {
+    fn receiver(&mut self, state: &mut SqlState, row: Option<&SimpleQueryRow>) {
+        if let Some(row) = row {
             self.timeline = number(row, 1).unwrap_or(self.timeline);
             if row.get(0) == Some("streaming") {
                 state.streaming_from = row.get(2).map(str::to_owned);
             }
         }
         state.timeline = self.timeline;
-        Ok(())
     }
 
     async fn history(&mut self, timeline: u32) -> Vec<(u32, u64)> {

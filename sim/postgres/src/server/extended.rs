@@ -103,12 +103,12 @@ impl Session {
     }
 
     fn parse(&mut self, message: &Parse) -> Result<PgWireBackendMessage, PgError> {
-        let mut statements = parse(&message.query)?;
+        let statements = parse(&message.query)?;
         if statements.len() > 1 {
             let message = "cannot insert multiple commands into a prepared statement";
             return Err(PgError::error("42601", message));
         }
-        let statement = statements.pop();
+        let statement = statements.first().cloned();
         let (mut parameters, mut columns) = (Vec::new(), Vec::new());
         if let Some(Parsed::Sql(sql)) = &statement {
             parameters = statements::parameter_types(&self.context(&[], true), sql)?;

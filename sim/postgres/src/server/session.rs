@@ -153,7 +153,7 @@ impl Session {
             let empty = PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new());
             return client.feed(empty).await.map_err(End::With);
         }
-        for statement in &statements {
+        for statement in statements.iter() {
             let outcome = self.execute(client, statement, &[]).await?;
             self.send(client, outcome).await.map_err(End::With)?;
         }

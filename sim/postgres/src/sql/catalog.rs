@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     Lsn,
-    disk::settings::POSTMASTER_PARAMETERS,
+    disk::{
+        settings::POSTMASTER_PARAMETERS,
+        tables::{Row, Value},
+    },
     lsn::{SEGMENT_BYTES, walfile_name},
     server::state::{Server, State},
 };
@@ -273,12 +276,21 @@ fn roles(server: &Server) -> Rows {
     relation(&[("rolname", PgType::Text), ("usename", PgType::Text)], rows)
 }
 
-/// A table's columns and the rows one may see.
-pub(crate) fn table(state: &State, name: &str) -> Option<Rows> {
+/// A table's columns and the rows one may see. With `equality` rows may be left out whose column is another integer or null.
+pub(crate) fn table(state: &State, name: &str, equality: Option<(String, i64)>) -> Option<Rows> {
     let table = state.db.tables.get(name)?;
     let columns = table.columns.iter().map(|column| (column.name.clone(), PgType::of_column(column.kind))).collect();
-    let visible = table.rows.iter().filter(|row| state.invisible.is_empty() || !state.invisible.contains(&row.written));
-    let rows = visible.map(|row| row.values.iter().map(Datum::of_value).collect()).collect();
+    let wanted = equality.and_then(|(column, number)| {
+        Some((table.columns.iter().position(|candidate| candidate.name == column)?, number))
+    });
+    let differs = |row: &Row| match wanted.map(|(index, number)| (&row.values[index], number)) {
+        Some((Value::Int(value), number)) => *value != number,
+        Some((Value::Null, _)) => true,
+        _ => false,
+    };
+    let visible = |row: &Row| state.invisible.is_empty() || !state.invisible.contains(&row.written);
+    let rows = table.rows.iter().filter(|row| !differs(row) && visible(row));
+    let rows = rows.map(|row| row.values.iter().map(Datum::of_value).collect()).collect();
     Some(Rows { columns, rows })
 }
 

@@ -1,6 +1,6 @@
 //! Evaluation of expressions.
 
-use std::{cmp::Ordering, net::SocketAddr};
+use std::{borrow::Cow, cmp::Ordering, net::SocketAddr};
 
 use sqlparser::ast::{AccessExpr, BinaryOperator, CaseWhen, Expr, UnaryOperator, Value as Literal};
 
@@ -275,9 +275,13 @@ pub(super) fn compare(left: &Typed, right: &Typed) -> Result<Option<Ordering>, P
     }
     // A string literal takes the type of what it is compared with.
     let (left, right) = match (left.kind, right.kind) {
-        (PgType::Unknown, kind) if kind != PgType::Unknown => (cast(left.clone(), kind)?, right.clone()),
-        (kind, PgType::Unknown) if kind != PgType::Unknown => (left.clone(), cast(right.clone(), kind)?),
-        _ => (left.clone(), right.clone()),
+        (PgType::Unknown, kind) if kind != PgType::Unknown => {
+            (Cow::Owned(cast(left.clone(), kind)?), Cow::Borrowed(right))
+        }
+        (kind, PgType::Unknown) if kind != PgType::Unknown => {
+            (Cow::Borrowed(left), Cow::Owned(cast(right.clone(), kind)?))
+        }
+        _ => (Cow::Borrowed(left), Cow::Borrowed(right)),
     };
     let ordering = match (&left.datum, &right.datum) {
         (Datum::Int(a), Datum::Float(b)) => (*a as f64).partial_cmp(b),

@@ -1,5 +1,7 @@
 //! From text to statements.
 
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
+
 use sqlparser::{
     ast::{ObjectName, ObjectNamePart, Statement},
     dialect::PostgreSqlDialect,
@@ -21,11 +23,41 @@ pub(crate) enum Parsed {
     Reset(String),
 }
 
-/// Splits and reads a query string.
+/// Clients and observers send a few dozen texts over and over; what differs each time must not pile up.
+const KEPT_TEXTS: usize = 128;
+
+thread_local! {
+    /// What texts were read as. A simulation is one thread, and a text means the same to every server in it.
+    static KEPT: RefCell<BTreeMap<String, Arc<[Parsed]>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Splits and reads a query string, once for every text: reading one takes longer than running it.
 ///
 /// # Errors
 /// 42601 with the parser's words.
-pub(crate) fn parse(text: &str) -> Result<Vec<Parsed>, PgError> {
+pub(crate) fn parse(text: &str) -> Result<Arc<[Parsed]>, PgError> {
+    if let Some(kept) = KEPT.with_borrow(|kept| kept.get(text).map(Arc::clone)) {
+        return Ok(kept);
+    }
+    let statements: Arc<[Parsed]> = read(text)?.into();
+    if !statements.iter().all(recurs) {
+        return Ok(statements);
+    }
+    KEPT.with_borrow_mut(|kept| {
+        if kept.len() >= KEPT_TEXTS {
+            kept.clear();
+        }
+        kept.insert(text.to_owned(), Arc::clone(&statements));
+    });
+    Ok(statements)
+}
+
+/// Whether the same text is likely to come again: what writes carries values in its text.
+fn recurs(statement: &Parsed) -> bool {
+    matches!(statement, Parsed::Sql(sql) if matches!(sql.as_ref(), Statement::Query(_) | Statement::ShowVariable { .. }))
+}
+
+fn read(text: &str) -> Result<Vec<Parsed>, PgError> {
     if let Some(utility) = utility(text)? {
         return Ok(vec![utility]);
     }
@@ -84,11 +116,25 @@ mod tests {
 
     #[test]
     fn utility_commands_are_recognised_by_their_words() {
-        assert_eq!(parse("checkpoint;"), Ok(vec![Parsed::Checkpoint]));
-        let role = parse("CREATE ROLE rep WITH LOGIN REPLICATION PASSWORD 'x y'");
+        assert_eq!(read("checkpoint;"), Ok(vec![Parsed::Checkpoint]));
+        let role = read("CREATE ROLE rep WITH LOGIN REPLICATION PASSWORD 'x y'");
         let expected = Parsed::Role { create: true, name: "rep".into(), password: Some("x y".into()) };
         assert_eq!(role, Ok(vec![expected]));
         assert_eq!(parse("SELECT 1; SELECT 2").map(|statements| statements.len()), Ok(2));
         assert_eq!(parse("SELEKT 1").expect_err("not SQL").code, "42601");
+    }
+
+    #[test]
+    fn a_text_is_read_once_and_texts_that_differ_do_not_pile_up() {
+        let first = parse("SELECT 'one'").expect("SQL");
+        assert!(Arc::ptr_eq(&first, &parse("SELECT 'one'").expect("SQL")));
+        for number in 0..3 * KEPT_TEXTS {
+            assert_eq!(
+                parse(&format!("SELECT {number}")).as_deref(),
+                Ok(&*read(&format!("SELECT {number}")).expect("SQL"))
+            );
+        }
+        assert!(KEPT.with_borrow(BTreeMap::len) <= KEPT_TEXTS);
+        assert_eq!(parse("SELECT 'one'"), Ok(first));
     }
 }

@@ -1,9 +1,10 @@
 //! `SELECT` over one relation or none.
 
-use std::{cmp::Ordering, collections::BTreeMap, net::SocketAddr};
+use std::{borrow::Cow, cmp::Ordering, collections::BTreeMap, net::SocketAddr};
 
 use sqlparser::ast::{
-    Expr, GroupByExpr, LimitClause, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor,
+    BinaryOperator, Expr, GroupByExpr, LimitClause, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr,
+    TableFactor, Value as Literal, ValueWithSpan,
 };
 
 use super::{
@@ -57,10 +58,10 @@ pub(crate) fn run(context: &Context<'_>, query: &Query) -> Result<Rows, PgError>
         return Err(PgError::unsupported(format_args!("the query {}", query.body)));
     };
     check_clauses(select)?;
-    let source = source(context, select)?;
-    let scope = context.scope(&source.columns);
-    let mut rows = filter(&scope, source.rows.clone(), select.selection.as_ref())?;
-    let items = expand(select, &source)?;
+    let Rows { columns, rows } = source(context, select)?;
+    let scope = context.scope(&columns);
+    let mut rows = filter(&scope, rows, select.selection.as_ref())?;
+    let items = expand(select, &columns)?;
     if items.iter().any(|(_, expr)| is_aggregate(expr)) {
         let group = Scope { group: Some(&rows), ..scope };
         let values: Vec<Typed> = items.iter().map(|(_, expr)| group.eval(expr)).collect::<Result<_, _>>()?;
@@ -95,7 +96,20 @@ fn source(context: &Context<'_>, select: &Select) -> Result<Rows, PgError> {
         return Ok(relation);
     }
     let missing = || PgError::error("42P01", format!("relation \"{name}\" does not exist"));
-    catalog::table(&context.server.state(), &name).ok_or_else(missing)
+    catalog::table(&context.server.state(), &name, equality(select)).ok_or_else(missing)
+}
+
+/// `column = integer` as the whole condition: such a table is read as through an index, without copying the other rows.
+fn equality(select: &Select) -> Option<(String, i64)> {
+    match select.selection.as_ref()? {
+        Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => match (left.as_ref(), right.as_ref()) {
+            (Expr::Identifier(column), Expr::Value(ValueWithSpan { value: Literal::Number(digits, _), .. })) => {
+                Some((column.value.to_ascii_lowercase(), digits.parse().ok()?))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn filter(scope: &Scope<'_>, rows: Vec<Vec<Datum>>, condition: Option<&Expr>) -> Result<Vec<Vec<Datum>>, PgError> {
@@ -113,19 +127,20 @@ fn filter(scope: &Scope<'_>, rows: Vec<Vec<Datum>>, condition: Option<&Expr>) ->
     Ok(kept)
 }
 
+/// An output column's name and expression.
+type Item<'a> = (String, Cow<'a, Expr>);
+
 /// The select list as names and expressions, `*` expanded.
-fn expand(select: &Select, source: &Rows) -> Result<Vec<(String, Expr)>, PgError> {
+fn expand<'a>(select: &'a Select, columns: &[OutputColumn]) -> Result<Vec<Item<'a>>, PgError> {
     let mut items = Vec::new();
     for item in &select.projection {
         match item {
-            SelectItem::ExprWithAlias { expr, alias } => items.push((alias.value.clone(), expr.clone())),
-            SelectItem::UnnamedExpr(expr) => items.push((output_name(expr), expr.clone())),
-            SelectItem::Wildcard(_) => items.extend(
-                source
-                    .columns
-                    .iter()
-                    .map(|(name, _)| (name.clone(), Expr::Identifier(sqlparser::ast::Ident::new(name.clone())))),
-            ),
+            SelectItem::ExprWithAlias { expr, alias } => items.push((alias.value.clone(), Cow::Borrowed(expr))),
+            SelectItem::UnnamedExpr(expr) => items.push((output_name(expr), Cow::Borrowed(expr))),
+            SelectItem::Wildcard(_) => items.extend(columns.iter().map(|(name, _)| {
+                let expr = Expr::Identifier(sqlparser::ast::Ident::new(name.clone()));
+                (name.clone(), Cow::Owned(expr))
+            })),
             other => return Err(PgError::unsupported(format_args!("the select list item {other}"))),
         }
     }
@@ -170,12 +185,7 @@ fn is_aggregate(expr: &Expr) -> bool {
     }
 }
 
-fn sort(
-    scope: &Scope<'_>,
-    rows: &mut [Vec<Datum>],
-    order_by: &OrderBy,
-    items: &[(String, Expr)],
-) -> Result<(), PgError> {
+fn sort(scope: &Scope<'_>, rows: &mut [Vec<Datum>], order_by: &OrderBy, items: &[Item<'_>]) -> Result<(), PgError> {
     let OrderByKind::Expressions(keys) = &order_by.kind else { return Err(PgError::unsupported("ORDER BY ALL")) };
     if scope.describe {
         return Ok(());
@@ -185,7 +195,7 @@ fn sort(
         let text = expr.to_string();
         let by_number = text.parse::<usize>().ok().and_then(|number| items.get(number.wrapping_sub(1)));
         let by_name = || items.iter().find(|(name, _)| *name == text);
-        by_number.or_else(by_name).map_or_else(|| expr.clone(), |(_, expr)| expr.clone())
+        by_number.or_else(by_name).map_or_else(|| expr.clone(), |(_, expr)| expr.as_ref().clone())
     };
     for key in keys.iter().rev() {
         let expr = resolve(&key.expr);
@@ -238,12 +248,12 @@ fn limit(scope: &Scope<'_>, rows: &mut Vec<Vec<Datum>>, clause: Option<&LimitCla
     }
 }
 
-fn columns_of(items: &[(String, Expr)], kinds: impl Iterator<Item = PgType>) -> Vec<OutputColumn> {
+fn columns_of(items: &[Item<'_>], kinds: impl Iterator<Item = PgType>) -> Vec<OutputColumn> {
     let known = |kind| if kind == PgType::Unknown { PgType::Text } else { kind };
     items.iter().map(|(name, _)| name.clone()).zip(kinds.map(known)).collect()
 }
 
-fn project(scope: &Scope<'_>, rows: &[Vec<Datum>], items: &[(String, Expr)]) -> Result<Rows, PgError> {
+fn project(scope: &Scope<'_>, rows: &[Vec<Datum>], items: &[Item<'_>]) -> Result<Rows, PgError> {
     let describe = Scope { describe: true, ..*scope };
     let kinds: Vec<PgType> =
         items.iter().map(|(_, expr)| describe.eval(expr).map(|value| value.kind)).collect::<Result<_, _>>()?;
