@@ -8,7 +8,8 @@
 //! cannot be told to be a member is believed.
 //!
 //! Limits: a cluster that is paused without being expected to be does not heal itself and is not judged, nor is a run that
-//! expects no recovery (`end: no_leader`). With `end: writable` the replicas are not judged. A run that ends before the bound is over, still not well, cannot be judged.
+//! expects no recovery (`end: no_leader`). With `end: writable` the replicas are not judged. A run that ends before the bound
+//! is over, still not well, cannot be judged, unless its scenario says how it is to end: then its time was up.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +59,8 @@ impl<'r, 'h, 'a> Recovery<'r, 'h, 'a> {
         let well = self.first_well();
         let written = self.first_write();
         let in_time = |at: Option<At>| at.is_some_and(|at| at <= self.deadline);
-        let over = self.history.end >= self.deadline;
+        // Whoever writes down the end gives the cluster until then.
+        let over = self.history.end >= self.deadline || self.rules.expect.end.is_some();
         let why = match (in_time(well), written) {
             (true, Written::At(at)) if at > self.deadline => Some("writes were not acknowledged".to_owned()),
             (true, Written::Never) => Some("no write was acknowledged".to_owned()),
@@ -66,7 +68,7 @@ impl<'r, 'h, 'a> Recovery<'r, 'h, 'a> {
             (false, _) => Some(self.wrong_at(self.deadline).unwrap_or_else(|| "it took longer".to_owned())),
         };
         match (why, over) {
-            (Some(why), true) => Finding::of(vec![self.broken(self.deadline, why)]),
+            (Some(why), true) => Finding::of(vec![self.broken(self.deadline.min(self.history.end), why)]),
             (Some(why), false) => Finding::unknown(format!(
                 "the run ended {:.3} s after the last fault, which is less than the bound of {:.3} s: {why}",
                 self.history.end.since(self.since).as_secs_f64(),
@@ -79,7 +81,7 @@ impl<'r, 'h, 'a> Recovery<'r, 'h, 'a> {
     fn broken(&self, at: At, why: String) -> Violation {
         let holder = self.history.keys.terms().last().map(|term| term.taken);
         let probes = self.expected().filter_map(|node| Some(self.history.probes.sql_before(node, at)?.ordinal));
-        let bound_ms = millis(self.rules.recovery_bound());
+        let bound_ms = millis(self.rules.recovery_bound().min(at.since(self.since)));
         violation(at, holder.into_iter().chain(probes).collect(), Broken::NotRecovered { why, bound_ms })
     }
 
@@ -295,6 +297,15 @@ mod tests {
     fn a_run_that_ends_before_the_bound_cannot_be_judged() {
         let finding = judge(&Rules::default(), &well(fault().no_leader(60.0), 100.0, "pg1", 1).history());
         assert!(matches!(finding, Finding::Unknown { .. }), "{finding:?}");
+    }
+
+    #[test]
+    fn a_run_that_says_how_it_ends_has_no_more_time_than_that() {
+        let expect = Expect { end: Some(End::Healthy), ..Expect::default() };
+        let script = well(fault().no_leader(60.0), 100.0, "pg1", 1);
+        let finding = judge(&Rules { expect, ..Rules::default() }, &script.history());
+        let said: Vec<String> = finding.violations().iter().map(ToString::to_string).collect();
+        assert_eq!(said, ["100.000s not_recovered: not recovered within 60000 ms: nobody holds the leader key"]);
     }
 
     #[test]
