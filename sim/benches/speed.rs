@@ -46,9 +46,11 @@ fn cluster(nodes: u16, etcd: u16, writes: u16, duration_s: u64) -> Scenario {
         0 => "{ writers: 0, readers: 0 }".to_owned(),
         n => format!("{{ writers: 1, rate: {n}/s, readers: 0 }}"),
     };
+    // The default, 10 of each, would leave most of a large cluster's standbys without a stream.
+    let patroni = "{ postgresql: { parameters: { max_wal_senders: 100, max_replication_slots: 100 } } }";
     let text = format!(
-        "name: bench\nabout: Nothing happens.\ncluster: {{ nodes: {nodes}, etcd: {etcd} }}\nworkload: {workload}\n\
-         duration: {duration_s}s\n"
+        "name: bench\nabout: Nothing happens.\ncluster: {{ nodes: {nodes}, etcd: {etcd}, patroni: {patroni} }}\n\
+         workload: {workload}\nduration: {duration_s}s\n"
     );
     scenario::load_text("bench.yaml".as_ref(), &text).unwrap_or_else(|e| panic!("{e:?}")).scenario
 }
