@@ -109,6 +109,8 @@ pub struct RewindMemory {
     pub state: RewindState,
     /// A human-readable account of the last comparison.
     pub finding: Option<String>,
+    /// Our timeline has the leader's number and another history: `pg_rewind` looks at the number and does nothing.
+    pub beyond_rewind: bool,
 }
 
 /// Synchronous replication's memory.

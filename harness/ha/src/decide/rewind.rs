@@ -26,18 +26,35 @@ pub enum LocalHistory {
     },
 }
 
+impl LocalHistory {
+    const fn timeline(self) -> u32 {
+        match self {
+            Self::Replica { timeline, .. } | Self::FormerPrimary { timeline, .. } => timeline,
+        }
+    }
+}
+
 /// Compares histories (`_check_timeline_and_lsn`). `Some` says in words how they have diverged.
 ///
-/// `history` is the leader's: where each of its earlier timelines ended.
-pub fn diverged(local: LocalHistory, leader_timeline: u32, history: &[(u32, Lsn)]) -> Option<String> {
-    let timeline = match local {
-        LocalHistory::Replica { timeline, .. } | LocalHistory::FormerPrimary { timeline, .. } => timeline,
-    };
+/// `own` and `history` say where each earlier timeline of ours and of the leader's ended.
+pub fn diverged(
+    local: LocalHistory,
+    own: &[(u32, Lsn)],
+    leader_timeline: u32,
+    history: &[(u32, Lsn)],
+) -> Option<String> {
+    let timeline = local.timeline();
+    // Two nodes that were promoted apart from each other take the same next number: one number, two histories. Patroni
+    // compares numbers only.
+    let elsewhere = |(ended, at): &&(u32, Lsn)| history.iter().any(|(other, end)| other == ended && end != at);
+    if let Some((ended, at)) = own.iter().find(elsewhere) {
+        return Some(format!("our timeline {timeline} left timeline {ended} at {at}, the leader's left it elsewhere"));
+    }
     if timeline > leader_timeline {
         return Some(format!("we are on timeline {timeline}, the leader on {leader_timeline}"));
     }
     if timeline == leader_timeline {
-        // Positions are not compared: on one timeline there is one history.
+        // Positions are not compared: on one timeline with one history there is one WAL.
         return None;
     }
     let Some((_, switchpoint)) = history.iter().find(|(ended, _)| *ended == timeline) else {
@@ -80,8 +97,11 @@ impl Cycle<'_> {
         match &self.local.round.leader {
             None => Some(Decision::ask(vec![Action::InspectLeader(leader)], Reason::CheckingRewind)),
             Some(LeaderInspection::Answered { in_recovery: false, timeline, history }) => {
-                let finding = diverged(local, *timeline, history);
+                let lines = &self.local.postgres.history;
+                let own: Vec<(u32, Lsn)> = lines.iter().map(|line| (line.timeline, line.switchpoint)).collect();
+                let finding = diverged(local, &own, *timeline, history);
                 let need = finding.is_some();
+                self.memory.rewind.beyond_rewind = need && local.timeline() == *timeline;
                 self.memory.rewind.state = if need { RewindState::Need } else { RewindState::NotNeed };
                 self.memory.rewind.finding = finding;
                 if need { self.mend() } else { None }
@@ -120,6 +140,9 @@ impl Cycle<'_> {
     /// `pg_rewind`, a new copy, or neither, as the configuration allows.
     fn mend(&mut self) -> Option<Decision> {
         let finding = self.memory.rewind.finding.clone().unwrap_or_else(|| "histories have diverged".into());
+        if self.memory.rewind.beyond_rewind {
+            return self.copy_anew(finding);
+        }
         if self.can_rewind() {
             let leader = self.reference()?;
             let pending = self.cluster.leader_record().and_then(|record| record.checkpoint_after_promote);
@@ -135,6 +158,16 @@ impl Cycle<'_> {
         // Nothing is allowed: it follows, and PostgreSQL will say why it cannot.
         self.memory.rewind.state = RewindState::NotNeed;
         None
+    }
+
+    /// Only a new copy helps. Without leave to remove the data directory it is an operator's to reinitialize: following
+    /// the leader would put its WAL on top of another history.
+    fn copy_anew(&mut self, finding: String) -> Option<Decision> {
+        self.reference()?;
+        if self.config.remove_data_directory_on_rewind_failure || self.removes_diverged() {
+            return Some(self.reinitialize(finding));
+        }
+        Some(Decision::rest(Reason::NeedsReinitialize(finding)))
     }
 
     fn after_failed_rewind(&mut self) -> Option<Decision> {
@@ -187,13 +220,21 @@ mod tests {
             ("a former primary that crashed", former(2, None), true),
         ];
         for (what, local, expected) in cases {
-            assert_eq!(diverged(local, 3, HISTORY).is_some(), expected, "{what}");
+            assert_eq!(diverged(local, &[], 3, HISTORY).is_some(), expected, "{what}");
         }
     }
 
     #[test]
     fn a_timeline_missing_in_the_leaders_history_needs_a_rewind() {
         // Patroni issues 2118 and 2124: it was taken for no need, and the start failed for ever.
-        assert!(diverged(replica(2, 10), 3, &[(1, Lsn(100))]).is_some());
+        assert!(diverged(replica(2, 10), &[], 3, &[(1, Lsn(100))]).is_some());
+    }
+
+    #[test]
+    fn the_same_timeline_number_with_another_history_has_diverged() {
+        let own = |at| [(1, Lsn(100)), (2, Lsn(at))];
+        assert_eq!(diverged(replica(3, 900), &own(200), 3, HISTORY), None);
+        assert!(diverged(replica(3, 900), &own(150), 3, HISTORY).is_some());
+        assert!(diverged(former(2, Some(200)), &[(1, Lsn(90))], 3, HISTORY).is_some());
     }
 }

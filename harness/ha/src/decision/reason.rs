@@ -73,6 +73,8 @@ pub enum Reason {
     Reinitializing(String),
     /// The leader cannot be used to rewind from yet.
     WaitingForLeaderCheckpoint,
+    /// Our data directory must be copied anew, and nobody allowed us to remove it.
+    NeedsReinitialize(String),
     /// There is no data directory and the leader's is copied.
     Cloning(String),
     /// There is no data directory and nothing to copy from.
@@ -225,6 +227,7 @@ impl Reason {
             Reason::Rewinding(_) => "rewinding",
             Reason::Reinitializing(_) => "reinitializing",
             Reason::WaitingForLeaderCheckpoint => "waiting_for_leader_checkpoint",
+            Reason::NeedsReinitialize(_) => "needs_reinitialize",
             Reason::Cloning(_) => "cloning",
             Reason::WaitingForLeader => "waiting_for_leader",
             Reason::WaitingForBootstrap => "waiting_for_bootstrap",

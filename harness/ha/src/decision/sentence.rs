@@ -59,6 +59,13 @@ impl Display for Reason {
             Reason::Rewinding(finding) => write!(f, "running pg_rewind: {finding}"),
             Reason::Reinitializing(finding) => write!(f, "reinitializing: {finding}"),
             Reason::WaitingForLeaderCheckpoint => f.write_str("waiting for the leader's checkpoint before pg_rewind"),
+            Reason::NeedsReinitialize(finding) => {
+                write!(
+                    f,
+                    "not following: {finding}, and pg_rewind cannot help; reinitialize this member, or allow it with \
+                     remove_data_directory_on_diverged_timelines"
+                )
+            }
             Reason::Cloning(from) => write!(f, "creating replica from {from}"),
             Reason::WaitingForLeader => f.write_str("waiting for a leader to copy from"),
             Reason::WaitingForBootstrap => f.write_str("waiting for another node to bootstrap the cluster"),
