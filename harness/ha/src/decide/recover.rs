@@ -84,7 +84,10 @@ impl Cycle<'_> {
         if let Some(decision) = self.crash_recovery() {
             return decision;
         }
-        if self.memory.rewind.state == RewindState::Initial && self.memory.ever_started {
+        // A fresh copy has nothing of its own to compare. Any other directory has, also one that this agent has never started:
+        // its predecessor may have been the primary that lost.
+        let fresh_copy = !self.memory.ever_started && self.local.postgres.has_backup_label;
+        if self.memory.rewind.state == RewindState::Initial && !fresh_copy {
             self.memory.rewind.state = RewindState::Check;
         }
         if let Some(decision) = self.rewind_step() {
