@@ -54,8 +54,11 @@ pub fn diverged(
         return Some(format!("we are on timeline {timeline}, the leader on {leader_timeline}"));
     }
     if timeline == leader_timeline {
-        // Positions are not compared: on one timeline with one history there is one WAL.
-        return None;
+        // Two nodes promoted at the same position even have the same history. But a timeline has one author: whoever was
+        // a primary on it and now sees another one there has written another WAL. Positions are not compared: for a
+        // replica, one timeline with one history is one WAL.
+        let author = matches!(local, LocalHistory::FormerPrimary { .. });
+        return author.then(|| format!("we were the primary of timeline {timeline}, and now the leader is"));
     }
     let Some((_, switchpoint)) = history.iter().find(|(ended, _)| *ended == timeline) else {
         return Some(format!("our timeline {timeline} is not in the history of the leader's {leader_timeline}"));
@@ -236,5 +239,7 @@ mod tests {
         assert_eq!(diverged(replica(3, 900), &own(200), 3, HISTORY), None);
         assert!(diverged(replica(3, 900), &own(150), 3, HISTORY).is_some());
         assert!(diverged(former(2, Some(200)), &[(1, Lsn(90))], 3, HISTORY).is_some());
+        // Promoted at the same position: the histories are equal, the authors are not.
+        assert!(diverged(former(3, Some(300)), &own(200), 3, HISTORY).is_some());
     }
 }
