@@ -204,7 +204,7 @@ impl Lessor {
         self.primary
     }
 
-    /// The leases to revoke now. A lease is named again only after [`EXPIRED_RETRY`].
+    /// The leases to revoke now. A lease is named again only after 3 s without success.
     pub fn take_expired(&mut self, now: Instant) -> Vec<i64> {
         let mut expired = Vec::new();
         while let Some((at, id)) = self.queue.first().copied()
