@@ -1,0 +1,2 @@
+//! The agent on a real machine: the adapters behind its ports, its configuration file, and what an operating system expects of
+//! a daemon.

@@ -1,0 +1,1 @@
+//! YAML files that people write: read with positions, so that every mistake is told with file, line and field.
