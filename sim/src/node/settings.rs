@@ -22,7 +22,7 @@ pub(crate) fn agent_config(scenario: &Scenario, node: &str, addresses: &Addresse
     config.bootstrap = Some(BootstrapConfig {
         dcs: Value::Object(patroni.dynamic_config()),
         initdb: patroni.data_checksums.then(|| ("data-checksums".to_owned(), None)).into_iter().collect(),
-        pg_hba: None,
+        ..BootstrapConfig::default()
     });
     let postgresql = &mut config.postgresql;
     postgresql.superuser = User { username: SUPERUSER.into(), password: Some(Password::new("simulated")) };
@@ -75,5 +75,6 @@ fn watchdog(scenario: &Scenario) -> WatchdogConfig {
         },
         // Patroni's -1: half of the ttl.
         safety_margin: u64::try_from(margin).ok().map(Duration::from_secs),
+        ..WatchdogConfig::default()
     }
 }

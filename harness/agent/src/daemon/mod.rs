@@ -90,7 +90,7 @@ impl<N: Net, P: Postgres, W: Watchdog, O: Observer> Agent<N, P, W, O> {
     /// See [`AgentError`]. PostgreSQL is then left as it is.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), AgentError> {
         let defaults = Config::default();
-        let hosts = self.config.etcd_hosts.clone();
+        let hosts = self.config.etcd.hosts.clone();
         let timing = EtcdTiming::new(defaults.ttl, defaults.loop_wait, defaults.retry_timeout, hosts.len());
         let etcd = Etcd::new(self.net.clone(), hosts, timing);
         let parts = Parts::<PortTypes<Etcd<N>, N, P, W, O>>::new(
