@@ -1,1 +1,17 @@
 //! The real worlds: etcd, PostgreSQL 16 and HAProxy in containers, with pgdrill's agent or with the real Patroni.
+//!
+//! | folder | what it holds |
+//! |---|---|
+//! | `docker` | the daemon: its client, commands in containers, labels, leftovers |
+//! | `cluster` | all hosts of a scenario, as containers on a network of their own, and handles to them |
+//! | `config` | what agents, etcd and HAProxy are told |
+//! | `inside` | what pgdrill does inside the containers: the clients, and looking at processes |
+//! | `faults` | the timeline, carried out and proven |
+//! | `play` | a run from bring-up to the reading of the end state |
+//!
+//! testcontainers opens the daemon and says where it is; everything after that is asked of its API directly (`bollard`),
+//! because containers need static addresses, signals and a clean-up that survives more than a panic.
+
+pub mod cluster;
+mod config;
+pub mod docker;

@@ -34,7 +34,7 @@ impl Journal {
 
     /// Records an event that happens now.
     pub fn record(&self, node: &str, what: What) {
-        self.recorder.record(self.now(), node, what);
+        self.recorder.record_now(|| self.now(), node, what);
     }
 }
 

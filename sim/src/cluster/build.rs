@@ -177,11 +177,3 @@ fn start_haproxy(
 pub(crate) fn started(process: &str) -> What {
     What::Process { process: process.to_owned(), state: ProcessState::Started, detail: String::new() }
 }
-
-/// A number that depends on the seed and a purpose, and on nothing else.
-pub(crate) fn draw(seed: u64, purpose: u64) -> u64 {
-    let mut z = seed ^ purpose.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}

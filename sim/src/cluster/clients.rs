@@ -1,11 +1,9 @@
 //! The workload's processes: each client on a host of its own.
 
-use std::time::Duration;
-
-use pgdrill_lab::scenario::{Router, Workload};
+use pgdrill_lab::scenario::Router;
 use pgdrill_probe::{
     Endpoint,
-    workload::{ClientOptions, Route, reader, writer},
+    workload::{ClientOptions, Route, pace, reader, writer},
 };
 use pgdrill_sim_engine::SimNet;
 
@@ -18,15 +16,8 @@ pub(super) fn start(cluster: &mut Cluster<'_>) {
     let login = cluster.login();
     for n in 0..workload.clients() {
         let writes = n < usize::from(workload.writers);
-        let (period, phase) = pace(workload, n);
-        let options = ClientOptions {
-            period,
-            connect_timeout: workload.connect_timeout.0,
-            operation_timeout: workload.statement_timeout.0,
-            reconnect_delay: workload.reconnect_delay.0,
-            keys: workload.keys,
-            login: login.clone(),
-        };
+        let (_, phase) = pace(workload, n);
+        let options = ClientOptions::of(workload, n, login.clone());
         let name = format!("client{}", n + 1);
         let host = cluster.host(&name);
         let all = (name, route.clone(), options, cluster.workload.clone());
@@ -41,18 +32,6 @@ pub(super) fn start(cluster: &mut Cluster<'_>) {
             }
         });
     }
-}
-
-/// Each client's period, and a phase that spreads the clients evenly over it.
-fn pace(workload: &Workload, n: usize) -> (Duration, Duration) {
-    let writers = usize::from(workload.writers);
-    let (rate, among, position) = if n < writers {
-        (workload.rate, writers, n)
-    } else {
-        (workload.read_rate, usize::from(workload.readers), n - writers)
-    };
-    let period = rate.interval() * u32::try_from(among).unwrap_or(u32::MAX);
-    (period, period.mul_f64(position as f64 / among as f64))
 }
 
 fn route(cluster: &Cluster<'_>) -> Route {

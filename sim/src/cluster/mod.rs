@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-pub(crate) use build::{build, draw, started};
+pub(crate) use build::{build, started};
+pub(crate) use pgdrill_lab::world::{HAPROXY, LAB, draw};
 use pgdrill_lab::{
     event::{At, Recorder},
     scenario::{Process, Scenario},
@@ -53,9 +54,6 @@ pub(crate) struct Member {
     pub(crate) disk: pgdrill_sim_etcd::Disk,
     pub(crate) peek: pgdrill_sim_etcd::Peek,
 }
-
-/// The host of observers and operators, which no fault touches.
-pub(crate) const LAB: &str = "lab";
 
 impl Cluster<'_> {
     /// The host with this name; the name comes from the scenario's own list of hosts.
@@ -121,9 +119,6 @@ impl Cluster<'_> {
         routed.iter().filter(|(_, up)| **up).map(|(name, _)| name.clone()).collect()
     }
 }
-
-/// The router's host.
-pub(crate) const HAPROXY: &str = "haproxy";
 
 fn login() -> Login {
     Login { user: SUPERUSER.into(), password: Some("simulated".into()), dbname: "postgres".into() }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pgdrill_lab::scenario::{Process, Route, Span};
+use pgdrill_lab::scenario::{Process, Route};
 
 /// A lasting fault.
 #[derive(Clone, Debug)]
@@ -88,17 +88,4 @@ impl Cuts {
         }
         gone
     }
-}
-
-/// One moment of a scenario's timeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment {
-    /// When.
-    pub(crate) at: Span,
-    /// Ends come before beginnings at the same moment: `for: 10s` every 10 s leaves no overlap.
-    pub(crate) begins: bool,
-    /// The line.
-    pub(crate) index: usize,
-    /// Which repetition of it, from 0.
-    pub(crate) repetition: u32,
 }

@@ -9,15 +9,15 @@ mod process;
 
 use std::collections::BTreeMap;
 
-pub(crate) use ledger::Moment;
 use ledger::{Cuts, Kind, Standing};
 use pgdrill_lab::{
-    event::{Event, FaultPhase, What},
-    scenario::{Action, Facts, HealSpec, Scenario, Selector, Span, Step, resolve},
+    event::{FaultPhase, What},
+    scenario::{Action, Facts, HealSpec, Selector, Step, resolve},
+    world::{self, Moment},
 };
 pub(crate) use process::{power_off, power_on};
 
-use crate::cluster::{Cluster, HAPROXY, LAB, draw};
+use crate::cluster::{Cluster, LAB, draw};
 
 /// The faults of a run.
 pub(crate) struct Faults {
@@ -28,22 +28,6 @@ pub(crate) struct Faults {
     pending: Vec<evidence::Pending>,
     seed: u64,
     draws: u64,
-}
-
-/// Every moment of the timeline, in order.
-pub(crate) fn moments(scenario: &Scenario) -> Vec<Moment> {
-    let mut moments = vec![];
-    for (index, step) in scenario.timeline.iter().enumerate() {
-        for (repetition, at) in (0..).zip(step.starts()) {
-            moments.push(Moment { at, begins: true, index, repetition });
-            if let Some(lasts) = step.duration {
-                moments.push(Moment { at: Span(at.0 + lasts.0), begins: false, index, repetition });
-            }
-        }
-    }
-    // Lines of one moment keep the order of the file.
-    moments.sort_by_key(|m| (m.at, m.begins, m.index));
-    moments
 }
 
 impl Faults {
@@ -217,38 +201,8 @@ fn record(cluster: &Cluster<'_>, line: &Line<'_>, phase: FaultPhase, targets: &[
 
 /// What is known of the cluster at this moment, from what was observed and from which processes run.
 fn facts(cluster: &Cluster<'_>, labels: &BTreeMap<String, Vec<String>>) -> Facts {
-    let names = |n: Vec<String>| n;
-    let spec = &cluster.scenario.cluster;
-    let leader = cluster.recorder.last(|e| value_of(e, "leader")).flatten();
-    let sync = cluster.recorder.last(|e| value_of(e, "sync")).flatten().map(|s| standbys(&s)).unwrap_or_default();
-    let up = |n: &String| cluster.runs(pgdrill_lab::scenario::Process::Postgres, n);
-    let replicas = cluster.nodes.keys().filter(|n| leader.as_ref() != Some(n) && up(n)).cloned().collect();
-    Facts {
-        nodes: names(spec.node_names()),
-        etcd: names(spec.etcd_names()),
-        clients: (1..=cluster.scenario.workload.clients()).map(|n| format!("client{n}")).collect(),
-        haproxy: cluster.haproxy.map(|_| HAPROXY.to_owned()),
-        leader,
-        replicas,
-        sync,
-        etcd_leader: etcd_leader(cluster),
-        zones: spec.zones.clone(),
-        labels: labels.clone(),
-    }
-}
-
-/// `Some(None)`: the key is known to be absent.
-fn value_of(event: &Event, wanted: &str) -> Option<Option<String>> {
-    match &event.what {
-        What::Dcs { key, value, .. } if key == wanted => Some(value.clone()),
-        _ => None,
-    }
-}
-
-fn standbys(sync: &str) -> Vec<String> {
-    let record: serde_json::Value = serde_json::from_str(sync).unwrap_or_default();
-    let names = record.get("sync_standby").and_then(|s| s.as_str()).unwrap_or_default();
-    names.split(',').filter(|n| !n.is_empty()).map(str::to_owned).collect()
+    let up = |n: &str| cluster.runs(pgdrill_lab::scenario::Process::Postgres, n);
+    world::facts(cluster.scenario, &cluster.recorder, labels, up, etcd_leader(cluster))
 }
 
 /// The member that most recently became leader, as the living members see it.

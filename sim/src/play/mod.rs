@@ -6,15 +6,15 @@ mod settle;
 use std::time::Duration;
 
 use pgdrill_lab::{
-    event::{At, Event, What},
+    event::{Event, What},
     scenario::{Scenario, Span},
-    world::{PlayError, Recording},
+    world::{PlayError, Recording, moments, remember},
 };
 use pgdrill_sim_engine::Engine;
 
 use crate::{
-    cluster::{Cluster, LAB, build, draw},
-    faults::{Faults, moments, power_off, power_on},
+    cluster::{Cluster, build, draw},
+    faults::{Faults, power_off, power_on},
 };
 
 /// The watchdog devices are looked at this often; their time-outs are longer, so that none goes off unnoticed.
@@ -29,7 +29,7 @@ pub(crate) fn play(engine: &mut Engine, scenario: &Scenario, seed: u64) -> Resul
     }
     let known = cluster.recorder.take();
     cluster.begin();
-    remember(&cluster, &known);
+    remember(scenario, &cluster.recorder, &known);
     cluster.start_clients();
 
     let mut faults = Faults::new(draw(seed, u64::MAX));
@@ -47,34 +47,6 @@ pub(crate) fn play(engine: &mut Engine, scenario: &Scenario, seed: u64) -> Resul
         played_ns: played.0,
         trace_hash: Some(cluster.engine.trace().hash()),
     })
-}
-
-/// What was known when the scenario began, so that the events tell a whole story.
-fn remember(cluster: &Cluster<'_>, before: &[Event]) {
-    let mut seen = std::collections::BTreeSet::new();
-    let mut first: Vec<&Event> = vec![];
-    for event in before.iter().rev() {
-        let key = match &event.what {
-            What::Dcs { key, .. } => ("dcs", key.clone()),
-            What::Sql { state: Some(_), .. } => ("sql", event.node.clone()),
-            What::Process { process, .. } => ("process", format!("{}/{process}", event.node)),
-            _ => continue,
-        };
-        if seen.insert(key) {
-            first.push(event);
-        }
-    }
-    for event in first.into_iter().rev() {
-        let mut what = event.what.clone();
-        if let What::Sql { asked_at, .. } = &mut what {
-            *asked_at = At(0);
-        }
-        if !matches!(&what, What::Dcs { value: None, .. }) {
-            cluster.recorder.record(At(0), event.node.clone(), what);
-        }
-    }
-    let text = format!("{} begins: the cluster is up", cluster.scenario.name);
-    cluster.recorder.record(At(0), LAB, What::Note { text });
 }
 
 /// Runs until a moment of the scenario, resetting machines whose watchdog goes off on the way.
@@ -129,18 +101,5 @@ fn check_lab(engine: &Engine, events: Vec<Event>) -> Result<Vec<Event>, PlayErro
             let name = engine.process_name(exit.process);
             Err(PlayError { message: format!("{name} ended at {:?}: {}", exit.at, exit.reason), events })
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::faults::Moment;
-
-    #[test]
-    fn a_fault_ends_before_the_next_one_begins_at_the_same_moment() {
-        let at = pgdrill_lab::scenario::Span::from_secs(10);
-        let end = Moment { at, begins: false, index: 1, repetition: 0 };
-        let begin = Moment { at, begins: true, index: 0, repetition: 0 };
-        assert!(end < begin);
     }
 }

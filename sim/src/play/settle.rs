@@ -2,7 +2,6 @@
 //! can be read.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,11 +11,10 @@ use std::{
 
 use pgdrill_lab::event::What;
 use pgdrill_probe::{
-    Endpoint, Journal, Login,
-    observe::{DcsTarget, read_rows, read_scope, read_slots},
+    Endpoint,
+    observe::{read_all_rows, read_end},
 };
 use pgdrill_sim_engine::SimNet;
-use tokio::time::sleep;
 
 use crate::{
     cluster::{Cluster, LAB},
@@ -58,8 +56,8 @@ fn read(cluster: &mut Cluster<'_>, what: Reading, limit: Duration) {
         let (nodes, login, dcs, journal, done) = all.clone();
         async move {
             match what {
-                Reading::End => read_end(&nodes, &login, &dcs, &journal).await,
-                Reading::Rows => read_all_rows(&nodes, &login, &journal, limit).await,
+                Reading::End => read_end(&SimNet, &nodes, &login, &dcs, &journal).await,
+                Reading::Rows => read_all_rows(&SimNet, &nodes, &login, &journal, limit).await,
             }
             done.store(true, Ordering::Relaxed);
         }
@@ -69,44 +67,4 @@ fn read(cluster: &mut Cluster<'_>, what: Reading, limit: Duration) {
         let next = cluster.engine.now() + Duration::from_secs(1);
         cluster.engine.run_until(next);
     }
-}
-
-async fn read_end(nodes: &[Endpoint], login: &Login, dcs: &DcsTarget, journal: &Journal) {
-    let scope = read_scope(&SimNet, dcs).await;
-    let mut slots = BTreeMap::new();
-    for node in nodes {
-        if let Ok(found) = read_slots(&SimNet, node, login).await {
-            slots.insert(node.name.clone(), found);
-        }
-    }
-    match scope {
-        Ok(dcs) => journal.record(LAB, What::End { dcs, slots }),
-        Err(why) => journal.record(LAB, What::Note { text: format!("the DCS cannot be read at the end: {why}") }),
-    }
-}
-
-/// Waits until no standby lags, then reads every node; what cannot be read within the limit stays unread.
-async fn read_all_rows(nodes: &[Endpoint], login: &Login, journal: &Journal, limit: Duration) {
-    let started = journal.now();
-    while journal.now().since(started) < limit && !caught_up(nodes, login).await {
-        sleep(Duration::from_secs(2)).await;
-    }
-    for node in nodes {
-        if let Err(why) = read_rows(&SimNet, node, login, journal).await {
-            journal.record(&node.name, What::Note { text: format!("its rows cannot be read: {why}") });
-        }
-    }
-}
-
-/// Whether there is one primary, and every other node has replayed all of its WAL.
-async fn caught_up(nodes: &[Endpoint], login: &Login) -> bool {
-    let mut positions = vec![];
-    for node in nodes {
-        match pgdrill_probe::observe::position(&SimNet, node, login).await {
-            Ok(position) => positions.push(position),
-            Err(_) => return false,
-        }
-    }
-    let primaries: Vec<u64> = positions.iter().filter(|p| p.is_primary).map(|p| p.lsn).collect();
-    matches!(primaries[..], [lsn] if positions.iter().all(|p| p.lsn >= lsn))
 }

@@ -25,6 +25,14 @@ impl Recorder {
         events.push(Event { at, ordinal, node: node.into(), what });
     }
 
+    /// Appends an event that happens now. The clock is read while nobody else can append, so that events of several threads
+    /// are in the order of time.
+    pub fn record_now(&self, now: impl FnOnce() -> At, node: impl Into<String>, what: What) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, ordinal) = (now(), events.len() as u64);
+        events.push(Event { at, ordinal, node: node.into(), what });
+    }
+
     /// The newest event of which `pick` makes something.
     pub fn last<T>(&self, pick: impl Fn(&Event) -> Option<T>) -> Option<T> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().find_map(pick)

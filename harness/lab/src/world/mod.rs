@@ -1,6 +1,22 @@
-//! The `World` port: where a scenario is played.
+//! The `World` port: where a scenario is played; and what every world does alike, so that a scenario means the same in each.
+
+mod facts;
+mod moment;
+mod ready;
+mod seed;
+
+pub use facts::{facts, holder};
+pub use moment::{Moment, moments};
+pub use ready::{missing, remember};
+pub use seed::draw;
 
 use crate::{event::Event, scenario::Scenario};
+
+/// The host of observers and operators, which no fault touches.
+pub const LAB: &str = "lab";
+
+/// The router's host.
+pub const HAPROXY: &str = "haproxy";
 
 /// Plays scenarios and records what was seen. Implemented by the simulator and by the real worlds.
 pub trait World {

@@ -1,0 +1,87 @@
+//! A host of the scenario, as a container.
+
+use std::net::Ipv4Addr;
+
+use pgdrill_lab::scenario::Process;
+
+/// What a host is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// PostgreSQL and its agent: `pg1`.
+    Node,
+    /// An etcd member: `etcd1`.
+    Etcd,
+    /// The router: `haproxy`.
+    Haproxy,
+    /// A client of the workload: `client1`. All clients live in one container, each with an address of its own on the
+    /// container's interface; what is done to one client is done by its address.
+    Client,
+}
+
+impl Kind {
+    /// The services of such a host, in the order in which a machine starts them. PostgreSQL is its agent's to start.
+    #[must_use]
+    pub const fn services(self) -> &'static [Process] {
+        match self {
+            Self::Node => &[Process::Agent],
+            Self::Etcd => &[Process::Etcd],
+            Self::Haproxy => &[Process::Haproxy],
+            Self::Client => &[],
+        }
+    }
+
+    /// Where such a host's data is mounted: a volume in memory of limited size that outlives a restart of the container.
+    #[must_use]
+    pub const fn data(self) -> Option<&'static str> {
+        match self {
+            Self::Node => Some("/var/lib/postgresql/data"),
+            Self::Etcd => Some("/var/lib/etcd"),
+            Self::Haproxy | Self::Client => None,
+        }
+    }
+
+    /// Every process of it that is looked at.
+    #[must_use]
+    pub const fn processes(self) -> &'static [Process] {
+        match self {
+            Self::Node => &[Process::Agent, Process::Postgres],
+            other => other.services(),
+        }
+    }
+}
+
+/// A host: where it is and in which container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Its name in the scenario.
+    pub name: String,
+    /// What it is there for.
+    pub kind: Kind,
+    /// Its address, the same for the whole run.
+    pub address: Ipv4Addr,
+    /// The container, by the daemon's id. Clients share one.
+    pub container: String,
+    /// The volume that holds its data, mounted at [`Kind::data`]; clients and the router have none.
+    pub volume: Option<String>,
+}
+
+/// PostgreSQL's data directory.
+pub const PGDATA: &str = "/var/lib/postgresql/data/pg";
+
+/// An etcd member's data directory.
+pub const ETCD_DATA: &str = "/var/lib/etcd/member";
+
+/// Where PostgreSQL's programs are.
+pub const BIN_DIR: &str = "/usr/lib/postgresql/16/bin";
+
+/// The settings of the agent.
+pub const PATRONI_YML: &str = "/etc/pgdrill/patroni.yml";
+
+/// The settings of HAProxy.
+pub const HAPROXY_CFG: &str = "/etc/pgdrill/haproxy.cfg";
+
+/// What a service writes.
+#[must_use]
+pub fn log_of(process: Process) -> String {
+    format!("/var/log/pgdrill/{process}.log")
+}
