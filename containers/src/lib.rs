@@ -12,6 +12,8 @@
 //! testcontainers opens the daemon and says where it is; everything after that is asked of its API directly (`bollard`),
 //! because containers need static addresses, signals and a clean-up that survives more than a panic.
 
+mod clock;
 pub mod cluster;
 mod config;
 pub mod docker;
+pub mod inside;

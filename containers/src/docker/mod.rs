@@ -1,9 +1,17 @@
 //! The Docker daemon: its client, commands in containers, what is ours and what was left behind.
 
+mod container;
 mod exec;
+mod network;
+mod owner;
+mod removal;
 mod trouble;
 
+pub use container::{Plan, create_volume, start_container};
 pub use exec::{Command, Output};
+pub use network::{Subnet, create_network};
+pub use owner::{HOST, LABEL, LABEL_VALUE, OWNER, Owner, RUN};
+pub use removal::{remove_run, sweep};
 pub use testcontainers::bollard::Docker;
 use testcontainers::{bollard::API_DEFAULT_VERSION, core::client::docker_client_instance};
 pub use trouble::{NEEDED, Trouble};

@@ -8,7 +8,7 @@ mod real;
 
 use std::{future::Future, io, net::SocketAddr, time::Duration};
 
-pub use real::{TokioListener, TokioNet};
+pub use real::{BoundNet, TokioListener, TokioNet};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Opens and accepts TCP connections. Cheap to clone.

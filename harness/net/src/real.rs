@@ -7,7 +7,7 @@ use std::{
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    net::{TcpListener, TcpStream, lookup_host},
+    net::{TcpListener, TcpSocket, TcpStream, lookup_host},
     time::timeout,
 };
 
@@ -16,6 +16,49 @@ use crate::{Listener, Net, Socket, SocketOptions};
 /// The operating system's TCP.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokioNet;
+
+/// The operating system's TCP, with connections that come from one of the machine's addresses.
+#[derive(Clone, Copy, Debug)]
+pub struct BoundNet {
+    source: IpAddr,
+}
+
+impl BoundNet {
+    /// Connections come from `source`, which must be an address of this machine.
+    #[must_use]
+    pub const fn new(source: IpAddr) -> Self {
+        Self { source }
+    }
+}
+
+impl Net for BoundNet {
+    type Stream = TcpStream;
+    type Listener = TokioListener;
+
+    async fn connect(&self, host: &str, port: u16, options: &SocketOptions) -> io::Result<TcpStream> {
+        let connecting = async {
+            let to = match host.parse::<IpAddr>() {
+                Ok(ip) => SocketAddr::new(ip, port),
+                Err(_) => resolve(host, port).await?[0],
+            };
+            let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            socket.bind(SocketAddr::new(self.source, 0))?;
+            let stream = socket.connect(to).await?;
+            stream.set_nodelay(true)?;
+            apply(&stream, options)?;
+            Ok(stream)
+        };
+        timeout(options.connect_timeout, connecting).await.unwrap_or_else(|_| Err(too_late(host, port)))
+    }
+
+    async fn listen(&self, host: &str, port: u16) -> io::Result<TokioListener> {
+        TokioNet.listen(host, port).await
+    }
+}
+
+fn too_late(host: &str, port: u16) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("connecting to {host}:{port} timed out"))
+}
 
 /// A listener of the operating system.
 #[derive(Debug)]
@@ -35,9 +78,7 @@ impl Net for TokioNet {
             apply(&stream, options)?;
             Ok(stream)
         };
-        timeout(options.connect_timeout, connecting).await.unwrap_or_else(|_| {
-            Err(io::Error::new(io::ErrorKind::TimedOut, format!("connecting to {host}:{port} timed out")))
-        })
+        timeout(options.connect_timeout, connecting).await.unwrap_or_else(|_| Err(too_late(host, port)))
     }
 
     async fn listen(&self, host: &str, port: u16) -> io::Result<TokioListener> {

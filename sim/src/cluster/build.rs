@@ -14,7 +14,7 @@ use pgdrill_probe::{Journal, workload::Shared};
 use pgdrill_sim_engine::{Engine, HostId, Latency, ProcessId, SimNet};
 use pgdrill_sim_etcd::{Disk, MemberConfig, Peek, Peer};
 
-use super::{Cluster, HAPROXY, LAB, Member, Roster, clients, clock, observers};
+use super::{Cluster, HAPROXY, LAB, Member, Roster, clients, clock, draw, observers};
 use crate::{
     calibration::Calibration,
     haproxy,

@@ -1,0 +1,117 @@
+//! Removing what runs have made: after each run, and at the next start what a killed one left behind.
+
+use std::collections::{BTreeSet, HashMap};
+
+use futures::future::join_all;
+use testcontainers::bollard::{
+    Docker,
+    query_parameters::{
+        ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
+        RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
+    },
+};
+
+use super::owner::{LABEL, LABEL_VALUE, OWNER, Owner, RUN};
+
+/// Removes everything of a run: containers, then its volumes and network. What is gone already is no error.
+///
+/// # Errors
+/// What could not be removed, one line each.
+pub async fn remove_run(docker: &Docker, run: &str) -> Result<(), String> {
+    remove_labelled(docker, &format!("{RUN}={run}")).await
+}
+
+/// Removes what runs left behind whose process is gone. How many runs that were.
+///
+/// # Errors
+/// When the daemon does not say what there is, or something could not be removed.
+pub async fn sweep(docker: &Docker) -> Result<usize, String> {
+    let label = format!("{LABEL}={LABEL_VALUE}");
+    let left: BTreeSet<String> = labels(docker, &label).await?.iter().filter_map(left_behind).collect();
+    for run in &left {
+        remove_run(docker, run).await?;
+    }
+    Ok(left.len())
+}
+
+/// The run to which something with these labels belongs, if its process is gone.
+fn left_behind(labels: &HashMap<String, String>) -> Option<String> {
+    let owner = Owner::parse(labels.get(OWNER)?)?;
+    owner.is_gone().then(|| labels.get(RUN).cloned())?
+}
+
+/// The labels of every container, network and volume that has this label.
+async fn labels(docker: &Docker, label: &str) -> Result<Vec<HashMap<String, String>>, String> {
+    let filter = filter(label);
+    let all = ListContainersOptionsBuilder::new().all(true).filters(&filter).build();
+    let containers = docker.list_containers(Some(all)).await.map_err(|e| e.to_string())?;
+    let networks = ListNetworksOptionsBuilder::new().filters(&filter).build();
+    let networks = docker.list_networks(Some(networks)).await.map_err(|e| e.to_string())?;
+    let volumes = ListVolumesOptionsBuilder::new().filters(&filter).build();
+    let volumes = docker.list_volumes(Some(volumes)).await.map_err(|e| e.to_string())?;
+    let mut found: Vec<_> = containers.into_iter().filter_map(|c| c.labels).collect();
+    found.extend(networks.into_iter().filter_map(|n| n.labels));
+    found.extend(volumes.volumes.unwrap_or_default().into_iter().map(|v| v.labels));
+    Ok(found)
+}
+
+async fn remove_labelled(docker: &Docker, label: &str) -> Result<(), String> {
+    let filter = filter(label);
+    let mut failed: Vec<String> = vec![];
+    let all = ListContainersOptionsBuilder::new().all(true).filters(&filter).build();
+    let containers = docker.list_containers(Some(all)).await.map_err(|e| e.to_string())?;
+    let removals = containers.into_iter().filter_map(|c| c.id).map(|id| async move {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        // A paused container is thawed first: the daemon does not always manage to kill it.
+        let _ = docker.unpause_container(&id).await;
+        docker.remove_container(&id, Some(options)).await.map_err(|e| format!("container {id}: {e}"))
+    });
+    failed.extend(join_all(removals).await.into_iter().filter_map(unless_gone));
+    let volumes = ListVolumesOptionsBuilder::new().filters(&filter).build();
+    let volumes = docker.list_volumes(Some(volumes)).await.map_err(|e| e.to_string())?;
+    for volume in volumes.volumes.unwrap_or_default() {
+        let options = RemoveVolumeOptionsBuilder::new().force(true).build();
+        let removed = docker.remove_volume(&volume.name, Some(options)).await;
+        failed.extend(unless_gone(removed.map_err(|e| format!("volume {}: {e}", volume.name))));
+    }
+    let networks = ListNetworksOptionsBuilder::new().filters(&filter).build();
+    for network in docker.list_networks(Some(networks)).await.map_err(|e| e.to_string())? {
+        let name = network.name.unwrap_or_default();
+        let removed = docker.remove_network(&name).await;
+        failed.extend(unless_gone(removed.map_err(|e| format!("network {name}: {e}"))));
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+}
+
+/// Somebody else was faster: another sweep, or the run itself.
+fn unless_gone(removed: Result<(), String>) -> Option<String> {
+    removed.err().filter(|why| {
+        let why = why.to_lowercase();
+        !["no such container", "no such volume", "not found", "already in progress"]
+            .iter()
+            .any(|gone| why.contains(gone))
+    })
+}
+
+fn filter(label: &str) -> HashMap<String, Vec<String>> {
+    HashMap::from([("label".to_owned(), vec![label.to_owned()])])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_living_process_made_is_left_alone_and_what_has_no_owner_too() {
+        let owner = Owner::this_process().expect("there is a /proc");
+        assert_eq!(left_behind(&owner.labels("r1")), None);
+        assert_eq!(left_behind(&HashMap::from([(LABEL.to_owned(), LABEL_VALUE.to_owned())])), None);
+    }
+
+    #[test]
+    fn what_a_dead_process_made_is_found_under_its_run() {
+        let mut labels = Owner::this_process().expect("there is a /proc").labels("r1");
+        labels.insert(OWNER.to_owned(), "another-boot/pid:[1]/1/1".to_owned());
+        assert_eq!(left_behind(&labels), Some("r1".to_owned()));
+    }
+}

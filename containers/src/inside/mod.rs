@@ -1,0 +1,4 @@
+//! What the `pgdrill` binary does inside a container, started there by the lab: `pgdrill internal ...`.
+
+pub mod clients;
+pub mod processes;
