@@ -32,6 +32,7 @@ use std::{io, sync::Arc, time::Duration};
 use pgdrill_ha::Config;
 use pgdrill_net::Net;
 use tokio::{
+    sync::Notify,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -75,12 +76,20 @@ pub struct Agent<N, P, W, O> {
     postgres: P,
     watchdog: W,
     observer: O,
+    reload: Arc<Notify>,
 }
 
 impl<N: Net, P: Postgres, W: Watchdog, O: Observer> Agent<N, P, W, O> {
     /// An agent on its ports. Nothing happens before [`Agent::run`].
     pub fn new(config: AgentConfig, net: N, postgres: P, watchdog: W, observer: O) -> Self {
-        Self { config, net, postgres, watchdog, observer }
+        Self { config, net, postgres, watchdog, observer, reload: Arc::default() }
+    }
+
+    /// With somebody who may ask for what REST's `/reload` does: SIGHUP.
+    #[must_use]
+    pub fn with_reload(mut self, reload: Arc<Notify>) -> Self {
+        self.reload = reload;
+        self
     }
 
     /// Runs until `shutdown` is requested and carried out. May be dropped at any time: that is a killed agent, whose
@@ -101,14 +110,30 @@ impl<N: Net, P: Postgres, W: Watchdog, O: Observer> Agent<N, P, W, O> {
             self.watchdog,
             self.observer,
         );
-        run(Arc::new(parts), shutdown).await
+        let parts = Arc::new(parts);
+        let reloads = async {
+            loop {
+                self.reload.notified().await;
+                parts.shared.ask(Request::Reload);
+                parts.wake.notify_one();
+            }
+        };
+        tokio::select! {
+            biased;
+            ended = run(Arc::clone(&parts), shutdown) => ended,
+            never = reloads => never,
+        }
     }
 }
 
 /// Runs the loop, the REST API and the watch; the first of them that fails ends the agent.
 pub(crate) async fn run<T: Ports>(parts: Arc<Parts<T>>, shutdown: Shutdown) -> Result<(), AgentError> {
     let listen = &parts.config.restapi.listen;
-    let listener = parts.net.listen(&listen.host, listen.port).await?;
+    let listener = parts
+        .net
+        .listen(&listen.host, listen.port)
+        .await
+        .map_err(|error| io::Error::new(error.kind(), format!("restapi.listen: {listen}: {error}")))?;
     let adopted = parts.postgres.postmaster().await.is_ok_and(|postmaster| postmaster.is_some());
     parts.observer.event(AgentEvent::Started { name: parts.config.name.clone(), adopted });
     let mut services = JoinSet::new();

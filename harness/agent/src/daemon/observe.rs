@@ -91,8 +91,14 @@ impl Observed {
             }
             Err(error) => {
                 // A server that starts refuses connections: nothing to report. One that answers with an error is up.
-                if !matches!(error, SqlError::NotConnected(..)) {
-                    parts.trouble("sql", error);
+                match &error {
+                    SqlError::NotConnected(Reachability::LoginRejected, text) => {
+                        let user = &parts.config.postgresql.superuser.username;
+                        let setting = "postgresql.authentication.superuser, or pg_hba.conf, is wrong";
+                        parts.trouble("sql", format!("the server does not let {user} in: {text}: {setting}"));
+                    }
+                    SqlError::NotConnected(..) => {}
+                    SqlError::Refused(_) | SqlError::Unknown(_) => parts.trouble("sql", error),
                 }
                 Process::Starting { since: *self.starting_since.get_or_insert_with(|| parts.clock.now()) }
             }

@@ -23,6 +23,8 @@ pub enum Reachability {
     StartingUp,
     /// "the database system is shutting down".
     ShuttingDown,
+    /// Wrong password, or no line of `pg_hba.conf` for us: waiting will not help.
+    LoginRejected,
     /// No answer, refused, or anything else.
     Unreachable,
 }
@@ -151,6 +153,10 @@ fn is_termination(code: &SqlState) -> bool {
     [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::IDLE_SESSION_TIMEOUT].contains(code)
 }
 
+fn is_login(code: &SqlState) -> bool {
+    [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION].contains(code)
+}
+
 /// What a server that does not let us in says about itself.
 fn rejected(error: &tokio_postgres::Error) -> SqlError {
     let reachability = match error.as_db_error() {
@@ -159,6 +165,7 @@ fn rejected(error: &tokio_postgres::Error) -> SqlError {
             Reachability::ShuttingDown
         }
         Some(db) if *db.code() == SqlState::CANNOT_CONNECT_NOW => Reachability::StartingUp,
+        Some(db) if is_login(db.code()) => Reachability::LoginRejected,
         _ => Reachability::Unreachable,
     };
     let text = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
