@@ -1,5 +1,6 @@
 //! The command line: one file for each command, and what they share.
 
+mod agent;
 mod run;
 mod scenario;
 mod screen;
@@ -41,6 +42,8 @@ enum Command {
     /// Check, list and describe scenario files
     #[command(subcommand)]
     Scenario(scenario::ScenarioCommand),
+    /// Run the HA agent of one node
+    Agent(agent::AgentArgs),
 }
 
 /// How a command ends that does not end with an exit code of its own.
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(arguments) => run::run(arguments, screen),
         Command::Scenario(command) => scenario::run(command, screen),
+        Command::Agent(arguments) => agent::run(&arguments),
     };
     match done {
         Ok(code) => code,

@@ -1,0 +1,102 @@
+//! The agent as a process of this machine: its ports, its log, and the signals it obeys.
+//!
+//! | signal | what it does |
+//! |---|---|
+//! | SIGTERM, SIGINT | ends gracefully: PostgreSQL is stopped and the leader lock given away; in pause both stay |
+//! | SIGHUP | applies the configuration again |
+//! | SIGKILL | ends at once: PostgreSQL goes on, and the next agent finds it |
+
+use std::{io, sync::Arc, time::Duration};
+
+use pgdrill_agent::{Agent, AgentConfig, AgentError, Shutdown, ports::NoWatchdog};
+use pgdrill_net::TokioNet;
+use tokio::{
+    runtime,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
+};
+use tracing::{error, info};
+
+use crate::{
+    logging::{self, LogObserver},
+    postgres::{LocalPostgres, ServerOutput, Settings},
+};
+
+/// How long calls into the operating system that hang may keep the process from ending.
+const LAST_CALLS: Duration = Duration::from_secs(2);
+
+/// Why an agent could not be started, or ended although nobody asked it to.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// It cannot be started: every reason, with the setting to change.
+    #[error("{}", .0.join("\n"))]
+    Preflight(Vec<String>),
+    /// It cannot log, or the operating system refuses what every program may do.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// It ended.
+    #[error("{0}")]
+    Agent(#[from] AgentError),
+}
+
+/// Runs an agent until it is asked to end. The log must have been started.
+///
+/// # Errors
+/// See [`DaemonError`]. PostgreSQL is left as it is.
+pub fn run(config: AgentConfig) -> Result<(), DaemonError> {
+    // One thread: a child program must die with the thread that started it, and so with the agent. Files are read and
+    // written on others.
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let ended = runtime.block_on(serve(config));
+    runtime.shutdown_timeout(LAST_CALLS);
+    ended
+}
+
+async fn serve(config: AgentConfig) -> Result<(), DaemonError> {
+    let (shutdown, reload) = (Shutdown::new(), Arc::new(Notify::new()));
+    obey(signal(SignalKind::terminate())?, "SIGTERM", {
+        let shutdown = shutdown.clone();
+        move || shutdown.request()
+    });
+    obey(signal(SignalKind::interrupt())?, "SIGINT", {
+        let shutdown = shutdown.clone();
+        move || shutdown.request()
+    });
+    obey(signal(SignalKind::hangup())?, "SIGHUP", {
+        let reload = Arc::clone(&reload);
+        move || reload.notify_one()
+    });
+    let mut settings = Settings::of(&config.postgresql);
+    if let Some(dir) = &config.log.dir {
+        settings.server_output = ServerOutput::File(dir.join("postgresql.log"));
+    }
+    let postgres = LocalPostgres::new(settings)?;
+    let observer = LogObserver::new(config.log.deduplicate_heartbeat_logs);
+    let agent = Agent::new(config, TokioNet, postgres, NoWatchdog, observer).with_reload(reload);
+    let ended = agent.run(shutdown).await;
+    if let Err(why) = &ended {
+        error!("the agent ends: {why}");
+    }
+    Ok(ended?)
+}
+
+fn obey(mut signal: Signal, name: &'static str, order: impl Fn() + Send + 'static) {
+    tokio::spawn(async move {
+        while signal.recv().await.is_some() {
+            info!("{name}");
+            order();
+        }
+    });
+}
+
+/// Starts the log and looks whether this machine is fit for the agent.
+///
+/// # Errors
+/// Everything that is wrong at once.
+pub fn prepare(config: &AgentConfig) -> Result<(), DaemonError> {
+    let problems = crate::preflight::check(config);
+    if !problems.is_empty() {
+        return Err(DaemonError::Preflight(problems));
+    }
+    Ok(logging::start(&config.log)?)
+}

@@ -1,0 +1,169 @@
+//! New data directories: `initdb` and `pg_basebackup`.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::PathBuf,
+};
+
+use pgdrill_agent::{
+    config::Password,
+    ports::{InitdbOptions, PostgresError, PostgresResult, Upstream},
+};
+use tracing::info;
+
+use super::{conf, passfile, program, settings::Settings};
+
+/// Options that decide where the copy comes from, where it goes and what it looks like: ours alone (Patroni's list, and
+/// what would have another program configure the standby).
+const NOT_FOR_BASEBACKUP: &[&str] = &[
+    "pgdata",
+    "format",
+    "wal-method",
+    "gzip",
+    "version",
+    "help",
+    "dbname",
+    "host",
+    "port",
+    "username",
+    "password",
+    "no-password",
+    "target",
+    "write-recovery-conf",
+    "no-clean",
+];
+const NOT_FOR_INITDB: &[&str] = &["pgdata", "pwfile", "pwprompt", "username", "version", "help", "show"];
+
+/// `initdb`.
+pub(super) async fn initdb(settings: &Settings, options: &InitdbOptions) -> PostgresResult<()> {
+    let mut command = program::command(&settings.program("initdb"));
+    command.arg("-D").arg(&settings.data_dir).arg(format!("--username={}", options.superuser));
+    for option in long_options("bootstrap.initdb", &options.options, NOT_FOR_INITDB)? {
+        command.arg(option);
+    }
+    let secret = options.password.as_ref().map(|password| Secret::write(settings, password)).transpose()?;
+    if let Some(secret) = &secret {
+        command.arg("--pwfile").arg(&secret.file);
+    }
+    info!("running initdb in {}", settings.data_dir.display());
+    program::run(command).await.map(drop)
+}
+
+/// A password in a file for as long as a program needs it.
+struct Secret {
+    file: PathBuf,
+}
+
+impl Secret {
+    fn write(settings: &Settings, password: &Password) -> PostgresResult<Self> {
+        let mut file = settings.passfile.as_os_str().to_owned();
+        file.push(".initdb");
+        let file = PathBuf::from(file);
+        let _ = fs::remove_file(&file);
+        let secret = Self { file };
+        let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&secret.file);
+        opened
+            .and_then(|mut opened| opened.write_all(password.reveal().as_bytes()))
+            .map_err(|error| PostgresError::Refused(format!("{}: {error}", secret.file.display())))?;
+        Ok(secret)
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        // Written over before it is tried the next time, whatever the reason now.
+        let _ = fs::remove_file(&self.file);
+    }
+}
+
+/// `pg_basebackup`.
+pub(super) async fn basebackup(settings: &Settings, from: &Upstream) -> PostgresResult<()> {
+    let refused = |error: std::io::Error| PostgresError::Refused(format!("pg_basebackup: {error}"));
+    passfile::write(&settings.passfile, &from.host, from.port, &from.user, from.password.as_ref()).map_err(refused)?;
+    let mut command = program::command(&settings.program("pg_basebackup"));
+    command.arg("--pgdata").arg(&settings.data_dir).args(["--wal-method=stream", "--no-password"]);
+    command.arg(format!("--dbname={}", source(settings, from)));
+    let own = long_options("postgresql.basebackup", &settings.basebackup, NOT_FOR_BASEBACKUP)?;
+    if !own.iter().any(|option| option.starts_with("--checkpoint")) {
+        // A spread checkpoint lets a new replica wait for minutes.
+        command.arg("--checkpoint=fast");
+    }
+    command.args(own);
+    info!("running pg_basebackup from {}:{}", from.host, from.port);
+    program::run(command).await.map(drop)
+}
+
+fn source(settings: &Settings, from: &Upstream) -> String {
+    let mut fields = vec![
+        ("user", from.user.clone()),
+        ("host", from.host.clone()),
+        ("port", from.port.to_string()),
+        ("connect_timeout", "10".to_owned()),
+    ];
+    if from.password.is_some() {
+        fields.push(("passfile", settings.passfile.to_string_lossy().into_owned()));
+    }
+    conf::conninfo(&conf::with_options(fields, &settings.connection.replication))
+}
+
+/// Options as a command line has them.
+pub(super) fn long_options(
+    section: &str,
+    options: &[(String, Option<String>)],
+    not_allowed: &[&str],
+) -> PostgresResult<Vec<String>> {
+    let mut all = Vec::new();
+    for (name, value) in options {
+        if not_allowed.contains(&name.as_str()) {
+            return Err(PostgresError::Refused(format!("{section}: {name} is set by the agent and cannot be given")));
+        }
+        let is_long = name.len() > 1 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        if !is_long || name.starts_with('-') {
+            return Err(PostgresError::Refused(format!(
+                "{section}: {name:?} is no long option without its dashes, such as \"data-checksums\""
+            )));
+        }
+        all.push(match value {
+            Some(value) => format!("--{name}={value}"),
+            None => format!("--{name}"),
+        });
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_the_configuration_become_arguments_one_each() {
+        let options = [("max-rate".into(), Some("100M; rm -rf".into())), ("verbose".into(), None)];
+        let all = long_options("postgresql.basebackup", &options, NOT_FOR_BASEBACKUP).expect("they are allowed");
+        assert_eq!(all, ["--max-rate=100M; rm -rf", "--verbose"]);
+    }
+
+    #[test]
+    fn options_that_are_the_agents_own_are_refused_by_name() {
+        let refused = |name: &str| {
+            let options = [(name.to_owned(), None)];
+            long_options("postgresql.basebackup", &options, NOT_FOR_BASEBACKUP).expect_err("refused").to_string()
+        };
+        assert!(refused("pgdata").contains("postgresql.basebackup: pgdata"));
+        assert!(refused("-D").contains("no long option"));
+        assert!(refused("x y").contains("no long option"));
+    }
+
+    #[test]
+    fn a_password_for_initdb_is_gone_when_it_is_not_needed() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let settings = Settings::new(dir.path().join("pg"), dir.path().join("pgpass"));
+        let secret = Secret::write(&settings, &Password::new("x")).expect("it is written");
+        let file = secret.file.clone();
+        assert_eq!(fs::metadata(&file).expect("it is there").permissions().mode() & 0o777, 0o600);
+        drop(secret);
+        assert!(!file.exists());
+    }
+}

@@ -1,0 +1,132 @@
+//! Writing the configuration files. The user's own `postgresql.conf` becomes `postgresql.base.conf` once, and ours includes
+//! it, as Patroni does; what we do not say is then as the user said it.
+
+use std::{fs, io, path::Path};
+
+use pgdrill_agent::ports::{PostgresError, PostgresResult, ServerConfig};
+
+use super::{conf, durable, passfile, settings::Settings};
+
+const BASE: &str = "postgresql.base.conf";
+
+/// Makes the files what the configuration says. The order matters when the machine dies in between: passwords are there
+/// before a file refers to them, and `standby.signal` goes last when it is taken away.
+pub(super) fn write(settings: &Settings, config: &ServerConfig) -> PostgresResult<()> {
+    write_files(settings, config).map_err(|problem| match problem {
+        Problem::Content(text) => PostgresError::Refused(text),
+        Problem::Io(error) => PostgresError::Failed(format!("writing the configuration: {error}")),
+    })
+}
+
+enum Problem {
+    Content(String),
+    Io(io::Error),
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+fn write_files(settings: &Settings, config: &ServerConfig) -> Result<(), Problem> {
+    let mode = durable::mode_below(&settings.data_dir);
+    let dir = settings.config_dir();
+    if let Some(to) = config.recovery.as_ref().and_then(|recovery| recovery.primary_conninfo.as_ref()) {
+        passfile::write(&settings.passfile, &to.host, to.port, &to.user, to.password.as_ref())?;
+    }
+    let standby_signal = settings.data_dir.join("standby.signal");
+    if config.recovery.is_some() {
+        durable::touch(&standby_signal, mode)?;
+    }
+    let own = keep_own(&dir.join("postgresql.conf"), &dir.join(BASE), mode)?;
+    let custom = settings.custom_conf.as_ref().map(|file| file.to_string_lossy().into_owned());
+    let base = custom.or_else(|| own.then(|| BASE.to_owned()));
+    let text = conf::postgresql_conf(config, base.as_deref(), settings).map_err(Problem::Content)?;
+    for (file, lines) in [("pg_hba.conf", &config.hba), ("pg_ident.conf", &config.ident)] {
+        match lines {
+            Some(lines) => {
+                keep_own(&dir.join(file), &dir.join(file.replace(".conf", ".base.conf")), mode)?;
+                durable::replace(&dir.join(file), &conf::lines(lines), mode)?;
+            }
+            // We name these files, and PostgreSQL does not start without them.
+            None => durable::touch(&dir.join(file), mode)?,
+        }
+    }
+    durable::replace(&dir.join("postgresql.conf"), &text, mode)?;
+    let auto = settings.data_dir.join("postgresql.auto.conf");
+    if let Some(sane) = fs::read_to_string(&auto).ok().as_deref().and_then(conf::sane_auto_conf) {
+        durable::replace(&auto, &sane, mode)?;
+    }
+    if config.recovery.is_none() {
+        durable::remove(&standby_signal)?;
+        // A point-in-time recovery that somebody left behind would turn a primary into a standby.
+        durable::remove(&settings.data_dir.join("recovery.signal"))?;
+    }
+    Ok(())
+}
+
+/// Copies a file of the user's own aside before it is overwritten for the first time; tells whether there is such a copy.
+fn keep_own(file: &Path, base: &Path, mode: u32) -> io::Result<bool> {
+    if base.exists() {
+        return Ok(true);
+    }
+    match fs::read_to_string(file) {
+        Ok(text) if conf::is_managed(&text) => Ok(false),
+        Ok(text) => durable::replace(base, &text, mode).map(|_| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(durable::named(file, &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use pgdrill_agent::ports::Recovery;
+
+    use super::*;
+
+    fn data_dir() -> (tempfile::TempDir, Settings) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let data = dir.path().join("pg");
+        fs::create_dir(&data).expect("it is created");
+        let settings = Settings::new(&data, dir.path().join("pgpass"));
+        (dir, settings)
+    }
+
+    fn read(settings: &Settings, file: &str) -> String {
+        fs::read_to_string(settings.data_dir.join(file)).expect("it is read")
+    }
+
+    #[test]
+    fn the_users_own_files_are_kept_and_included() {
+        let (_dir, settings) = data_dir();
+        fs::write(settings.data_dir.join("postgresql.conf"), "work_mem = 64MB\n").expect("it is written");
+        fs::write(settings.data_dir.join("pg_hba.conf"), "local all all peer\n").expect("it is written");
+        let parameters = BTreeMap::from([("port".to_owned(), "5433".to_owned())]);
+        let hba = Some(vec!["host all all all scram-sha-256".to_owned()]);
+        let mut config = ServerConfig { parameters, hba, ..ServerConfig::default() };
+        for _ in 0..2 {
+            write(&settings, &config).expect("it is written");
+            assert_eq!(read(&settings, "postgresql.base.conf"), "work_mem = 64MB\n");
+            assert_eq!(read(&settings, "pg_hba.base.conf"), "local all all peer\n");
+            assert!(read(&settings, "postgresql.conf").contains("include 'postgresql.base.conf'"));
+        }
+        config.hba = None;
+        write(&settings, &config).expect("it is written");
+        assert!(read(&settings, "pg_hba.conf").contains("scram-sha-256"), "without lines the file is left as it is");
+    }
+
+    #[test]
+    fn standby_signal_is_there_exactly_for_a_standby() {
+        let (_dir, settings) = data_dir();
+        let signal = settings.data_dir.join("standby.signal");
+        let standby = ServerConfig { recovery: Some(Recovery::default()), ..ServerConfig::default() };
+        write(&settings, &standby).expect("it is written");
+        assert!(signal.exists());
+        assert!(!read(&settings, "postgresql.conf").contains("include"), "there was no file to keep");
+        write(&settings, &ServerConfig::default()).expect("it is written");
+        assert!(!signal.exists());
+    }
+}

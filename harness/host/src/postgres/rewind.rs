@@ -1,0 +1,131 @@
+//! `pg_rewind`, and the crash recovery in single-user mode that it needs before.
+//!
+//! A `pg_rewind` that is interrupted after it has begun to copy leaves a directory that PostgreSQL's documentation calls
+//! unusable and that nothing in `pg_control` gives away. So what it says is written to a file beside the data directory,
+//! which is removed only when it has not begun or has ended well.
+
+use std::{fs, fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::PathBuf, process::Stdio};
+
+use pgdrill_agent::ports::{ClusterState, PostgresError, PostgresResult, Upstream};
+use tracing::{info, warn};
+
+use super::{archive, conf, controldata, copy, durable, passfile, program, settings::Settings};
+
+/// What `pg_rewind --progress` says last before it changes the target (`pg_rewind.c`).
+const BEGINS_TO_COPY: &str = "need to copy";
+
+/// Options that are ours alone (Patroni's list).
+const NOT_FOR_REWIND: &[&str] = &[
+    "target-pgdata",
+    "source-pgdata",
+    "source-server",
+    "write-recovery-conf",
+    "dry-run",
+    "restore-target-wal",
+    "config-file",
+    "no-ensure-shutdown",
+    "version",
+    "help",
+];
+
+/// The file with what a running or interrupted `pg_rewind` said.
+fn voice(settings: &Settings) -> PathBuf {
+    settings.beside(".rewinding")
+}
+
+/// Whether a rewind was interrupted after it had begun to change the directory.
+pub(super) fn was_interrupted(settings: &Settings) -> bool {
+    fs::read(voice(settings)).is_ok_and(|said| String::from_utf8_lossy(&said).contains(BEGINS_TO_COPY))
+}
+
+/// The directory it was about is gone, or the rewind ended well.
+pub(super) fn forget(settings: &Settings) {
+    if let Err(error) = durable::remove(&voice(settings)) {
+        warn!("{error}");
+    }
+}
+
+/// `pg_rewind`.
+pub(super) async fn run(settings: &Settings, from: &Upstream) -> PostgresResult<()> {
+    let control = controldata::read(settings).await?;
+    if !matches!(control.state, ClusterState::ShutDown | ClusterState::ShutDownInRecovery) {
+        let text = format!("pg_rewind: the server was not shut down cleanly: {:?}", control.state);
+        return Err(PostgresError::Refused(text));
+    }
+    archive::ready_wal(settings).await;
+    let file = voice(settings);
+    let cannot = |error: std::io::Error| PostgresError::Refused(format!("pg_rewind: {error}"));
+    passfile::write(&settings.passfile, &from.host, from.port, &from.user, from.password.as_ref()).map_err(cannot)?;
+    let open = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&file);
+    let said = open.and_then(|opened| durable::sync_parent(&file).map(|()| opened));
+    let said = said.map_err(|error| cannot(durable::named(&file, &error)))?;
+    let mut command = program::command(&settings.program("pg_rewind"));
+    command.env("PGOPTIONS", "-c statement_timeout=0");
+    command.args(["--progress", "--no-ensure-shutdown", "--target-pgdata"]).arg(&settings.data_dir);
+    command.arg("--source-server").arg(source(settings, from));
+    if archive::setting(settings, "restore_command").await.is_some_and(|command| !command.is_empty()) {
+        command.arg("--restore-target-wal");
+        command.arg(format!("--config-file={}", settings.config_file().display()));
+    }
+    command.args(copy::long_options("postgresql.rewind", &settings.rewind, NOT_FOR_REWIND)?);
+    info!("running pg_rewind from {}:{}", from.host, from.port);
+    let output = program::output_to(command, Stdio::from(said)).await?;
+    if output.status.success() {
+        forget(settings);
+        return Ok(());
+    }
+    let said = fs::read(&file).unwrap_or_default();
+    let told = program::told("pg_rewind", output.status, &said);
+    if !was_interrupted(settings) {
+        forget(settings);
+    }
+    Err(PostgresError::Failed(told))
+}
+
+fn source(settings: &Settings, from: &Upstream) -> String {
+    let mut fields = vec![
+        ("user", from.user.clone()),
+        ("host", from.host.clone()),
+        ("port", from.port.to_string()),
+        ("dbname", from.dbname.clone()),
+        ("application_name", "pg_rewind".to_owned()),
+        ("connect_timeout", "10".to_owned()),
+    ];
+    if from.password.is_some() {
+        fields.push(("passfile", settings.passfile.to_string_lossy().into_owned()));
+    }
+    conf::conninfo(&conf::with_options(fields, settings.rewind_connection()))
+}
+
+/// `postgres --single` until it has shut down. Archiving is on without being done, so that no WAL is lost that waits for it
+/// (Patroni's `ensure_clean_shutdown`).
+pub(super) async fn single_user_recovery(settings: &Settings) -> PostgresResult<()> {
+    archive::ready_wal(settings).await;
+    for signal in ["standby.signal", "recovery.signal"] {
+        durable::remove(&settings.data_dir.join(signal)).map_err(|error| PostgresError::Failed(error.to_string()))?;
+    }
+    let mut command = program::command(&settings.program("postgres"));
+    command.arg("--single").arg("-D").arg(&settings.data_dir);
+    command.arg(format!("--config-file={}", settings.config_file().display()));
+    command.args(["-c", "archive_mode=on", "-c", "archive_command=false", "template1"]);
+    info!("crash recovery in single-user mode");
+    program::run(command).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_rewind_that_began_to_copy_spoils_the_directory() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let settings = Settings::new(dir.path().join("pg"), dir.path().join("pgpass"));
+        assert!(!was_interrupted(&settings));
+        fs::write(voice(&settings), "pg_rewind: connected to server\n").expect("it is written");
+        assert!(!was_interrupted(&settings));
+        fs::write(voice(&settings), "pg_rewind: need to copy 12 MB (total 30 MB)\n 1/2 kB").expect("it is written");
+        assert!(was_interrupted(&settings));
+        forget(&settings);
+        assert!(!was_interrupted(&settings));
+    }
+}

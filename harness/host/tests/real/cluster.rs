@@ -1,0 +1,220 @@
+//! Three members on loopback addresses, with one etcd.
+
+use std::{
+    process::Command,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::{
+    machine::{self, Place, Process},
+    member::{Member, SECRET},
+    traffic::{self, Traffic},
+};
+
+/// For a machine that does much else at the same time.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+struct Cluster {
+    members: Vec<Member>,
+    _etcd: Process,
+    place: Place,
+}
+
+impl Cluster {
+    fn new(bin: &str, size: usize) -> Self {
+        let place = Place::new();
+        let (pid, now) = (std::process::id(), Instant::now());
+        let subnet = format!("127.{}.{}", 64 + pid % 128, pid / 128 % 250);
+        let mut etcd = place.command("etcd");
+        let (client, peer) = (format!("http://{subnet}.100:2379"), format!("http://{subnet}.100:2380"));
+        etcd.arg("--data-dir").arg(place.folder("etcd")).args(["--name", "e", "--log-level", "error"]);
+        etcd.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
+        etcd.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
+        etcd.args(["--initial-cluster", &format!("e={peer}")]);
+        let etcd = Process::start(etcd);
+        let mut members: Vec<_> = (1..=size).map(|number| Member::new(&place, bin, &subnet, number)).collect();
+        members.iter_mut().for_each(|member| member.start(&place));
+        let cluster = Self { members, _etcd: etcd, place };
+        cluster.until("one leader, all others stream", || cluster.is_whole());
+        eprintln!("{size} members: whole after {:.1} s", now.elapsed().as_secs_f64());
+        cluster
+    }
+
+    fn is_whole(&self) -> bool {
+        let primaries = self.members.iter().filter(|member| member.is_primary()).count();
+        let replicas = self.members.iter().filter(|member| member.is_streaming()).count();
+        primaries == 1 && replicas + 1 == self.members.len()
+    }
+
+    fn leader(&self) -> usize {
+        self.members.iter().position(Member::is_primary).unwrap_or_else(|| self.fail("nobody leads"))
+    }
+
+    fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !is_so() {
+            if began.elapsed() > PATIENCE {
+                self.fail(&format!("not within {PATIENCE:?}: {what}"));
+            }
+            sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn fail(&self, what: &str) -> ! {
+        for member in &self.members {
+            let log = member.log();
+            let lines: Vec<_> = log.lines().collect();
+            eprintln!("--- {} ---\n{}", member.node.name, lines[lines.len().saturating_sub(60)..].join("\n"));
+        }
+        panic!("{what}");
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        self.members.iter().map(|member| member.node.address.clone()).collect()
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+}
+
+pub(crate) fn failover(bin: &str) {
+    let mut cluster = Cluster::new(bin, 3);
+    let first = cluster.leader();
+    let sql = |member: &Member, statement: &str| {
+        block_on(async {
+            member.sql.disconnect();
+            member.first(statement).await
+        })
+    };
+    sql(&cluster.members[first], "CREATE TABLE written (n int8)").expect("it is created");
+    let slots = sql(&cluster.members[first], "SELECT count(*) FROM pg_replication_slots WHERE active");
+    assert_eq!(slots.as_deref(), Ok("2"), "both replicas stream from slots of their own");
+    no_secrets(&cluster);
+
+    let client = Traffic::start(&cluster.addresses());
+    sleep(Duration::from_secs(2));
+    let postmaster = cluster.members[first].postmaster().expect("it runs");
+    cluster.members[first].agent.as_ref().expect("it runs").signal(libc::SIGKILL);
+    machine::kill(postmaster, libc::SIGKILL);
+    cluster.members[first].agent = None;
+    cluster.until("another member leads", || {
+        cluster.members.iter().enumerate().any(|(number, member)| number != first && member.is_primary())
+    });
+    let second = cluster.leader();
+    sleep(Duration::from_secs(4));
+    let acknowledged = client.stop();
+    eprintln!("failover: no write for {:.1} s", traffic::outage(&acknowledged).as_secs_f64());
+    all_there(&cluster, second, &acknowledged, true);
+
+    let Cluster { members, place, .. } = &mut cluster;
+    members[first].start(place);
+    cluster.until("the old primary streams again", || cluster.is_whole());
+    switchover(&cluster, second, first);
+    shut_down(cluster, first);
+}
+
+fn switchover(cluster: &Cluster, from: usize, to: usize) {
+    let client = Traffic::start(&cluster.addresses());
+    sleep(Duration::from_secs(2));
+    let order = json!({"leader": cluster.members[from].node.name, "candidate": cluster.members[to].node.name});
+    let answer = cluster.members[from].ask("POST", "/switchover", &order);
+    if answer.as_ref().is_none_or(|(status, _)| *status != 200) {
+        cluster.fail(&format!("switchover: {answer:?}"));
+    }
+    cluster.until("all stream from the new leader", || cluster.members[to].is_primary() && cluster.is_whole());
+    sleep(Duration::from_secs(2));
+    let acknowledged = client.stop();
+    eprintln!("switchover: no write for {:.1} s", traffic::outage(&acknowledged).as_secs_f64());
+    all_there(cluster, to, &acknowledged, false);
+}
+
+/// Every acknowledged write is there. After a crash the last ones may be missing: replication is asynchronous.
+fn all_there(cluster: &Cluster, leader: usize, acknowledged: &[(i64, Instant)], crashed: bool) {
+    let member = &cluster.members[leader];
+    let numbers: Vec<_> = acknowledged.iter().map(|(number, _)| format!("({number})")).collect();
+    let statement =
+        format!("SELECT count(*) FROM (VALUES {}) sent (n) WHERE n NOT IN (SELECT n FROM written)", numbers.join(","));
+    let missing = block_on(async {
+        member.sql.disconnect();
+        member.first(&statement).await
+    });
+    let missing: usize = missing.expect("it answers").parse().expect("a number");
+    assert!(missing <= if crashed { 3 } else { 0 }, "{missing} of {} acknowledged writes are gone", numbers.len());
+}
+
+/// Passwords are in the password files alone.
+fn no_secrets(cluster: &Cluster) {
+    for member in &cluster.members {
+        let conf = std::fs::read_to_string(member.node.data_dir().join("postgresql.conf")).expect("it is there");
+        for text in [&conf, &member.log()] {
+            assert!(!text.contains(SECRET) && !text.contains("rep:l"), "{text}");
+        }
+        let processes = Command::new("ps").args(["-eo", "args"]).output().expect("it runs").stdout;
+        let processes = String::from_utf8_lossy(&processes).into_owned();
+        let lines = processes.lines().filter(|line| line.contains("pg") && !line.contains(" agent {"));
+        assert!(lines.filter(|line| line.contains("rep:l")).count() == 0, "{processes}");
+    }
+}
+
+/// SIGTERM to every agent, the leader's last: PostgreSQL ends with them, cleanly.
+fn shut_down(mut cluster: Cluster, leader: usize) {
+    for last in [false, true] {
+        for (number, member) in cluster.members.iter_mut().enumerate() {
+            if (number == leader) == last {
+                let agent = member.agent.as_mut().expect("it runs");
+                agent.signal(libc::SIGTERM);
+                assert!(agent.wait().success(), "{}", member.log());
+                assert_eq!(member.postmaster(), None);
+            }
+        }
+    }
+}
+
+pub(crate) fn restart_of_the_agent(bin: &str) {
+    let mut cluster = Cluster::new(bin, 1);
+    let before = cluster.members[0].postmaster().expect("it runs");
+    cluster.members[0].agent.as_ref().expect("it runs").signal(libc::SIGKILL);
+    cluster.members[0].agent = None;
+    sleep(Duration::from_secs(1));
+    assert_eq!(cluster.members[0].postmaster(), Some(before), "PostgreSQL goes on without its agent");
+    let Cluster { members, place, .. } = &mut cluster;
+    members[0].start(place);
+    cluster.until("it leads again", || cluster.members[0].is_primary());
+    assert_eq!(cluster.members[0].postmaster(), Some(before), "the new agent has found it");
+    assert!(cluster.members[0].log().contains("started beside a running PostgreSQL"));
+    cluster.members[0].agent.as_ref().expect("it runs").signal(libc::SIGHUP);
+    sleep(Duration::from_secs(1));
+    assert!(cluster.members[0].agent.as_mut().expect("it runs").is_running(), "SIGHUP is no end");
+    shut_down(cluster, 0);
+}
+
+pub(crate) fn refusals(bin: &str) {
+    let place = Place::new();
+    let pid = std::process::id();
+    let subnet = format!("127.{}.{}", 64 + pid % 128, pid / 128 % 250);
+    let refused = |change: fn(&mut Member)| {
+        let mut member = Member::new(&place, bin, &subnet, 9);
+        change(&mut member);
+        member.start(&place);
+        let status = member.agent.as_mut().expect("it was started").wait();
+        (status.code(), member.log())
+    };
+    let (code, log) = refused(|member| member.node.bin = "/nowhere".into());
+    assert!(code == Some(2) && log.contains("/nowhere/pg_rewind is not there"), "{code:?} {log}");
+    let (code, log) = refused(|member| member.node.dir = "/nowhere".into());
+    assert!(code == Some(2) && log.contains("postgresql.data_dir: /nowhere/pg does not exist"), "{code:?} {log}");
+    let _taken = std::net::TcpListener::bind((format!("{subnet}.9"), 8008)).expect("it is free");
+    let (code, log) = refused(|_| {});
+    assert!(code == Some(1) && log.contains("restapi.listen: 127.") && log.contains("in use"), "{code:?} {log}");
+    if place.is_root() {
+        let member = Member::new(&place, bin, &subnet, 9);
+        let node = serde_json::to_string(&member.node).expect("it can be written");
+        let output = Command::new(place.path().join("real")).args(["agent", &node]).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && said.contains("runs as root") && said.contains("setpriv"), "{said}");
+    }
+}

@@ -1,0 +1,134 @@
+//! What the tests need of this machine: programs, an ordinary user, a folder on memory, and processes that end with the test.
+
+use std::{
+    env, fs, io,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Child, Command},
+};
+
+use nix::unistd::{Gid, Uid, User, chown};
+
+/// Where the programs are.
+pub(crate) struct Programs;
+
+impl Programs {
+    /// The folder with PostgreSQL 16's programs, or why there is none.
+    pub(crate) fn postgres() -> Result<String, String> {
+        let dir =
+            env::var("PGDRILL_POSTGRES_BIN").map_err(|_| "PGDRILL_POSTGRES_BIN names no PostgreSQL".to_owned())?;
+        let postgres = Path::new(&dir).join("postgres");
+        let said = Command::new(&postgres).arg("--version").output();
+        let said = said.map_err(|error| format!("PGDRILL_POSTGRES_BIN: {}: {error}", postgres.display()))?;
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        if said.contains("PostgreSQL) 16") { Ok(dir) } else { Err(format!("{}: {said}", postgres.display())) }
+    }
+
+    /// The name of etcd's program, or why it cannot be started.
+    pub(crate) fn etcd() -> Result<String, String> {
+        let output = Command::new("etcd").arg("--version").output();
+        output.map(|_| "etcd".to_owned()).map_err(|error| format!("etcd: {error}"))
+    }
+}
+
+/// A folder of the ordinary user, removed in the end.
+pub(crate) struct Place {
+    dir: tempfile::TempDir,
+    user: Option<(Uid, Gid)>,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() { memory.to_owned() } else { env::temp_dir() };
+        let dir = tempfile::Builder::new().prefix("pgdrill-real-").tempdir_in(parent).expect("a folder");
+        let user = Uid::effective().is_root().then(|| {
+            let found = User::from_name("postgres").ok().flatten().or_else(|| User::from_name("nobody").ok().flatten());
+            let user = found.expect("postgres or nobody");
+            (user.uid, user.gid)
+        });
+        let place = Self { dir, user };
+        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
+        place.give(place.path());
+        // The build's folder may be closed to the ordinary user.
+        fs::copy(env::current_exe().expect("there is one"), place.path().join("real")).expect("it is copied");
+        place
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A folder in it.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        let dir = self.path().join(name);
+        fs::create_dir_all(&dir).expect("it is created");
+        self.give(&dir);
+        dir
+    }
+
+    fn give(&self, path: &Path) {
+        if let Some((uid, gid)) = self.user {
+            chown(path, Some(uid), Some(gid)).expect("root may do that");
+        }
+    }
+
+    /// This program, or another one, as the ordinary user.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let own = program == "real";
+        let mut command = Command::new(if own { self.path().join(program) } else { program.into() });
+        command.current_dir(self.path());
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid.as_raw()).gid(gid.as_raw());
+        }
+        command
+    }
+
+    /// Whether tests run as root.
+    pub(crate) const fn is_root(&self) -> bool {
+        self.user.is_some()
+    }
+}
+
+/// A process that is killed when it is not needed any more.
+pub(crate) struct Process(Child);
+
+impl Process {
+    pub(crate) fn start(mut command: Command) -> Self {
+        // SAFETY: one system call between fork and exec.
+        unsafe {
+            command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            });
+        }
+        Self(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    }
+
+    pub(crate) fn signal(&self, signal: i32) {
+        kill(self.0.id(), signal);
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.0.try_wait().is_ok_and(|status| status.is_none())
+    }
+
+    /// Its exit status.
+    pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
+        self.0.wait().expect("it is ours")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Sends a signal to a process that is known to be the tests' own.
+pub(crate) fn kill(pid: u32, signal: i32) {
+    let pid = libc::pid_t::try_from(pid).expect("a process id");
+    // SAFETY: takes two integers.
+    unsafe { libc::kill(pid, signal) };
+}

@@ -1,0 +1,52 @@
+//! The agent and its adapter with real programs: PostgreSQL's from `PGDRILL_POSTGRES_BIN`, `etcd` from `PATH`. Without them
+//! nothing is played, and each test says so and counts as ignored.
+//!
+//! PostgreSQL does not run as root. So this program starts itself again as an ordinary user: `adapter` plays the adapter's
+//! test, `agent` is the agent of one node.
+
+mod adapter;
+mod cluster;
+mod machine;
+mod member;
+mod traffic;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Conclusion, Trial};
+
+use machine::Programs;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    match arguments.iter().skip(1).map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["adapter", dir, bin] => return adapter::play(dir, bin),
+        ["agent", node] => return member::run(node),
+        _ => {}
+    }
+    let (postgres, etcd) = (Programs::postgres(), Programs::etcd());
+    for missing in [&postgres, &etcd].into_iter().filter_map(|found| found.as_ref().err()) {
+        eprintln!("not played: {missing}");
+    }
+    let trial = |name: &str, play: fn(&str)| {
+        let bin = postgres.clone().ok();
+        let needs_etcd = name != ADAPTER;
+        let ignored = bin.is_none() || (needs_etcd && etcd.is_err());
+        Trial::test(name, move || {
+            play(&bin.expect("ignored without it"));
+            Ok(())
+        })
+        .with_ignored_flag(ignored)
+    };
+    let trials = vec![
+        trial(ADAPTER, adapter::start),
+        trial("three_members_fail_over_switch_over_and_take_the_old_primary_back", cluster::failover),
+        trial("an_agent_that_starts_finds_its_running_server", cluster::restart_of_the_agent),
+        trial("what_is_wrong_with_a_machine_is_told_and_nothing_is_touched", cluster::refusals),
+    ];
+    // On a small machine three clusters at once only measure each other.
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    let Conclusion { num_failed, .. } = libtest_mimic::run(&arguments, trials);
+    if num_failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(101) }
+}
+
+const ADAPTER: &str = "the_adapter_does_with_real_programs_what_the_port_says";

@@ -1,0 +1,170 @@
+//! One node: its settings, its agent's process, and what can be asked of it from outside.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use pgdrill_agent::{
+    AgentConfig,
+    config::{BootstrapConfig, HostPort, Password, User},
+    postgres::{Sql, SqlError},
+};
+use pgdrill_host::daemon;
+use pgdrill_net::TokioNet;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::machine::{Place, Process};
+
+/// The superuser's password.
+pub(crate) const SECRET: &str = "p:w\\with 'all'";
+
+/// What the agent's process is told.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) address: String,
+    pub(crate) etcd: String,
+    pub(crate) bin: PathBuf,
+    pub(crate) dir: PathBuf,
+    pub(crate) password: String,
+}
+
+impl Node {
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.join("pg")
+    }
+
+    fn config(&self) -> AgentConfig {
+        let etcd = vec![HostPort::new(&self.etcd, 2379)];
+        let mut config = AgentConfig::new("real", &self.name, &self.address, etcd);
+        config.restapi.listen = HostPort::new(&self.address, 8008);
+        let postgresql = &mut config.postgresql;
+        postgresql.listen = HostPort::new(&self.address, 5432);
+        postgresql.data_dir = self.data_dir().to_string_lossy().into_owned();
+        postgresql.bin_dir = Some(self.bin.clone());
+        postgresql.pgpass = Some(self.dir.join("pgpass"));
+        postgresql.superuser.password = Some(Password::new(&self.password));
+        postgresql.replication = User { username: "replicator".into(), password: Some(Password::new("rep:l")) };
+        let all = [
+            "local all all trust",
+            "host all all 127.0.0.0/8 scram-sha-256",
+            "host replication all 127.0.0.0/8 scram-sha-256",
+        ];
+        let parameters = json!({"unix_socket_directories": self.dir, "shared_buffers": "16MB"});
+        postgresql.parameters = parameters.as_object().expect("an object").clone();
+        let option = |name: &str, value: &str| (name.to_owned(), Some(value.to_owned()));
+        config.bootstrap = Some(BootstrapConfig {
+            dcs: json!({"ttl": 20, "loop_wait": 2, "retry_timeout": 3, "postgresql": {
+                "use_pg_rewind": true, "parameters": {"max_connections": 40, "wal_keep_size": "64MB"}}}),
+            initdb: vec![option("encoding", "UTF8"), option("locale", "C.UTF-8"), ("data-checksums".into(), None)],
+            pg_hba: Some(all.map(str::to_owned).to_vec()),
+            ..BootstrapConfig::default()
+        });
+        config
+    }
+}
+
+/// The agent's process.
+pub(crate) fn run(node: &str) -> ExitCode {
+    let node: Node = serde_json::from_str(node).expect("the test wrote it");
+    let config = node.config();
+    if let Err(why) = daemon::prepare(&config) {
+        eprintln!("{why}");
+        return ExitCode::from(2);
+    }
+    daemon::run(config).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+}
+
+/// A node as the test sees it.
+pub(crate) struct Member {
+    pub(crate) node: Node,
+    pub(crate) agent: Option<Process>,
+    log: PathBuf,
+    pub(crate) sql: Sql<TokioNet>,
+}
+
+impl Member {
+    pub(crate) fn new(place: &Place, bin: &str, subnet: &str, number: usize) -> Self {
+        let name = format!("pg{number}");
+        let address = format!("{subnet}.{number}");
+        let superuser = User { username: "postgres".into(), password: Some(Password::new(SECRET)) };
+        let sql = Sql::new(TokioNet, HostPort::new(&address, 5432), superuser);
+        let (dir, log) = (place.folder(&name), place.path().join(format!("{name}.log")));
+        let etcd = format!("{subnet}.100");
+        let node = Node { name, address, etcd, bin: bin.into(), dir, password: SECRET.into() };
+        Self { node, agent: None, log, sql }
+    }
+
+    /// Starts its agent. Its output goes to a file.
+    pub(crate) fn start(&mut self, place: &Place) {
+        let mut command = place.command("real");
+        command.arg("agent").arg(serde_json::to_string(&self.node).expect("it can be written"));
+        let log = fs::OpenOptions::new().create(true).append(true).open(&self.log);
+        let log = log.expect("it is opened");
+        command.stdout(log.try_clone().expect("it is open")).stderr(log);
+        self.agent = Some(Process::start(command));
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The postmaster's process id, as the data directory has it.
+    pub(crate) fn postmaster(&self) -> Option<u32> {
+        let text = fs::read_to_string(self.node.data_dir().join("postmaster.pid")).ok()?;
+        let pid: u32 = text.lines().next()?.parse().ok()?;
+        Path::new(&format!("/proc/{pid}")).exists().then_some(pid)
+    }
+
+    /// Status and body of a request to its REST API; `None`: it does not answer.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect((self.node.address.as_str(), 8008)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let head = format!("{method} {path} HTTP/1.0\r\nHost: x\r\nContent-Type: application/json");
+        write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        let status = text.split_whitespace().nth(1)?.parse().ok()?;
+        Some((status, text.split_once("\r\n\r\n")?.1.to_owned()))
+    }
+
+    pub(crate) fn is_primary(&self) -> bool {
+        self.ask("GET", "/primary", &Value::Null).is_some_and(|(status, _)| status == 200)
+    }
+
+    /// Whether it streams as a replica.
+    pub(crate) fn is_streaming(&self) -> bool {
+        let Some((_, body)) = self.ask("GET", "/patroni", &Value::Null) else { return false };
+        let state: Value = serde_json::from_str(&body).unwrap_or_default();
+        state["role"] == "replica" && state["replication_state"] == "streaming"
+    }
+
+    /// The first column of the first row.
+    pub(crate) async fn first(&self, statement: &str) -> Result<String, SqlError> {
+        let rows = self.sql.query(statement).await?;
+        Ok(rows.first().and_then(|row| row.get(0)).unwrap_or_default().to_owned())
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.agent = None;
+        if let Some(pid) = self.postmaster() {
+            crate::machine::kill(pid, libc::SIGQUIT);
+            for _ in 0..100 {
+                if self.postmaster().is_none() {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            crate::machine::kill(pid, libc::SIGKILL);
+        }
+    }
+}
