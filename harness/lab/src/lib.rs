@@ -4,6 +4,7 @@
 //! events and nothing else, so that they can judge pgdrill's own agent and the real Patroni alike.
 
 pub mod event;
+pub mod faults;
 pub mod history;
 pub mod oracle;
 pub mod scenario;

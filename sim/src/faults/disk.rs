@@ -18,9 +18,10 @@ impl Faults {
             }
             Action::DiskFree { .. } => {
                 let full = |s: &super::Standing| matches!(&s.kind, Kind::Full(hosts) if hosts.iter().any(|h| targets.contains(h)));
-                let before = self.standing.len();
-                self.end_where(cluster, full);
-                let phase = match before - self.standing.len() {
+                let ending = self.ledger.take_where(full);
+                let ended = ending.len();
+                self.end(cluster, ending);
+                let phase = match ended {
                     0 => FaultPhase::Vacuous { why: "the disk was not full".to_owned() },
                     _ => FaultPhase::Verified { evidence: "there is space again".to_owned() },
                 };

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use pgdrill_lab::{
     event::FaultPhase,
+    faults::hosts_of,
     scenario::{Action, Link, Route},
 };
 use pgdrill_sim_engine::Dns;
 
-use super::{Faults, Kind, Line, facts, record};
+use super::{Faults, Kind, Line, record};
 use crate::cluster::Cluster;
 
 impl Faults {
@@ -43,8 +44,8 @@ impl Faults {
     }
 
     fn routes(&mut self, cluster: &Cluster<'_>, link: &Link) -> Vec<Route> {
-        let facts = facts(cluster, &self.labels);
-        link.routes(&facts, &mut self.picker())
+        let facts = self.facts(cluster);
+        self.ledger.routes(link, &facts)
     }
 
     /// Ends a cut; a link that another fault cuts as well stays cut.
@@ -81,11 +82,4 @@ pub(super) fn restore_dns(cluster: &mut Cluster<'_>, hosts: &[String]) -> Vec<St
         cluster.engine.set_dns(host, Dns::Answers);
     }
     hosts.to_vec()
-}
-
-fn hosts_of(routes: &[Route]) -> Vec<String> {
-    let mut hosts: Vec<String> = routes.iter().flat_map(|r| [r.from.clone(), r.to.clone()]).collect();
-    hosts.sort();
-    hosts.dedup();
-    hosts
 }

@@ -13,7 +13,7 @@ use pgdrill_probe::operate::{Order, compact, order};
 use pgdrill_sim_engine::SimNet;
 use serde_json::json;
 
-use super::{Faults, Kind, Line, evidence::Pending, facts, record};
+use super::{Faults, Kind, Line, Pending, facts, record};
 use crate::cluster::{Cluster, LAB};
 
 impl Faults {
@@ -31,7 +31,7 @@ impl Faults {
             }
             Action::ReplayResume { .. } => {
                 self.order_each(cluster, line, targets, &Order::ReplayResume);
-                self.standing.retain(|s| !matches!(&s.kind, Kind::ReplayPaused(hosts) if hosts == targets));
+                self.ledger.take_where(|s| matches!(&s.kind, Kind::ReplayPaused(hosts) if hosts == targets));
             }
             Action::Pause(_) => {
                 self.order_leader(cluster, line, Order::EditConfig(json!({ "pause": true })));
@@ -39,7 +39,7 @@ impl Faults {
             }
             Action::Resume(_) => {
                 self.order_leader(cluster, line, Order::EditConfig(json!({ "pause": null })));
-                self.standing.retain(|s| s.kind != Kind::Paused);
+                self.ledger.take_where(|s| s.kind == Kind::Paused);
             }
             Action::EditConfig(change) => self.order_leader(cluster, line, Order::EditConfig(change.clone().into())),
             Action::Compact(_) => self.compact(cluster, line),
@@ -48,20 +48,20 @@ impl Faults {
     }
 
     fn switchover(&mut self, cluster: &mut Cluster<'_>, line: &Line<'_>, spec: &SwitchoverSpec) {
-        let facts = facts(cluster, &self.labels);
-        let named = spec.leader.as_ref().and_then(|s| self.resolve(s, &facts).into_iter().next());
+        let facts = self.facts(cluster);
+        let named = spec.leader.as_ref().and_then(|s| self.ledger.resolve(s, &facts).into_iter().next());
         let Some(leader) = named.or_else(|| facts.leader.clone()) else {
             let why = "nobody leads whom one could switch away from".to_owned();
             return record(cluster, line, FaultPhase::Refused { why }, &[]);
         };
-        let candidate = spec.candidate.as_ref().and_then(|s| self.resolve(s, &facts).into_iter().next());
+        let candidate = spec.candidate.as_ref().and_then(|s| self.ledger.resolve(s, &facts).into_iter().next());
         let order = Order::Switchover { leader, candidate, after: spec.after.map(|s| s.0) };
         self.order_leader(cluster, line, order);
     }
 
     /// To the leader's agent, or to any that runs: `patronictl` does not mind which.
     fn order_leader(&mut self, cluster: &mut Cluster<'_>, line: &Line<'_>, order: Order) {
-        let facts = facts(cluster, &self.labels);
+        let facts = self.facts(cluster);
         let to = facts.leader.or_else(|| facts.replicas.first().cloned()).unwrap_or_else(|| facts.nodes[0].clone());
         self.give(cluster, line, &to, order);
     }

@@ -2,10 +2,11 @@
 
 use pgdrill_lab::{
     event::{FaultPhase, ProcessState, What},
+    faults::done_on,
     scenario::{Action, ClockRate, Process, Shift},
 };
 
-use super::{Faults, Kind, Line, evidence::Pending, record};
+use super::{Faults, Kind, Line, Pending, record};
 use crate::cluster::Cluster;
 
 impl Faults {
@@ -18,14 +19,14 @@ impl Faults {
                     wipe(cluster, spec.process, targets);
                 }
                 let started = start(cluster, spec.process, targets);
-                self.forget(&Kind::Down(spec.process, vec![]), &started);
-                record(cluster, line, verdict(started, &format!("{} started", spec.process)), targets);
+                self.ledger.forget(&Kind::Down(spec.process, vec![]), &started);
+                record(cluster, line, done_on(&started, &format!("{} started", spec.process)), targets);
             }
             Action::Freeze(spec) => self.freeze(cluster, line, spec.process, targets),
             Action::Thaw(spec) => {
                 let thawed = thaw(cluster, spec.process, targets);
-                self.forget(&Kind::Frozen(spec.process, vec![]), &thawed);
-                record(cluster, line, verdict(thawed, "running again"), targets);
+                self.ledger.forget(&Kind::Frozen(spec.process, vec![]), &thawed);
+                record(cluster, line, done_on(&thawed, "running again"), targets);
             }
             other => unreachable!("{} is not about processes", other.keyword()),
         }
@@ -38,7 +39,7 @@ impl Faults {
             cluster.engine.kill(id);
             killed.push(host);
         }
-        record(cluster, line, verdict(killed.clone(), &format!("{process} was running and is gone")), targets);
+        record(cluster, line, done_on(&killed, &format!("{process} was running and is gone")), targets);
         // A killed PostgreSQL is its agent's to start again; everything else stays down until it is started.
         if !killed.is_empty() && process != Process::Postgres {
             self.stand(cluster, line, Kind::Down(process, killed), true);
@@ -59,7 +60,7 @@ impl Faults {
             }
         }
         if running.is_empty() {
-            return record(cluster, line, verdict(running, ""), targets);
+            return record(cluster, line, done_on(&running, ""), targets);
         }
         self.pending.push(Pending::Gone {
             index: line.index,
@@ -90,7 +91,7 @@ impl Faults {
             frozen.push(host.clone());
         }
         let what = process.map_or("the host", Process::name);
-        record(cluster, line, verdict(frozen.clone(), &format!("{what} was running and stands still")), targets);
+        record(cluster, line, done_on(&frozen, &format!("{what} was running and stands still")), targets);
         if !frozen.is_empty() {
             self.stand(cluster, line, Kind::Frozen(process, frozen), true);
         }
@@ -100,15 +101,15 @@ impl Faults {
         match &line.step.action {
             Action::PowerOff(_) => {
                 let dark = power_off(cluster, targets);
-                record(cluster, line, verdict(dark.clone(), "without power"), targets);
+                record(cluster, line, done_on(&dark, "without power"), targets);
                 if !dark.is_empty() {
                     self.stand(cluster, line, Kind::Dark(dark), true);
                 }
             }
             Action::PowerOn(_) => {
                 let booted = power_on(cluster, targets);
-                self.forget(&Kind::Dark(vec![]), &booted);
-                record(cluster, line, verdict(booted, "booted"), targets);
+                self.ledger.forget(&Kind::Dark(vec![]), &booted);
+                record(cluster, line, done_on(&booted, "booted"), targets);
             }
             Action::ClockStep { by, .. } => step_clocks(cluster, line, *by, targets),
             Action::ClockDrift { rate, .. } => {
@@ -118,48 +119,6 @@ impl Faults {
             other => unreachable!("{} is not about hosts", other.keyword()),
         }
     }
-
-    /// What was undone by a line of its own no longer stands.
-    fn forget(&mut self, like: &Kind, hosts: &[String]) {
-        for fault in &mut self.standing {
-            match (&mut fault.kind, like) {
-                (Kind::Down(process, down), Kind::Down(other, _)) if process == other => {
-                    down.retain(|h| !hosts.contains(h));
-                }
-                (Kind::Frozen(process, frozen), Kind::Frozen(other, _)) if process == other => {
-                    frozen.retain(|h| !hosts.contains(h));
-                }
-                (Kind::Dark(dark), Kind::Dark(_)) => dark.retain(|h| !hosts.contains(h)),
-                _ => {}
-            }
-        }
-        self.drop_empty();
-    }
-
-    /// Whatever was down or frozen on this host no longer is.
-    pub(super) fn forget_host(&mut self, host: &str) {
-        for fault in &mut self.standing {
-            if let Kind::Down(_, hosts) | Kind::Frozen(_, hosts) | Kind::Dark(hosts) = &mut fault.kind {
-                hosts.retain(|h| h != host);
-            }
-        }
-        self.drop_empty();
-    }
-
-    fn drop_empty(&mut self) {
-        let over = |kind: &Kind| match kind {
-            Kind::Down(_, hosts) | Kind::Frozen(_, hosts) | Kind::Dark(hosts) => hosts.is_empty(),
-            _ => false,
-        };
-        self.standing.retain(|fault| !over(&fault.kind));
-    }
-}
-
-fn verdict(hosts: Vec<String>, evidence: &str) -> FaultPhase {
-    if hosts.is_empty() {
-        return FaultPhase::Vacuous { why: "it was so already, or there is no such process".to_owned() };
-    }
-    FaultPhase::Verified { evidence: format!("{}: {evidence}", hosts.join(", ")) }
 }
 
 fn note(cluster: &Cluster<'_>, host: &str, process: Option<Process>, state: ProcessState) {

@@ -7,6 +7,8 @@ mod settings;
 mod timing;
 mod undoing;
 
+pub use selectors::HostKind;
+
 use super::{
     Scenario,
     read::{Node, Reader},

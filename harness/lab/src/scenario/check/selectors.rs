@@ -11,11 +11,24 @@ use crate::scenario::{
 
 /// What a host is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+pub enum HostKind {
+    /// PostgreSQL and its agent.
     Node,
+    /// An etcd member.
     Etcd,
+    /// The router.
     Haproxy,
+    /// A client of the workload.
     Client,
+}
+
+impl Scenario {
+    /// What the hosts can be that a line of the timeline is about; empty when it is about none.
+    #[must_use]
+    pub fn kinds_of_targets(&self, line: usize) -> BTreeSet<HostKind> {
+        let target = self.timeline[line].action.target();
+        target.map_or_else(BTreeSet::new, |on| Sight { scenario: self, before: line }.kinds(&on))
+    }
 }
 
 pub(super) fn check(reader: &mut Reader<'_>, root: &Node, scenario: &Scenario) {
@@ -170,7 +183,7 @@ impl Sight<'_> {
 
     /// Whether some of the hosts have what the action is done to.
     fn right_kind(&self, reader: &mut Reader<'_>, root: &Node, path: &str, action: &Action, selector: &Selector) {
-        let (wanted, what): (&[Kind], &str) = match action {
+        let (wanted, what): (&[HostKind], &str) = match action {
             Action::Kill(spec) | Action::Stop(spec) => process_kind(spec.process),
             Action::Start(spec) => process_kind(spec.process),
             Action::Freeze(spec) | Action::Thaw(spec) if spec.process.is_some() => {
@@ -180,7 +193,7 @@ impl Sight<'_> {
             Action::Restart { .. } | Action::Reinitialize { .. } => process_kind(Process::Agent),
             Action::Switchover(_) | Action::Failover { .. } => process_kind(Process::Agent),
             Action::DiskFull { .. } | Action::DiskFree { .. } | Action::SlowFsync { .. } => {
-                (&[Kind::Node, Kind::Etcd], "hosts that keep data: nodes or etcd members")
+                (&[HostKind::Node, HostKind::Etcd], "hosts that keep data: nodes or etcd members")
             }
             _ => return,
         };
@@ -191,15 +204,15 @@ impl Sight<'_> {
     }
 
     /// What the hosts of a selector can be.
-    fn kinds(&self, selector: &Selector) -> BTreeSet<Kind> {
-        let all = [Kind::Node, Kind::Etcd, Kind::Haproxy, Kind::Client];
+    fn kinds(&self, selector: &Selector) -> BTreeSet<HostKind> {
+        let all = [HostKind::Node, HostKind::Etcd, HostKind::Haproxy, HostKind::Client];
         match selector {
-            Selector::Leader | Selector::Replicas | Selector::AnyReplica | Selector::Nodes => [Kind::Node].into(),
-            Selector::SyncStandby | Selector::AsyncStandby => [Kind::Node].into(),
-            Selector::Etcd | Selector::EtcdLeader | Selector::EtcdFollowers => [Kind::Etcd].into(),
-            Selector::Majority | Selector::Minority => [Kind::Etcd].into(),
-            Selector::Haproxy => [Kind::Haproxy].into(),
-            Selector::Clients => [Kind::Client].into(),
+            Selector::Leader | Selector::Replicas | Selector::AnyReplica | Selector::Nodes => [HostKind::Node].into(),
+            Selector::SyncStandby | Selector::AsyncStandby => [HostKind::Node].into(),
+            Selector::Etcd | Selector::EtcdLeader | Selector::EtcdFollowers => [HostKind::Etcd].into(),
+            Selector::Majority | Selector::Minority => [HostKind::Etcd].into(),
+            Selector::Haproxy => [HostKind::Haproxy].into(),
+            Selector::Clients => [HostKind::Client].into(),
             Selector::Everything | Selector::Others => all.into(),
             Selector::Host(name) => [kind_of(name)].into(),
             Selector::Zone(zone) => self.scenario.cluster.zones[zone].iter().map(|host| kind_of(host)).collect(),
@@ -216,19 +229,19 @@ impl Sight<'_> {
     }
 }
 
-fn kind_of(host: &str) -> Kind {
+fn kind_of(host: &str) -> HostKind {
     match host.trim_end_matches(|c: char| c.is_ascii_digit()) {
-        "pg" => Kind::Node,
-        "etcd" => Kind::Etcd,
-        "haproxy" => Kind::Haproxy,
-        _ => Kind::Client,
+        "pg" => HostKind::Node,
+        "etcd" => HostKind::Etcd,
+        "haproxy" => HostKind::Haproxy,
+        _ => HostKind::Client,
     }
 }
 
-fn process_kind(process: Process) -> (&'static [Kind], &'static str) {
+fn process_kind(process: Process) -> (&'static [HostKind], &'static str) {
     match process {
-        Process::Agent | Process::Postgres => (&[Kind::Node], "PostgreSQL nodes: leader, any replica, pg1, ..."),
-        Process::Etcd => (&[Kind::Etcd], "etcd members: etcd leader, etcd, etcd1, ..."),
-        Process::Haproxy => (&[Kind::Haproxy], "haproxy"),
+        Process::Agent | Process::Postgres => (&[HostKind::Node], "PostgreSQL nodes: leader, any replica, pg1, ..."),
+        Process::Etcd => (&[HostKind::Etcd], "etcd members: etcd leader, etcd, etcd1, ..."),
+        Process::Haproxy => (&[HostKind::Haproxy], "haproxy"),
     }
 }
