@@ -6,6 +6,7 @@
 //! | `cluster` | all hosts of a scenario, as containers on a network of their own, and handles to them |
 //! | `config` | what agents, etcd and HAProxy are told |
 //! | `inside` | what pgdrill does inside the containers: the clients, and looking at processes |
+//! | `shim` | what is preloaded into processes whose clock or disk is to be wrong |
 //! | `faults` | the timeline, carried out and proven |
 //! | `play` | a run from bring-up to the reading of the end state |
 //!
@@ -16,4 +17,6 @@ mod clock;
 pub mod cluster;
 mod config;
 pub mod docker;
+pub mod faults;
 pub mod inside;
+pub mod shim;

@@ -1,6 +1,7 @@
 //! The command line: one file for each command, and what they share.
 
 mod agent;
+mod internal;
 mod run;
 mod scenario;
 mod screen;
@@ -44,6 +45,9 @@ enum Command {
     Scenario(scenario::ScenarioCommand),
     /// Run the HA agent of one node
     Agent(agent::AgentArgs),
+    /// What the binary does inside a container of a run
+    #[command(subcommand, hide = true)]
+    Internal(internal::InternalCommand),
 }
 
 /// How a command ends that does not end with an exit code of its own.
@@ -64,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments, screen),
         Command::Scenario(command) => scenario::run(command, screen),
         Command::Agent(arguments) => agent::run(&arguments),
+        Command::Internal(command) => internal::run(&command),
     };
     match done {
         Ok(code) => code,
