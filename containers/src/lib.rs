@@ -19,4 +19,12 @@ mod config;
 pub mod docker;
 pub mod faults;
 pub mod inside;
+mod interrupt;
+mod play;
+mod runtime;
 pub mod shim;
+mod world;
+
+pub use cluster::Agent;
+pub use interrupt::give_up;
+pub use world::{RealWorld, Tell};

@@ -1,11 +1,15 @@
 //! A scenario's cluster in containers: handles to all of it.
 
+mod bring_up;
 mod host;
+mod image;
 pub mod ports;
 mod running;
+mod services;
 
 use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
+pub(crate) use bring_up::{Order, addresses};
 pub use host::{BIN_DIR, ETCD_DATA, HAPROXY_CFG, Host, Kind, PATRONI_YML, PGDATA, log_of};
 use pgdrill_lab::{
     event::{ProcessState, Recorder, What},

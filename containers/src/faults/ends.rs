@@ -121,7 +121,7 @@ impl Faults {
                 continue;
             }
             let done = if as_new_member && process == Process::Etcd {
-                cluster.start(process, host).await
+                cluster.start_new_member(host).await
             } else {
                 cluster.start(process, host).await
             };

@@ -16,8 +16,8 @@ mod ends;
 pub mod machine;
 pub mod network;
 mod operator;
-mod power;
-mod process;
+pub mod power;
+pub mod process;
 pub mod steering;
 mod unsupported;
 

@@ -11,7 +11,10 @@ pub(super) const DARK: &str = "without power (nothing left it any more, then its
 
 /// Takes the power away. First nothing leaves the host any more: a kernel that lives on would close the dead processes'
 /// connections, and a machine without power does not.
-pub(super) async fn off(machine: &Machine, network: &mut Network) -> Result<bool, Trouble> {
+///
+/// # Errors
+/// When Docker refuses, or a command in the container fails.
+pub async fn off(machine: &Machine, network: &mut Network) -> Result<bool, Trouble> {
     if machine.state().await? == State::Paused {
         machine.unpause().await?;
     }
@@ -25,7 +28,10 @@ pub(super) async fn off(machine: &Machine, network: &mut Network) -> Result<bool
 }
 
 /// Gives the power back; the container's network is as it was, and nothing but its idle first process runs.
-pub(super) async fn on(machine: &Machine, network: &mut Network) -> Result<bool, Trouble> {
+///
+/// # Errors
+/// When Docker refuses, or a command in the container fails.
+pub async fn on(machine: &Machine, network: &mut Network) -> Result<bool, Trouble> {
     if machine.state().await? != State::Stopped {
         return Ok(false);
     }
@@ -35,7 +41,10 @@ pub(super) async fn on(machine: &Machine, network: &mut Network) -> Result<bool,
 }
 
 /// Everything in it stands still, as in a suspended virtual machine; but its kernel goes on and takes packets in.
-pub(super) async fn freeze(machine: &Machine) -> Result<bool, Trouble> {
+///
+/// # Errors
+/// When Docker refuses, or a command in the container fails.
+pub async fn freeze(machine: &Machine) -> Result<bool, Trouble> {
     if machine.state().await? != State::Running {
         return Ok(false);
     }
@@ -44,7 +53,10 @@ pub(super) async fn freeze(machine: &Machine) -> Result<bool, Trouble> {
 }
 
 /// Everything in it goes on.
-pub(super) async fn thaw(machine: &Machine, network: &mut Network) -> Result<bool, Trouble> {
+///
+/// # Errors
+/// When Docker refuses, or a command in the container fails.
+pub async fn thaw(machine: &Machine, network: &mut Network) -> Result<bool, Trouble> {
     if machine.state().await? != State::Paused {
         return Ok(false);
     }

@@ -32,19 +32,28 @@ pub(super) async fn reached(cluster: &Cluster, process: Process, host: &str) -> 
 }
 
 /// Kills them at once; they are gone when this returns.
-pub(super) async fn kill(machine: &Machine, pids: &[u32]) -> Result<(), Trouble> {
+///
+/// # Errors
+/// When the container does not answer, or the signal did not do its work within 3 s.
+pub async fn kill(machine: &Machine, pids: &[u32]) -> Result<(), Trouble> {
     signal(machine, "KILL", pids).await?;
     until(machine, pids, "gone after SIGKILL", |state| state.is_none_or(|state| state == 'Z')).await
 }
 
 /// Freezes them, the main one first, so that it starts no other meanwhile; they stand still when this returns.
-pub(super) async fn freeze(machine: &Machine, pids: &[u32]) -> Result<(), Trouble> {
+///
+/// # Errors
+/// When the container does not answer, or the signal did not do its work within 3 s.
+pub async fn freeze(machine: &Machine, pids: &[u32]) -> Result<(), Trouble> {
     signal(machine, "STOP", pids).await?;
     until(machine, pids, "stopped after SIGSTOP", |state| state.is_none_or(|state| state == 'T')).await
 }
 
 /// Lets them go on; whatever has ended meanwhile stays so.
-pub(super) async fn thaw(machine: &Machine, pids: &[u32]) -> Result<(), Trouble> {
+///
+/// # Errors
+/// When the container does not answer, or the signal did not do its work within 3 s.
+pub async fn thaw(machine: &Machine, pids: &[u32]) -> Result<(), Trouble> {
     signal(machine, "CONT", pids).await?;
     until(machine, pids, "running after SIGCONT", |state| state != Some('T')).await
 }

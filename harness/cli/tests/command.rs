@@ -99,9 +99,12 @@ fn wrong_usage_exits_with_2_and_prints_nothing_to_standard_output() {
 }
 
 #[test]
-fn a_world_of_another_version_exits_with_4() {
-    let done = Lab::new().pgdrill(&["run", "calm", "--world", "containers"]).expect(4);
-    assert_eq!(done.stderr, "error: the world `containers` is not built into this version of pgdrill; it has: sim\n");
+fn no_docker_is_said_with_what_to_do_and_nothing_is_played() {
+    let mut command = Lab::new().command(&["run", "calm", "--world", "containers"]);
+    command.env("DOCKER_HOST", "unix:///nowhere/docker.sock");
+    let done = Done::of(command).expect(3);
+    assert!(done.stdout.contains("no Docker daemon answers at unix:///nowhere/docker.sock"), "{}", done.stdout);
+    assert!(done.stdout.contains("DOCKER_HOST"), "{}", done.stdout);
 }
 
 #[test]

@@ -21,7 +21,7 @@ Exit codes:
   1    fail: a rule was broken, or a run could not be reproduced
   2    wrong usage, or an invalid file: nothing was played
   3    unknown or vacuous: a run could not be judged or played, or tested nothing
-  4    unsupported: the world cannot play a scenario, or is not built into this version
+  4    unsupported: the world cannot play a scenario
   101  pgdrill itself crashed
   130  ended by Ctrl-C";
 
@@ -55,8 +55,6 @@ enum Command {
 pub(crate) enum Failure {
     /// Wrong usage or invalid files: everything that is wrong, one message each.
     Usage(Vec<String>),
-    /// Not in this version.
-    Unsupported(String),
 }
 
 /// Runs the command line of the process.
@@ -77,16 +75,13 @@ pub fn main() -> ExitCode {
 }
 
 fn report(failure: Failure) -> ExitCode {
-    let (messages, code) = match failure {
-        Failure::Usage(messages) => (messages, verdict::ExitCode::Usage),
-        Failure::Unsupported(message) => (vec![message], verdict::ExitCode::Unsupported),
-    };
+    let Failure::Usage(messages) = failure;
     let mut stderr = anstream::stderr().lock();
     for message in messages {
         // Nobody to tell when standard error is gone: the exit code is all that is left.
         let _ = writeln!(stderr, "{message}");
     }
-    code.into()
+    verdict::ExitCode::Usage.into()
 }
 
 /// Prints the warnings about files that can be played all the same, once each however many scenarios share the file.

@@ -1,7 +1,7 @@
 //! Progress on standard error while many runs are played; nothing at all where that is no terminal.
 
 use std::{
-    io::{IsTerminal, stderr},
+    io::{IsTerminal, Write, stderr},
     time::{Duration, Instant},
 };
 
@@ -49,8 +49,25 @@ impl Progress {
         self.bar.suspend(print)
     }
 
+    /// Where lines can be said from any thread without the progress line getting in their way.
+    pub(crate) fn lines(&self) -> Lines {
+        Lines(self.bar.clone())
+    }
+
     /// Takes the line away.
     pub(crate) fn finish(self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Lines on standard error, above the progress line where there is one.
+#[derive(Clone)]
+pub(crate) struct Lines(ProgressBar);
+
+impl Lines {
+    /// Says a line.
+    pub(crate) fn say(&self, line: &str) {
+        // Nobody to tell when standard error is gone; the run goes on.
+        self.0.suspend(|| _ = writeln!(stderr(), "{line}"));
     }
 }

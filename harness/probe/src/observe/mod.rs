@@ -5,6 +5,7 @@
 mod dcs;
 mod ending;
 mod etcd;
+mod haproxy;
 mod rest;
 mod settled;
 mod sql;
@@ -13,6 +14,7 @@ pub(crate) use dcs::connect;
 pub use dcs::{DcsTarget, watch_scope};
 pub use ending::{read_all_rows, read_end};
 pub use etcd::{etcd_leader, replace_member};
+pub use haproxy::{Routed, watch_haproxy};
 pub use rest::{RestTarget, probe_rest};
 pub use settled::{Position, position, read_rows, read_scope, read_slots};
 pub use sql::probe_sql;

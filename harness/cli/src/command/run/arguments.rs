@@ -11,6 +11,7 @@ Examples:
   pgdrill run my-outage.yaml --patroni /etc/patroni.yml     with your own settings
   pgdrill run my-outage.yaml --seed 7 -vv                   one run, with every decision
   pgdrill run scenarios --only leader --twice               does a seed give the same run again?
+  pgdrill run my-outage.yaml --world patroni                on real nodes, with the real Patroni
   pgdrill run scenarios --quiet --junit out.xml             for CI
 
 Every failure ends with the command that reproduces it. `pgdrill --help` lists the exit codes.";
@@ -21,7 +22,8 @@ Every failure ends with the command that reproduces it. `pgdrill --help` lists t
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) paths: Paths,
-    /// Where to play them
+    /// Where to play them: sim (simulated), containers (real etcd and PostgreSQL with pgdrill's agent), patroni (the same
+    /// with the real Patroni)
     #[arg(long, default_value = crate::playing::worlds::DEFAULT)]
     pub(crate) world: String,
     /// Play this seed [default: 1]
@@ -30,7 +32,8 @@ pub(crate) struct RunArgs {
     /// Play the seeds from A up to, but without, B; `A..=B` includes B
     #[arg(long, value_name = "A..B")]
     seeds: Option<Seeds>,
-    /// How many runs to play at the same time [default: one for each core]. Results do not depend on it
+    /// How many runs to play at the same time [default: one for each core; in
+    /// containers 1]. Results do not depend on it
     #[arg(long, short, value_name = "N")]
     pub(crate) jobs: Option<NonZeroU16>,
     /// Take the settings of the cluster from this patroni.yml instead of the scenarios

@@ -4,9 +4,10 @@ mod arguments;
 mod events;
 mod telling;
 
-use std::{fs, process::ExitCode};
+use std::{fs, process::ExitCode, sync::Arc, time::Duration};
 
 pub(crate) use arguments::RunArgs;
+use pgdrill_containers::Tell;
 use pgdrill_reports::{exit_code, junit, summary};
 
 use self::{events::EventFiles, telling::Telling};
@@ -15,7 +16,11 @@ use crate::playing::{Conditions, INTERRUPTED, Interrupt, Progress, Told, cores, 
 
 /// Does it.
 pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failure> {
-    check_world(&arguments.world)?;
+    worlds::open(&arguments.world, &worlds::silence()).map_err(|why| Failure::Usage(vec![error(why)]))?;
+    if arguments.twice && worlds::is_real(&arguments.world) {
+        let why = "--twice compares two runs event by event: only the simulator plays the same run again";
+        return Err(Failure::Usage(vec![error(why)]));
+    }
     let mut loaded = load(&arguments.paths.paths, arguments.patroni.as_deref())?;
     if let Some(filter) = &arguments.only {
         loaded.retain(|scenario| scenario.file.label.contains(filter.as_str()));
@@ -38,8 +43,10 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
     let mut telling = Telling::new(screen, &arguments, runs);
     let mut failed_write = None;
     let world = arguments.world.clone();
-    let jobs = arguments.jobs.map_or_else(cores, |jobs| usize::from(jobs.get()));
-    let play = move |task: &_| play(&*worlds::open(&world).expect("it was opened before"), task);
+    let several = if worlds::is_real(&world) { 1 } else { cores() };
+    let jobs = arguments.jobs.map_or(several, |jobs| usize::from(jobs.get()));
+    let tell = teller(&progress, arguments.quiet);
+    let play = move |task: &_| play(&*worlds::open(&world, &tell).expect("it was opened before"), task);
     let runs = play_all(tasks, jobs, &interrupt, play, |told| match told {
         Told::Done => progress.done(),
         Told::Next(run) => {
@@ -53,6 +60,10 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
         }
     });
     progress.finish();
+    if interrupt.raised() && !pgdrill_containers::give_up(REMOVAL) {
+        let text = "not everything of the interrupted run is removed yet; the next run in containers removes the rest";
+        telling.warn(text);
+    }
     let interrupted = interrupt.raised();
     telling.end(&runs, interrupted);
     write_documents(&arguments, &runs, &telling, interrupted)?;
@@ -63,12 +74,16 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
     }
 }
 
-fn check_world(name: &str) -> Result<(), Failure> {
-    match worlds::open(name) {
-        Ok(_) => Ok(()),
-        Err(why @ worlds::NoWorld::NotBuiltIn(_)) => Err(Failure::Unsupported(error(why))),
-        Err(why @ worlds::NoWorld::Unknown(_)) => Err(Failure::Usage(vec![error(why)])),
+/// How long what an interrupted run has made may take to be removed.
+const REMOVAL: Duration = Duration::from_secs(30);
+
+/// Where a run that takes its time says what it is doing: above the progress line, or plainly where there is none.
+fn teller(progress: &Progress, quiet: bool) -> Tell {
+    if quiet {
+        return worlds::silence();
     }
+    let lines = progress.lines();
+    Arc::new(move |line| lines.say(line))
 }
 
 /// Writes what `--junit` and `--json` ask for.

@@ -71,6 +71,11 @@ impl Telling {
         self.screen.print(&format!("\n{scenario}, seed {seed}: {word}: {reason}\nreproduce: {reproduce}\n"));
     }
 
+    /// Says something that is no result.
+    pub(crate) fn warn(&mut self, text: &str) {
+        self.screen.print(&format!("warning: {text}\n"));
+    }
+
     /// How a run was explained.
     pub(crate) fn explained(&self, run: &Run) -> Option<String> {
         self.explained.get(&(run.scenario.clone(), run.seed)).cloned()

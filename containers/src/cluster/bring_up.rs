@@ -1,0 +1,221 @@
+//! From a scenario to running containers: network, volumes, containers, settings, services.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::Ipv4Addr,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::future::try_join_all;
+use pgdrill_lab::{
+    event::Recorder,
+    scenario::{Process, Router, Scenario},
+    world::{HAPROXY, draw},
+};
+use pgdrill_net::TokioNet;
+use pgdrill_probe::{Journal, observe::etcd_leader};
+use tokio::time::{Instant, sleep};
+
+use super::{Agent, Cluster, HAPROXY_CFG, Host, Kind, PATRONI_YML, Running, image};
+use crate::{
+    clock::Clock,
+    config::{Passwords, Settings},
+    docker::{Command, Docker, HOST, Owner, Plan, Subnet, Trouble, create_network, create_volume, start_container},
+    faults::{machine::Machine, steering, wants_shim},
+};
+
+/// A host's data is in memory, at most so much of it beside what the scenario says that there is to copy.
+const SPACE: u64 = 1 << 30;
+
+/// Between the starts of two agents, so that the seed decides who is first.
+const STAGGER: Duration = Duration::from_millis(300);
+
+/// An etcd cluster that has no leader by then will have none.
+const ETCD_LIMIT: Duration = Duration::from_secs(60);
+
+/// What a run is made with.
+pub(crate) struct Order<'a> {
+    pub(crate) docker: &'a Docker,
+    pub(crate) scenario: &'a Arc<Scenario>,
+    pub(crate) agent: Agent,
+    pub(crate) seed: u64,
+    /// The run's name, unique on the machine.
+    pub(crate) run: &'a str,
+    pub(crate) owner: &'a Owner,
+    pub(crate) clock: &'a Clock,
+    pub(crate) tell: &'a (dyn Fn(&str) + Send + Sync),
+}
+
+impl Order<'_> {
+    /// Starts everything. What it has made when it fails is the caller's to remove, by the run's name.
+    ///
+    /// # Errors
+    /// What Docker cannot do, or which service did not come up, with what it said.
+    pub(crate) async fn bring_up(&self) -> Result<Cluster, String> {
+        image::check(self.docker, self.agent).await.map_err(|e| e.to_string())?;
+        (self.tell)("starting containers");
+        let labels = self.owner.labels(self.run);
+        let from = u32::try_from(draw(self.seed, u64::from(std::process::id())) % 512).unwrap_or(0);
+        let subnet = create_network(self.docker, self.run, &labels, from).await.map_err(|e| e.to_string())?;
+        let hosts = self.start_containers(&subnet, &labels).await.map_err(|e| e.to_string())?;
+        let cluster = self.cluster(&subnet, hosts).map_err(|e| format!("there is no entropy for passwords: {e}"))?;
+        let preparing = cluster.hosts.values().map(|host| cluster.prepare(host));
+        try_join_all(preparing).await?;
+        self.start_services(&cluster).await?;
+        Ok(cluster)
+    }
+
+    fn cluster(&self, subnet: &Subnet, hosts: Vec<Host>) -> std::io::Result<Cluster> {
+        let addresses = hosts.iter().map(|h| (h.name.clone(), h.address)).collect();
+        let settings = Settings::new(self.scenario.clone(), addresses, subnet.to_string(), Passwords::draw()?);
+        let (recorder, clock) = (Recorder::new(), self.clock.clone());
+        let journal = Journal::new(recorder.clone(), move || clock.now());
+        Ok(Cluster {
+            docker: self.docker.clone(),
+            scenario: self.scenario.clone(),
+            agent: self.agent,
+            hosts: Arc::new(hosts.into_iter().map(|h| (h.name.clone(), h)).collect()),
+            recorder,
+            journal,
+            running: Running::default(),
+            settings: Arc::new(settings),
+        })
+    }
+
+    /// All containers at once, but for the clients': it comes first, and holds every volume, so that what is in memory
+    /// outlives a restart of the container that it belongs to.
+    async fn start_containers(&self, subnet: &Subnet, labels: &HashMap<String, String>) -> Result<Vec<Host>, Trouble> {
+        let mut hosts = hosts(self.scenario, subnet);
+        let space = SPACE + self.scenario.cluster.data_size.bytes * 2;
+        let mut held = vec![];
+        for host in &mut hosts {
+            if host.kind.data().is_some() {
+                let volume = format!("{}-{}", self.run, host.name);
+                create_volume(self.docker, &volume, labels, Some(space)).await?;
+                held.push((volume.clone(), format!("/held/{}", host.name)));
+                host.volume = Some(volume);
+            }
+        }
+        let plan = |name: &str, kind: Kind, address: Ipv4Addr, volumes| {
+            let mut labels = labels.clone();
+            labels.insert(HOST.to_owned(), name.to_owned());
+            Plan {
+                name: format!("{}-{name}", self.run),
+                hostname: name.to_owned(),
+                image: image::of(kind, self.agent),
+                network: self.run.to_owned(),
+                address,
+                volumes,
+                labels,
+            }
+        };
+        let clients = start_container(self.docker, &plan("clients", Kind::Client, subnet.address(2), held)).await?;
+        let starting = hosts.into_iter().map(|mut host| {
+            let data = host.kind.data().map(str::to_owned);
+            let volumes = host.volume.clone().zip(data).into_iter().collect();
+            let (plan, clients) = (plan(&host.name, host.kind, host.address, volumes), clients.clone());
+            async move {
+                host.container =
+                    if host.kind == Kind::Client { clients } else { start_container(self.docker, &plan).await? };
+                Ok(host)
+            }
+        });
+        try_join_all(starting).await
+    }
+
+    async fn start_services(&self, cluster: &Cluster) -> Result<(), String> {
+        (self.tell)("starting etcd");
+        let etcd = cluster.names(Kind::Etcd);
+        try_join_all(etcd.iter().map(|host| cluster.start(Process::Etcd, host))).await?;
+        let began = Instant::now();
+        while etcd_leader(&TokioNet, &cluster.dcs(), Duration::from_secs(1)).await.is_none() {
+            if began.elapsed() > ETCD_LIMIT {
+                let said = cluster.last_words(&etcd[0]).await;
+                return Err(format!(
+                    "etcd has no leader after {} s; pgdrill must run on the machine of the Docker daemon, to reach \
+                     {}\n{} said:\n{said}",
+                    ETCD_LIMIT.as_secs(),
+                    cluster.address(&etcd[0]),
+                    etcd[0]
+                ));
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        (self.tell)("starting agents");
+        for router in cluster.names(Kind::Haproxy) {
+            cluster.start(Process::Haproxy, &router).await?;
+        }
+        let nodes = cluster.names(Kind::Node);
+        let first = usize::try_from(draw(self.seed, 0) % nodes.len().max(1) as u64).unwrap_or(0);
+        for n in 0..nodes.len() {
+            cluster.start(Process::Agent, &nodes[(first + n) % nodes.len()]).await?;
+            sleep(STAGGER).await;
+        }
+        Ok(())
+    }
+}
+
+impl Cluster {
+    /// What a host needs before anything is started on it: places for logs and data that belong to who runs there, its
+    /// settings, and of a client its address.
+    async fn prepare(&self, host: &Host) -> Result<(), String> {
+        let owner = if host.kind == Kind::Node { "postgres" } else { "root" };
+        let script = match host.kind {
+            Kind::Client => format!("mkdir -p /run/pgdrill && ip address add {}/24 dev eth0", host.address),
+            kind => {
+                let data = kind.data().map(|d| format!(" && chown {owner}: {d} && chmod 700 {d}")).unwrap_or_default();
+                format!("mkdir -p /var/log/pgdrill /etc/pgdrill && chown {owner}: /var/log/pgdrill /etc/pgdrill{data}")
+            }
+        };
+        self.succeed(host, &Command::new(["sh", "-c", &script])).await?;
+        if host.kind == Kind::Node && wants_shim(&self.scenario) {
+            steering::install(&Machine::of(&self.docker, host)).await.map_err(|e| e.to_string())?;
+        }
+        match host.kind {
+            Kind::Node => self.write(host, PATRONI_YML, owner, &self.settings.patroni_yml(&host.name)).await,
+            Kind::Haproxy => self.write(host, HAPROXY_CFG, owner, &self.settings.haproxy_cfg()).await,
+            Kind::Etcd | Kind::Client => Ok(()),
+        }
+    }
+
+    /// Writes a file that only its owner may read.
+    pub(crate) async fn write(&self, host: &Host, path: &str, owner: &str, text: &str) -> Result<(), String> {
+        let script = r#"umask 077 && cat > "$1" && chown "$2:" "$1""#;
+        self.succeed(host, &Command::new(["sh", "-c", script, "sh", path, owner]).input(text)).await
+    }
+
+    async fn succeed(&self, host: &Host, command: &Command) -> Result<(), String> {
+        let done = self.run(&host.name, command).await?;
+        if done.code == 0 {
+            return Ok(());
+        }
+        Err(format!("{}: preparing it ended with {}: {}", host.name, done.code, done.stderr.trim()))
+    }
+}
+
+/// Every host with its address: nodes from 11, etcd members from 121, clients from 131, the router 5. No container yet.
+fn hosts(scenario: &Scenario, subnet: &Subnet) -> Vec<Host> {
+    let cluster = &scenario.cluster;
+    let router = (cluster.router == Router::Haproxy).then(|| HAPROXY.to_owned());
+    let clients = (1..=scenario.workload.clients()).map(|n| format!("client{n}"));
+    let named: [(Kind, u8, Vec<String>); 4] = [
+        (Kind::Node, 11, cluster.node_names()),
+        (Kind::Etcd, 121, cluster.etcd_names()),
+        (Kind::Haproxy, 5, router.into_iter().collect()),
+        (Kind::Client, 127, clients.collect()),
+    ];
+    let mut hosts = vec![];
+    for (kind, first, names) in named {
+        for (n, name) in (0..).zip(names) {
+            let address = subnet.address(first + n);
+            hosts.push(Host { name, kind, address, container: String::new(), volume: None });
+        }
+    }
+    hosts
+}
+
+/// Addresses by name, for those who need no more of a host.
+pub(crate) fn addresses(cluster: &Cluster, kind: Kind) -> BTreeMap<String, std::net::IpAddr> {
+    cluster.hosts.values().filter(|h| h.kind == kind).map(|h| (h.name.clone(), h.address.into())).collect()
+}

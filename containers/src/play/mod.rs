@@ -1,0 +1,152 @@
+//! One run: bringing the cluster up, begin, carry out the timeline, let it settle, read the end.
+
+mod observers;
+mod workload;
+
+use std::{sync::Arc, time::Duration};
+
+use pgdrill_lab::{
+    event::{At, What},
+    scenario::{Scenario, Span},
+    world::{LAB, PlayError, Recording, draw, holder, missing, moments, remember},
+};
+use pgdrill_net::TokioNet;
+use pgdrill_probe::{
+    Endpoint,
+    observe::{read_all_rows, read_end},
+    workload::create_table,
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use self::{
+    observers::Observers,
+    workload::{Clients, merge},
+};
+use crate::{
+    clock::Clock,
+    cluster::{Cluster, Kind, Order},
+    faults::Faults,
+};
+
+/// A cluster that is not up by then never will be.
+const READY_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long a cluster whose faults have all been ended may take until every node can be read.
+const ROWS_LIMIT: Duration = Duration::from_secs(240);
+
+/// Plays a scenario on containers that `order` starts. Whoever calls removes them.
+pub(crate) async fn play(order: &Order<'_>, clock: &Clock) -> Result<Recording, PlayError> {
+    let unplayed = |message: String| PlayError { message, events: vec![] };
+    let cluster = order.bring_up().await.map_err(unplayed)?;
+    let mut run = Run { observers: Observers::start(&cluster), cluster, tell: order.tell };
+    match run.scenario(order.seed, clock).await {
+        Ok(recording) => Ok(recording),
+        Err(message) => Err(PlayError { message, events: run.cluster.recorder.take() }),
+    }
+}
+
+struct Run<'a> {
+    cluster: Cluster,
+    observers: Observers,
+    tell: &'a (dyn Fn(&str) + Send + Sync),
+}
+
+impl Run<'_> {
+    async fn scenario(&mut self, seed: u64, clock: &Clock) -> Result<Recording, String> {
+        let scenario: Arc<Scenario> = self.cluster.scenario.clone();
+        let mut faults = Faults::new(&self.cluster, draw(seed, u64::MAX));
+        faults.lengthen(&scenario).await?;
+        self.ready(seed).await?;
+        let known = self.cluster.recorder.take();
+        let zero_ns = clock.begin();
+        remember(&scenario, &self.cluster.recorder, &known);
+        let clients = Clients::start(&self.cluster, zero_ns).await?;
+
+        for moment in moments(&scenario) {
+            self.run_until(moment.at).await?;
+            let verb = if moment.begins { "" } else { "the end of " };
+            let action = &scenario.timeline[moment.index].action;
+            (self.tell)(&format!("{}: {verb}{action}", self.cluster.journal.now()));
+            faults.carry_out(&self.cluster, moment).await?;
+        }
+        self.run_until(scenario.duration).await?;
+        self.finish(clients, &mut faults).await
+    }
+
+    /// Waits until the cluster is up, creates the workload's table, and lets a part of a loop go by that depends on the seed, so
+    /// that faults meet every phase of it.
+    async fn ready(&mut self, seed: u64) -> Result<(), String> {
+        let began = Instant::now();
+        let mut told = (Instant::now(), String::new());
+        while let Some(what) = self.lacks() {
+            self.observers.check()?;
+            if began.elapsed() > READY_LIMIT {
+                return Err(self.not_up(&what).await);
+            }
+            if told.1 != what && told.0.elapsed() > Duration::from_secs(2) {
+                (self.tell)(&format!("waiting: {what}"));
+                told = (Instant::now(), what);
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+        (self.tell)("the cluster is up");
+        let leader = holder(&self.cluster.recorder).unwrap_or_default();
+        let primary = self.cluster.sql_endpoint(&leader);
+        let made = create_table(&TokioNet, &primary, &self.cluster.login()).await;
+        made.map_err(|why| format!("cannot create the workload's table: {why}"))?;
+        let loop_wait_ms = u64::from(self.cluster.scenario.cluster.patroni.loop_wait) * 1000;
+        sleep(Duration::from_secs(1) + Duration::from_millis(draw(seed, 1 << 40) % loop_wait_ms.max(1))).await;
+        Ok(())
+    }
+
+    fn lacks(&self) -> Option<String> {
+        let name_of = |address: &str| self.cluster.name_of(address);
+        missing(&self.cluster.scenario, &self.cluster.recorder, name_of, self.observers.routed().as_deref())
+    }
+
+    async fn not_up(&self, what: &str) -> String {
+        let mut message = format!("the cluster did not come up within {} s: {what}", READY_LIMIT.as_secs());
+        for node in self.cluster.names(Kind::Node) {
+            let said = self.cluster.last_words(&node).await;
+            message += &format!("\nthe agent of {node} said last:\n{}", said.trim_end());
+        }
+        message
+    }
+
+    async fn run_until(&mut self, moment: Span) -> Result<(), String> {
+        self.observers.check()?;
+        let now = self.cluster.journal.now();
+        sleep(At(u64::try_from(moment.0.as_nanos()).unwrap_or(u64::MAX)).since(now)).await;
+        self.observers.check()
+    }
+
+    /// Outstanding operations end, the end state is read, then everything is healed so that every node's rows can be read.
+    async fn finish(&mut self, clients: Clients, faults: &mut Faults) -> Result<Recording, String> {
+        (self.tell)("the scenario is over: settling");
+        let scenario = self.cluster.scenario.clone();
+        let workload = &scenario.workload;
+        let outstanding = workload.connect_timeout.0 * 2 + workload.statement_timeout.0 + Duration::from_secs(1);
+        self.run_until(Span(scenario.duration.0 + outstanding)).await?;
+        faults.conclude(&self.cluster).await?;
+        let (journal, login) = (self.cluster.journal.clone(), self.cluster.login());
+        let nodes: Vec<Endpoint> =
+            self.cluster.names(Kind::Node).iter().map(|n| self.cluster.sql_endpoint(n)).collect();
+        read_end(&TokioNet, &nodes, &login, &self.cluster.dcs(), &journal).await;
+        self.observers.check()?;
+        self.observers.stop();
+        if faults.any_standing() {
+            faults.end_all(&self.cluster).await?;
+            let text =
+                "the scenario is over; every fault is ended so that the rows of all nodes can be read".to_owned();
+            journal.record(LAB, What::Note { text });
+        }
+        (self.tell)("reading every node's rows");
+        read_all_rows(&TokioNet, &nodes, &login, &journal, ROWS_LIMIT).await;
+        // Clients that were frozen go on now; those that were not have long ended.
+        let late = workload.connect_timeout.0 * 2 + workload.statement_timeout.0 + Duration::from_secs(30);
+        let told = timeout(late, clients.end()).await.map_err(|_| "the clients did not end".to_owned())??;
+        let played = journal.now();
+        let events = merge(self.cluster.recorder.take(), told);
+        Ok(Recording { events, played_ns: played.0, trace_hash: None })
+    }
+}

@@ -1,0 +1,129 @@
+//! The worlds `containers` and `patroni` behind the lab's [`World`] port.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use pgdrill_lab::{
+    scenario::Scenario,
+    world::{PlayError, Recording, World},
+};
+use tokio::sync::OnceCell;
+
+use crate::{
+    clock::Clock,
+    cluster::{Agent, Order},
+    docker::{Docker, Owner, connect, remove_run, sweep},
+    faults,
+    interrupt::{Under, given_up},
+    play::play,
+    runtime::block_on,
+};
+
+/// Hears what a run is doing: one line each, some seconds apart.
+pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Real etcd, real PostgreSQL 16 and real HAProxy in containers on this machine, run by pgdrill's agent or by the real Patroni.
+#[derive(Clone)]
+pub struct RealWorld {
+    agent: Agent,
+    tell: Tell,
+}
+
+impl RealWorld {
+    /// The world with this agent.
+    #[must_use]
+    pub fn new(agent: Agent) -> Self {
+        Self { agent, tell: Arc::new(|_| {}) }
+    }
+
+    /// Says what it is doing.
+    #[must_use]
+    pub fn telling(mut self, tell: Tell) -> Self {
+        self.tell = tell;
+        self
+    }
+}
+
+impl World for RealWorld {
+    fn name(&self) -> &'static str {
+        match self.agent {
+            Agent::Pgdrill => "containers",
+            Agent::Patroni => "patroni",
+        }
+    }
+
+    fn cannot(&self, scenario: &Scenario) -> Vec<String> {
+        let mut cannot = faults::cannot(scenario, self.agent);
+        let spec = &scenario.cluster;
+        if spec.node_names().iter().any(|node| spec.has_watchdog_device(node)) {
+            cannot.push(
+                "watchdog: containers share their machine's one device, whose reset would be the machine's".into(),
+            );
+        }
+        if spec.patroni.standby_cluster.is_some() {
+            cannot.push("standby_cluster: there is no second cluster to follow".to_owned());
+        }
+        cannot
+    }
+
+    fn play(&self, scenario: &Scenario, seed: u64) -> Result<Recording, PlayError> {
+        let (agent, tell) = (self.agent, self.tell.clone());
+        let scenario = Arc::new(scenario.clone());
+        block_on(move || run(agent, tell, scenario, seed))
+    }
+}
+
+/// A run from first to last: nothing of it is left when this comes back, however it ended.
+async fn run(agent: Agent, tell: Tell, scenario: Arc<Scenario>, seed: u64) -> Result<Recording, PlayError> {
+    let failed = |message: String| PlayError { message, events: vec![] };
+    let _under_way = Under::way();
+    let docker = connect().await.map_err(|e| failed(e.to_string()))?;
+    sweep_once(&docker, &tell).await;
+    let owner = Owner::this_process().map_err(|e| failed(e.to_string()))?;
+    let name = name_of_run();
+    let clock = Clock::new();
+    let order = Order {
+        docker: &docker,
+        scenario: &scenario,
+        agent,
+        seed,
+        run: &name,
+        owner: &owner,
+        clock: &clock,
+        tell: &*tell,
+    };
+    let playing = async {
+        tokio::select! {
+            biased;
+            () = given_up() => Err(failed("it was given up".to_owned())),
+            played = play(&order, &clock) => played,
+        }
+    };
+    // A panic ends the run like anything else; it goes on once nothing is left.
+    let played = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(playing)).await;
+    let removed = remove_run(&docker, &name).await;
+    match (played, removed) {
+        (Err(panic), _) => std::panic::resume_unwind(panic),
+        (Ok(Ok(_)), Err(why)) => Err(failed(format!("the run was played, but could not be removed: {why}"))),
+        (Ok(played), _) => played,
+    }
+}
+
+/// Unique on this machine, and short: Docker makes names of it.
+fn name_of_run() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    format!("pgdrill-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Removes what killed runs of before left behind. What cannot be removed is said and no reason not to play.
+async fn sweep_once(docker: &Docker, tell: &Tell) {
+    static SWEPT: OnceCell<()> = OnceCell::const_new();
+    let sweeping = async || match sweep(docker).await {
+        Ok(0) => {}
+        Ok(runs) => tell(&format!("removed what {runs} killed runs had left behind")),
+        Err(why) => tell(&format!("leftovers of a killed run could not be removed: {why}")),
+    };
+    SWEPT.get_or_init(sweeping).await;
+}
