@@ -96,7 +96,7 @@ fn a_delay_is_measured_and_keeps_a_connection_in_order() {
         let fast = bench.trips("a").await.pop().expect("they talk");
         assert!(fast < 0.030, "{fast}");
         assert_eq!(bench.rules_left("b").await, "");
-        let left = bench.machine("b").script("sleep 0.5; pgrep -f packet-delay || true").await.expect("pgrep runs");
+        let left = bench.machine("b").script("sleep 0.5; pgrep -f [p]acket-delay || true").await.expect("pgrep runs");
         assert_eq!(left.trim(), "", "the queue's process has ended");
     });
 }
