@@ -28,6 +28,10 @@ use crate::{
 /// A host's data is in memory, at most so much of it beside what the scenario says that there is to copy.
 const SPACE: u64 = 1 << 30;
 
+/// Names a `pgdrill` binary of this machine to be used in the containers instead of the images' own: for whoever works on
+/// pgdrill and does not want to build images for every change. It must run on the images' C library.
+const BINARY: &str = "PGDRILL_CONTAINER_BINARY";
+
 /// Between the starts of two agents, so that the seed decides who is first.
 const STAGGER: Duration = Duration::from_millis(300);
 
@@ -107,6 +111,7 @@ impl Order<'_> {
                 network: self.run.to_owned(),
                 address,
                 volumes,
+                binary: std::env::var(BINARY).ok(),
                 labels,
             }
         };

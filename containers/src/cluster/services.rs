@@ -10,7 +10,12 @@ use pgdrill_lab::{
 use tokio::time::sleep;
 
 use super::{Agent, Cluster, HAPROXY_CFG, Kind, PATRONI_YML, log_of};
-use crate::{docker::Command, faults, inside::processes::Change, shim};
+use crate::{
+    docker::{Command, Line},
+    faults,
+    inside::processes::Change,
+    shim,
+};
 
 /// The program of a service is started as this user.
 const POSTGRES: &str = "postgres";
@@ -91,17 +96,27 @@ impl Cluster {
         command.start(&self.docker, &self.host(host).container).await.map(drop).map_err(|why| format!("{host}: {why}"))
     }
 
-    /// Follows the processes of a host for ever and records when they begin and end. When its container is stopped, all of
-    /// them have ended; when it runs again, they are followed again.
-    pub(crate) async fn follow_processes(&self, host: &str) {
+    /// Follows the processes of a host and records when they begin and end. When its container is stopped, all of them have
+    /// ended; when it runs again, they are followed again. Comes back only with what went wrong.
+    pub(crate) async fn follow_processes(&self, host: &str) -> String {
         loop {
             let command = Command::new(["pgdrill", "internal", "processes"]);
             if let Ok(lines) = command.lines(&self.docker, &self.host(host).container).await {
                 let mut lines = Box::pin(lines);
                 while let Some(line) = lines.next().await {
-                    match line.ok().and_then(|line| serde_json::from_str::<Change>(&line).ok()) {
-                        Some(change) => self.changed(host, &change),
-                        None => continue,
+                    match line {
+                        Line::Out(line) => match serde_json::from_str(&line) {
+                            Ok(change) => self.changed(host, &change),
+                            Err(why) => return format!("{host}: its processes are told as {line:?}: {why}"),
+                        },
+                        // The image's pgdrill may be of another version than this one.
+                        Line::Complaint(said) => {
+                            return format!(
+                                "{host}: its processes cannot be followed: {said}\nbuild the images anew: `pgdrill images \
+                                 build`"
+                            );
+                        }
+                        Line::Broken(_) => break,
                     }
                 }
                 self.all_gone(host);

@@ -21,6 +21,17 @@ pub struct Output {
     pub stderr: String,
 }
 
+/// What comes from a command that is followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// A line of its standard output.
+    Out(String),
+    /// Something that it wrote to standard error.
+    Complaint(String),
+    /// The daemon no longer tells; nothing follows.
+    Broken(String),
+}
+
 /// A command to be run in a container.
 #[derive(Clone, Debug, Default)]
 pub struct Command {
@@ -108,7 +119,7 @@ impl Command {
         Ok(id)
     }
 
-    /// Starts it and reads its standard output line by line; what it writes to standard error comes as `Err`.
+    /// Starts it and reads what it writes, its standard output line by line.
     ///
     /// # Errors
     /// When it could not be started.
@@ -116,7 +127,7 @@ impl Command {
         &self,
         docker: &Docker,
         container: &str,
-    ) -> Result<impl Stream<Item = Result<String, String>> + Send + use<>, String> {
+    ) -> Result<impl Stream<Item = Line> + Send + use<>, String> {
         let id = self.create(docker, container, true).await?;
         let parts = Box::pin(self.attach(docker, &id).await?);
         Ok(futures::stream::unfold((parts, String::new(), false), |(mut parts, mut rest, mut ended)| async move {
@@ -124,7 +135,7 @@ impl Command {
                 if let Some(end) = rest.find('\n') {
                     let line = rest[..end].to_owned();
                     rest.drain(..=end);
-                    return Some((Ok(line), (parts, rest, ended)));
+                    return Some((Line::Out(line), (parts, rest, ended)));
                 }
                 if ended {
                     return None;
@@ -133,12 +144,12 @@ impl Command {
                     None => ended = true,
                     Some(Ok(LogOutput::StdErr { message })) => {
                         let text = String::from_utf8_lossy(&message).trim_end().to_owned();
-                        return Some((Err(text), (parts, rest, ended)));
+                        return Some((Line::Complaint(text), (parts, rest, ended)));
                     }
                     Some(Ok(other)) => rest += &String::from_utf8_lossy(&other.into_bytes()),
                     Some(Err(why)) => {
                         ended = true;
-                        return Some((Err(why), (parts, rest, ended)));
+                        return Some((Line::Broken(why), (parts, rest, ended)));
                     }
                 }
             }

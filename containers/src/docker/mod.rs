@@ -8,7 +8,7 @@ mod removal;
 mod trouble;
 
 pub use container::{Plan, create_volume, start_container};
-pub use exec::{Command, Output};
+pub use exec::{Command, Line, Output};
 pub use network::{Subnet, create_network};
 pub use owner::{HOST, LABEL, LABEL_VALUE, OWNER, Owner, RUN};
 pub use removal::{remove_run, sweep};

@@ -17,7 +17,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 pub(super) struct Observers {
     looking: JoinSet<()>,
     /// Who follows processes is not stopped with the others: faults are still ended then.
-    following: JoinSet<()>,
+    following: JoinSet<String>,
     routed: Option<Routed>,
 }
 
@@ -63,16 +63,16 @@ impl Observers {
 
     /// None of them ends by itself: one that has is a fault of the lab.
     pub(super) fn check(&mut self) -> Result<(), String> {
-        let ended = self.looking.try_join_next().or_else(|| self.following.try_join_next());
-        match ended {
+        let looking = self.looking.try_join_next().map(|ended| ended.map(|()| "an observer has ended".to_owned()));
+        match looking.or_else(|| self.following.try_join_next()) {
             None => Ok(()),
-            Some(Ok(())) => Err("an observer has ended".to_owned()),
+            Some(Ok(why)) => Err(why),
             Some(Err(why)) => Err(format!("an observer has ended: {why}")),
         }
     }
 }
 
-fn follow(cluster: &Cluster) -> JoinSet<()> {
+fn follow(cluster: &Cluster) -> JoinSet<String> {
     let mut following = JoinSet::new();
     for host in cluster.followed() {
         let cluster = cluster.clone();

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::observers::beside;
 use crate::{
     cluster::{Cluster, Kind, addresses},
-    docker::Command,
+    docker::{Command, Line},
     inside::clients::Plan,
 };
 
@@ -33,7 +33,10 @@ impl Clients {
             let mut lines = Box::pin(lines);
             let mut events = vec![];
             while let Some(line) = lines.next().await {
-                let line = line.map_err(|said| format!("the clients said: {said}"))?;
+                let line = match line {
+                    Line::Out(line) => line,
+                    Line::Complaint(said) | Line::Broken(said) => return Err(format!("the clients said: {said}")),
+                };
                 let event = serde_json::from_str(&line).map_err(|e| format!("the clients said {line:?}: {e}"))?;
                 events.push(event);
             }

@@ -100,7 +100,8 @@ fn wrong_usage_exits_with_2_and_prints_nothing_to_standard_output() {
 
 #[test]
 fn no_docker_is_said_with_what_to_do_and_nothing_is_played() {
-    let mut command = Lab::new().command(&["run", "calm", "--world", "containers"]);
+    let lab = Lab::new();
+    let mut command = lab.command(&["run", "calm", "--world", "containers"]);
     command.env("DOCKER_HOST", "unix:///nowhere/docker.sock");
     let done = Done::of(command.output().expect("it can be started")).expect(3);
     assert!(done.stdout.contains("no Docker daemon answers at unix:///nowhere/docker.sock"), "{}", done.stdout);
