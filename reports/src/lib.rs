@@ -4,14 +4,18 @@
 //! |---|---|
 //! | [`timeline`]: a run from second to second | [`write_events`]: its events as JSON Lines |
 //! | [`table`]: verdicts over scenarios and seeds | [`summary`]: the same as JSON |
+//! | [`comparison_text`], [`comparison_page`]: one scenario in several worlds | [`Comparison`]: the same as JSON |
+//! | [`matrix`]: scenarios by worlds in Markdown | |
 //! | [`explanation`]: the first violation, what led to it, and how to see it again | [`junit`]: the same for CI |
 //!
 //! Texts for people carry ANSI styles; the writer strips them where nobody would see colours (`anstream`).
 
+mod compare;
 mod difference;
 mod explain;
 mod jsonl;
 mod junit;
+mod matrix;
 mod palette;
 mod reproduce;
 mod run;
@@ -20,10 +24,15 @@ mod table;
 mod text;
 mod timeline;
 
+pub use compare::{
+    Comparison, Distribution, IncidentFigures, Measurements, OrderDifference, PhaseFigures, SIMULATOR, Seen, WorldRuns, compare,
+    comparison_page, comparison_text,
+};
 pub use difference::{Difference, first_difference};
 pub use explain::explanation;
 pub use jsonl::{read_events, write_events};
 pub use junit::junit;
+pub use matrix::{Figures, PlayedRun, PlayedRuns, matrix};
 pub use reproduce::Reproduce;
 pub use run::{Ending, Run, exit_code};
 pub use summary::{RunSummary, Summary, summary};

@@ -32,6 +32,8 @@ pub struct RunSummary<'a> {
     pub scenario: &'a str,
     /// The file.
     pub file: String,
+    /// The world it was played in.
+    pub world: &'a str,
     /// The seed.
     pub seed: u64,
     /// The verdict.
@@ -79,6 +81,7 @@ fn run_summary(run: &Run) -> RunSummary<'_> {
     RunSummary {
         scenario: &run.scenario,
         file: run.reproduce.file.display().to_string(),
+        world: run.reproduce.world.as_deref().unwrap_or(crate::compare::SIMULATOR),
         seed: run.seed,
         verdict: run.verdict(),
         ending: run.word(),

@@ -33,9 +33,29 @@ use pgdrill_lab::{
     world::{PlayError, Recording, World},
 };
 
-/// The simulator.
+pub use calibration::{Calibration, CalibrationError};
+
+/// The simulator, with the durations of the calibration file that comes with pgdrill.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SimWorld;
+
+/// The simulator with durations measured elsewhere.
+#[derive(Clone, Debug)]
+pub struct CalibratedSim(pub Calibration);
+
+impl World for CalibratedSim {
+    fn name(&self) -> &'static str {
+        SimWorld.name()
+    }
+
+    fn cannot(&self, scenario: &Scenario) -> Vec<String> {
+        SimWorld.cannot(scenario)
+    }
+
+    fn play(&self, scenario: &Scenario, seed: u64) -> Result<Recording, PlayError> {
+        pgdrill_sim_engine::run_isolated(seed, |engine| play::play(engine, scenario, seed, &self.0))
+    }
+}
 
 impl World for SimWorld {
     fn name(&self) -> &'static str {
@@ -57,6 +77,6 @@ impl World for SimWorld {
     }
 
     fn play(&self, scenario: &Scenario, seed: u64) -> Result<Recording, PlayError> {
-        pgdrill_sim_engine::run_isolated(seed, |engine| play::play(engine, scenario, seed))
+        pgdrill_sim_engine::run_isolated(seed, |engine| play::play(engine, scenario, seed, &Calibration::shipped()))
     }
 }

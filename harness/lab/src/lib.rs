@@ -7,6 +7,7 @@ pub mod event;
 pub mod faults;
 pub mod history;
 pub mod oracle;
+pub mod phases;
 pub mod scenario;
 pub mod verdict;
 pub mod world;

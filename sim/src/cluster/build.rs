@@ -23,7 +23,12 @@ use crate::{
 };
 
 /// Builds everything and starts it; nothing has run yet.
-pub(crate) fn build<'a>(engine: &'a mut Engine, scenario: &'a Scenario, seed: u64) -> Cluster<'a> {
+pub(crate) fn build<'a>(
+    engine: &'a mut Engine,
+    scenario: &'a Scenario,
+    seed: u64,
+    calibration: &Calibration,
+) -> Cluster<'a> {
     let zero = Arc::new(AtomicU64::new(0));
     let recorder = Recorder::new();
     let journal = Journal::new(recorder.clone(), clock(&zero));
@@ -37,10 +42,9 @@ pub(crate) fn build<'a>(engine: &'a mut Engine, scenario: &'a Scenario, seed: u6
     for (name, member) in &etcd {
         roster.enter(member.process, name, "etcd");
     }
-    let calibration = Calibration::shipped();
     let mut nodes = BTreeMap::new();
     for (i, name) in scenario.cluster.node_names().into_iter().enumerate() {
-        let plan = Plan { scenario, name: &name, addresses: &addresses, calibration: &calibration };
+        let plan = Plan { scenario, name: &name, addresses: &addresses, calibration };
         // Machines do not boot in the same instant; the seed decides who is first.
         let delay = Duration::from_millis(draw(seed, i as u64) % 3_000);
         nodes.insert(name.clone(), Node::start(engine, hosts[&name], &plan, delay, &journal, &roster));
@@ -64,7 +68,7 @@ pub(crate) fn build<'a>(engine: &'a mut Engine, scenario: &'a Scenario, seed: u6
         journal,
         workload,
         routed,
-        calibration,
+        calibration: calibration.clone(),
         booting: vec![],
         zero,
     };

@@ -13,6 +13,7 @@ use pgdrill_lab::{
 use pgdrill_sim_engine::Engine;
 
 use crate::{
+    calibration::Calibration,
     cluster::{Cluster, build, draw},
     faults::{Faults, power_off, power_on},
 };
@@ -21,8 +22,13 @@ use crate::{
 const GLANCE: Duration = Duration::from_secs(1);
 
 /// Plays a scenario on a fresh engine.
-pub(crate) fn play(engine: &mut Engine, scenario: &Scenario, seed: u64) -> Result<Recording, PlayError> {
-    let mut cluster = build(engine, scenario, seed);
+pub(crate) fn play(
+    engine: &mut Engine,
+    scenario: &Scenario,
+    seed: u64,
+    calibration: &Calibration,
+) -> Result<Recording, PlayError> {
+    let mut cluster = build(engine, scenario, seed, calibration);
     let bring_up = ready::bring_up(&mut cluster, seed);
     if let Err(message) = bring_up {
         return Err(PlayError { message, events: cluster.recorder.take() });

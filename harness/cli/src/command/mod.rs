@@ -2,6 +2,7 @@
 
 mod agent;
 mod internal;
+mod compare;
 mod run;
 mod scenario;
 mod screen;
@@ -40,6 +41,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Play scenarios and judge them
     Run(run::RunArgs),
+    /// Play one scenario in the simulator and on real nodes, and show them side by side
+    Compare(compare::CompareArgs),
     /// Check, list and describe scenario files
     #[command(subcommand)]
     Scenario(scenario::ScenarioCommand),
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
     let screen = Screen::of_the_process();
     let done = match cli.command {
         Command::Run(arguments) => run::run(arguments, screen),
+        Command::Compare(arguments) => compare::run(&arguments, screen),
         Command::Scenario(command) => scenario::run(command, screen),
         Command::Agent(arguments) => agent::run(&arguments),
         Command::Internal(command) => internal::run(&command),
