@@ -64,6 +64,12 @@ fn of_world<'a>(world: &'a str, seen: &'a [Seen]) -> impl Iterator<Item = &'a Se
     seen.iter().filter(move |run| run.world == world)
 }
 
+/// The incident in each run of a world that met it.
+fn met_in<'a>(key: IncidentKey, world: &str, seen: &'a [Seen]) -> Vec<&'a Incident> {
+    let runs = seen.iter().filter(|run| run.world == world);
+    runs.filter_map(|run| run.incidents.iter().find(|found| found.key == key)).collect()
+}
+
 fn world_runs(world: &str, seen: &[Seen]) -> WorldRuns {
     let runs: Vec<&Run> = of_world(world, seen).map(|seen| &seen.run).collect();
     let mut verdicts = BTreeMap::new();
@@ -87,10 +93,7 @@ fn world_runs(world: &str, seen: &[Seen]) -> WorldRuns {
 }
 
 fn figures(key: IncidentKey, worlds: &[&str], seen: &[Seen]) -> IncidentFigures {
-    let of = |world: &str| -> Vec<&Incident> {
-        let incidents = of_world(world, seen).filter_map(|run| run.incidents.iter().find(|found| found.key == key));
-        incidents.collect()
-    };
+    let of = |world: &str| met_in(key, world, seen);
     let met = worlds.iter().map(|world| ((*world).to_owned(), of(world).len())).collect();
     let fault = seen.iter().flat_map(|run| &run.incidents).find(|incident| incident.key == key);
     let times = |world: &str, phase: Phase| -> Vec<u64> {
