@@ -25,8 +25,8 @@ mod text;
 mod timeline;
 
 pub use compare::{
-    Comparison, Distribution, IncidentFigures, Measurements, OrderDifference, PhaseFigures, SIMULATOR, Seen, WorldRuns, compare,
-    comparison_page, comparison_text,
+    Comparison, Distribution, IncidentFigures, Measurements, OrderDifference, PhaseFigures, SIMULATOR, Seen, WorldRuns,
+    compare, comparison_page, comparison_text,
 };
 pub use difference::{Difference, first_difference};
 pub use explain::explanation;

@@ -1,6 +1,7 @@
 //! The agent on a real machine: the adapters behind its ports, its configuration file, and what an operating system expects of
 //! a daemon.
 
+pub mod calibrate;
 pub mod daemon;
 pub mod logging;
 pub mod postgres;

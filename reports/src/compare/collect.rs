@@ -7,7 +7,9 @@ use pgdrill_lab::{
     phases::{Incident, IncidentKey, Order, Phase, incidents, order_of},
 };
 
-use super::{Comparison, Distribution, IncidentFigures, Measurements, OrderDifference, PhaseFigures, SIMULATOR, WorldRuns};
+use super::{
+    Comparison, Distribution, IncidentFigures, Measurements, OrderDifference, PhaseFigures, SIMULATOR, WorldRuns,
+};
 use crate::run::Run;
 
 /// A run with its incidents, which are read while its events are still there.

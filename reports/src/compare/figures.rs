@@ -27,14 +27,7 @@ impl Distribution {
         sorted.sort_unstable();
         let (min_ms, max_ms) = (*sorted.first()?, *sorted.last()?);
         let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share) as usize];
-        Some(Self {
-            runs: sorted.len(),
-            min_ms,
-            p10_ms: at(0.1),
-            median_ms: at(0.5),
-            p90_ms: at(0.9),
-            max_ms,
-        })
+        Some(Self { runs: sorted.len(), min_ms, p10_ms: at(0.1), median_ms: at(0.5), p90_ms: at(0.9), max_ms })
     }
 }
 

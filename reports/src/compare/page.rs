@@ -65,7 +65,10 @@ impl Drawn {
     fn of(incident: &IncidentFigures, comparison: &Comparison) -> Self {
         let longest = incident.phases.iter().filter_map(longest_ms).max().unwrap_or(1).max(1);
         let orders = incident.orders.iter().map(|other| {
-            format!("{} ({} of its runs): {}; most simulated runs: {}", other.world, other.runs, other.order, other.simulated)
+            format!(
+                "{} ({} of its runs): {}; most simulated runs: {}",
+                other.world, other.runs, other.order, other.simulated
+            )
         });
         Self {
             fault: text::fault(incident),

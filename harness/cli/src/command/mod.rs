@@ -2,7 +2,9 @@
 
 mod agent;
 mod internal;
+mod calibrate;
 mod compare;
+mod matrix;
 mod run;
 mod scenario;
 mod screen;
@@ -43,6 +45,10 @@ enum Command {
     Run(run::RunArgs),
     /// Play one scenario in the simulator and on real nodes, and show them side by side
     Compare(compare::CompareArgs),
+    /// Measure how long PostgreSQL takes here, for the simulator
+    Calibrate(calibrate::CalibrateArgs),
+    /// Make a table of scenarios by worlds from recorded results
+    Matrix(matrix::MatrixArgs),
     /// Check, list and describe scenario files
     #[command(subcommand)]
     Scenario(scenario::ScenarioCommand),
@@ -68,6 +74,8 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(arguments) => run::run(arguments, screen),
         Command::Compare(arguments) => compare::run(&arguments, screen),
+        Command::Calibrate(arguments) => calibrate::run(&arguments, screen),
+        Command::Matrix(arguments) => matrix::run(&arguments, screen),
         Command::Scenario(command) => scenario::run(command, screen),
         Command::Agent(arguments) => agent::run(&arguments),
         Command::Internal(command) => internal::run(&command),

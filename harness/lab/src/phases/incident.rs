@@ -29,8 +29,7 @@ pub enum Phase {
 
 impl Phase {
     /// All of them, in their usual order.
-    pub const ALL: [Self; 5] =
-        [Self::LockExpired, Self::NewLock, Self::Promoted, Self::FirstWrite, Self::OldStreams];
+    pub const ALL: [Self; 5] = [Self::LockExpired, Self::NewLock, Self::Promoted, Self::FirstWrite, Self::OldStreams];
 
     /// Its name for people.
     #[must_use]

@@ -49,8 +49,7 @@ pub(crate) fn run(arguments: &CompareArgs, mut screen: Screen) -> Result<ExitCod
         seen.extend(play_in(world, arguments, &loaded, &calibration, &interrupt, &mut screen)?);
     }
     let interrupted = interrupt.raised();
-    let comparison =
-        compare(&loaded.scenario.about, &today(), &calibration.measured, env!("CARGO_PKG_VERSION"), &seen);
+    let comparison = compare(&loaded.scenario.about, &today(), &calibration.measured, env!("CARGO_PKG_VERSION"), &seen);
     screen.print(&comparison_text(&comparison));
     write_documents(arguments, &comparison)?;
     if interrupted {
@@ -71,11 +70,8 @@ fn play_in(
     screen: &mut Screen,
 ) -> Result<Vec<Seen>, Failure> {
     let simulated = world == worlds::DEFAULT;
-    let conditions = Conditions {
-        world: (!simulated).then(|| world.to_owned()),
-        patroni: arguments.patroni.clone(),
-        twice: false,
-    };
+    let conditions =
+        Conditions { world: (!simulated).then(|| world.to_owned()), patroni: arguments.patroni.clone(), twice: false };
     let tasks = tasks(std::slice::from_ref(loaded), &arguments.seeds_of(world), &conditions);
     let jobs = if simulated { cores() } else { usize::from(arguments.jobs.get()) };
     let mut progress = Progress::new(tasks.len(), !arguments.quiet);
@@ -88,21 +84,27 @@ fn play_in(
     };
     let (mut seen, mut failed) = (Vec::new(), None);
     let width = screen.width();
-    play_all(tasks, jobs, interrupt, move |task: &_| play(&*open(), task), |told| match told {
-        Told::Done => progress.done(),
-        Told::Next(run) => {
-            progress.told(run);
-            if !simulated {
-                failed = failed.take().or_else(|| save_events(arguments.events.as_deref(), world, run).err());
-                if run.verdict() != pgdrill_lab::verdict::Verdict::Pass {
-                    let text = format!("{world}, run {}\n{}\n", run.seed, explanation(run, width));
-                    progress.beside(|| screen.print(&text));
+    play_all(
+        tasks,
+        jobs,
+        interrupt,
+        move |task: &_| play(&*open(), task),
+        |told| match told {
+            Told::Done => progress.done(),
+            Told::Next(run) => {
+                progress.told(run);
+                if !simulated {
+                    failed = failed.take().or_else(|| save_events(arguments.events.as_deref(), world, run).err());
+                    if run.verdict() != pgdrill_lab::verdict::Verdict::Pass {
+                        let text = format!("{world}, run {}\n{}\n", run.seed, explanation(run, width));
+                        progress.beside(|| screen.print(&text));
+                    }
                 }
+                seen.push(Seen::of(run.clone()));
+                run.events = Vec::new();
             }
-            seen.push(Seen::of(run.clone()));
-            run.events = Vec::new();
-        }
-    });
+        },
+    );
     progress.finish();
     failed.map_or(Ok(seen), Err)
 }

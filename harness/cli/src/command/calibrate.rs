@@ -1,0 +1,95 @@
+//! `pgdrill calibrate`: measures on real PostgreSQL what the simulator's model cannot know.
+
+use std::{fs, net::TcpListener, num::NonZeroU8, path::PathBuf, process::ExitCode};
+
+use pgdrill_host::calibrate::{Durations, Plan, measure};
+use pgdrill_lab::verdict;
+use pgdrill_sim::Calibration;
+
+use super::{Failure, Screen, cannot_write, error};
+
+const EXAMPLES: &str = "\
+Examples:
+  pgdrill calibrate --bin-dir /usr/lib/postgresql/16/bin --dir /var/lib/postgresql --output ours.json
+  pgdrill compare my-outage.yaml --calibration ours.json
+
+It makes PostgreSQL servers of its own in a new folder below --dir, on two free ports of 127.0.0.1, and removes them. It
+takes about a minute. PostgreSQL does not run as root: run it as the user that your servers run as.";
+
+/// Measure how long PostgreSQL takes here, for the simulator
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct CalibrateArgs {
+    /// The folder with PostgreSQL's programs [default: those in PATH]
+    #[arg(long, value_name = "DIR")]
+    bin_dir: Option<PathBuf>,
+    /// A folder on the file system that your data directories are on
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// How often each figure is taken; the median counts
+    #[arg(long, value_name = "N", default_value = "5")]
+    tries: NonZeroU8,
+    /// Where it was measured, in words, for whoever reads the file
+    #[arg(long, value_name = "TEXT")]
+    place: Option<String>,
+    /// Write the file here [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Does it.
+pub(crate) fn run(arguments: &CalibrateArgs, mut screen: Screen) -> Result<ExitCode, Failure> {
+    let usage = |why: &dyn std::fmt::Display| Failure::Usage(vec![error(why)]);
+    let ports = free_ports().map_err(|why| usage(&why))?;
+    let plan = Plan {
+        bin_dir: arguments.bin_dir.clone(),
+        dir: arguments.dir.clone(),
+        ports,
+        tries: usize::from(arguments.tries.get()),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|why| usage(&why))?;
+    let measured = runtime.block_on(measure(&plan, |what| eprintln!("measuring: {what}")));
+    let measured = measured.map_err(|why| usage(&why))?;
+    let calibration = calibration(&measured, arguments);
+    let mut document = serde_json::to_string_pretty(&calibration).map_err(|why| usage(&why))?;
+    document.push('\n');
+    match &arguments.output {
+        Some(file) => fs::write(file, document).map_err(|e| cannot_write(file, e))?,
+        None => screen.print(&document),
+    }
+    Ok(verdict::ExitCode::Pass.into())
+}
+
+/// Two ports that nobody listens on. Somebody may take one before PostgreSQL does; then its start says so.
+fn free_ports() -> std::io::Result<[u16; 2]> {
+    let (one, two) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
+    Ok([one.local_addr()?.port(), two.local_addr()?.port()])
+}
+
+/// What was measured, over what is only assumed.
+fn calibration(measured: &Durations, arguments: &CalibrateArgs) -> Calibration {
+    let mut calibration = Calibration::shipped();
+    let place = arguments.place.clone().unwrap_or_else(|| arguments.dir.display().to_string());
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    calibration.measured = format!(
+        "{} on {}, {place}, {cores} cores, medians of {} tries; boot_s and checkpoint_timeout_s are assumed",
+        measured.server,
+        jiff::Timestamp::now().strftime("%Y-%m-%d"),
+        arguments.tries,
+    );
+    let timings = &mut calibration.postgresql;
+    timings.initdb_s = measured.initdb_s;
+    timings.start_s = measured.start_s;
+    timings.basebackup_s = measured.basebackup_s;
+    timings.basebackup_bytes_per_s = measured.basebackup_bytes_per_s;
+    timings.empty_cluster_bytes = measured.empty_cluster_bytes;
+    timings.rewind_s = measured.rewind_s;
+    timings.replay_bytes_per_s = measured.replay_bytes_per_s;
+    timings.promote_s = measured.promote_s;
+    timings.checkpoint_s = measured.checkpoint_s;
+    timings.connect_s = measured.connect_s;
+    timings.single_user_s = measured.single_user_s;
+    timings.fsync_s = measured.fsync_s;
+    timings.checkpoint_after_promote_s = measured.checkpoint_after_promote_s;
+    calibration
+}
