@@ -1,9 +1,9 @@
 //! The command line: one file for each command, and what they share.
 
 mod agent;
-mod internal;
 mod calibrate;
 mod compare;
+mod internal;
 mod matrix;
 mod run;
 mod scenario;

@@ -26,7 +26,7 @@ use crate::{
 /// Does it.
 pub(crate) fn run(arguments: &CompareArgs, mut screen: Screen) -> Result<ExitCode, Failure> {
     for world in &arguments.worlds {
-        worlds::open(world).map_err(|why| Failure::Usage(vec![error(why)]))?;
+        worlds::open(world, &worlds::silence()).map_err(|why| Failure::Usage(vec![error(why)]))?;
     }
     let mut loaded = load(std::slice::from_ref(&arguments.scenario), arguments.patroni.as_deref())?;
     if loaded.len() != 1 {
@@ -49,6 +49,9 @@ pub(crate) fn run(arguments: &CompareArgs, mut screen: Screen) -> Result<ExitCod
         seen.extend(play_in(world, arguments, &loaded, &calibration, &interrupt, &mut screen)?);
     }
     let interrupted = interrupt.raised();
+    if interrupted && !pgdrill_containers::give_up(super::run::REMOVAL) {
+        screen.print(super::run::NOT_REMOVED);
+    }
     let comparison = compare(&loaded.scenario.about, &today(), &calibration.measured, env!("CARGO_PKG_VERSION"), &seen);
     screen.print(&comparison_text(&comparison));
     write_documents(arguments, &comparison)?;
@@ -75,12 +78,13 @@ fn play_in(
     let tasks = tasks(std::slice::from_ref(loaded), &arguments.seeds_of(world), &conditions);
     let jobs = if simulated { cores() } else { usize::from(arguments.jobs.get()) };
     let mut progress = Progress::new(tasks.len(), !arguments.quiet);
+    let tell = super::run::teller(&progress, arguments.quiet);
     let (name, calibration) = (world.to_owned(), Arc::new(calibration.clone()));
     let open = move || -> Box<dyn World> {
         if simulated {
             return Box::new(CalibratedSim((*calibration).clone()));
         }
-        worlds::open(&name).expect("it was opened before")
+        worlds::open(&name, &tell).expect("it was opened before")
     };
     let (mut seen, mut failed) = (Vec::new(), None);
     let width = screen.width();

@@ -14,6 +14,10 @@ use self::{events::EventFiles, telling::Telling};
 use super::{Failure, Screen, cannot_write, error, scenario::load};
 use crate::playing::{Conditions, INTERRUPTED, Interrupt, Progress, Told, cores, play, play_all, tasks, worlds};
 
+/// What is said when that was not enough.
+pub(crate) const NOT_REMOVED: &str =
+    "not everything of the interrupted run is removed yet; the next run in containers removes the rest";
+
 /// Does it.
 pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failure> {
     worlds::open(&arguments.world, &worlds::silence()).map_err(|why| Failure::Usage(vec![error(why)]))?;
@@ -61,8 +65,7 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
     });
     progress.finish();
     if interrupt.raised() && !pgdrill_containers::give_up(REMOVAL) {
-        let text = "not everything of the interrupted run is removed yet; the next run in containers removes the rest";
-        telling.warn(text);
+        telling.warn(NOT_REMOVED);
     }
     let interrupted = interrupt.raised();
     telling.end(&runs, interrupted);
@@ -75,10 +78,10 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
 }
 
 /// How long what an interrupted run has made may take to be removed.
-const REMOVAL: Duration = Duration::from_secs(30);
+pub(crate) const REMOVAL: Duration = Duration::from_secs(30);
 
 /// Where a run that takes its time says what it is doing: above the progress line, or plainly where there is none.
-fn teller(progress: &Progress, quiet: bool) -> Tell {
+pub(crate) fn teller(progress: &Progress, quiet: bool) -> Tell {
     if quiet {
         return worlds::silence();
     }
