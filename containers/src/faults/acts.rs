@@ -21,6 +21,7 @@ impl Faults {
             Action::Cut(link) => (link, Breakage::Cut),
             Action::Delay(spec) => (&spec.link, Breakage::Delay(spec.add.0, spec.jitter.0)),
             Action::Loss(spec) => (&spec.link, Breakage::Loss(spec.probability)),
+            Action::Bandwidth(spec) => (&spec.link, Breakage::Bandwidth(spec.rate.per_second.bytes)),
             _ => {
                 let fault = self.network.silence_dns(targets).await?;
                 self.on_network.insert((line.index, line.repetition), fault);

@@ -110,7 +110,7 @@ impl Faults {
         }
         record(cluster, line, FaultPhase::Applied, &targets);
         match &line.step.action {
-            Action::Cut(_) | Action::Delay(_) | Action::Loss(_) | Action::DnsFail { .. } => {
+            Action::Cut(_) | Action::Delay(_) | Action::Loss(_) | Action::Bandwidth(_) | Action::DnsFail { .. } => {
                 self.break_network(cluster, line, &facts, &targets).await
             }
             Action::Heal(spec) => self.heal(cluster, line, spec, &facts).await,

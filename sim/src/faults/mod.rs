@@ -77,9 +77,10 @@ impl Faults {
         }
         record(cluster, &line, FaultPhase::Applied, &targets);
         match &step.action {
-            Action::Cut(_) | Action::Delay(_) | Action::Loss(_) | Action::DnsFail { .. } => {
+            Action::Cut(_) | Action::Delay(_) | Action::Loss(_) | Action::Bandwidth(_) => {
                 self.break_network(cluster, &line, &targets);
             }
+            Action::DnsFail { .. } => self.break_network(cluster, &line, &targets),
             Action::Heal(spec) => self.heal(cluster, &line, spec),
             Action::Kill(_) | Action::Stop(_) | Action::Start(_) | Action::Freeze(_) | Action::Thaw(_) => {
                 self.on_processes(cluster, &line, &targets);

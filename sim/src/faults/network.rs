@@ -18,6 +18,7 @@ impl Faults {
             Action::Cut(link) => Kind::Cut(self.routes(cluster, link)),
             Action::Delay(spec) => Kind::Delay(self.routes(cluster, &spec.link)),
             Action::Loss(spec) => Kind::Loss(self.routes(cluster, &spec.link)),
+            Action::Bandwidth(spec) => Kind::Bandwidth(self.routes(cluster, &spec.link)),
             _ => Kind::NoDns(targets.to_vec()),
         };
         if kind.routes().is_empty() && !matches!(kind, Kind::NoDns(_)) {
@@ -31,6 +32,9 @@ impl Faults {
             match &line.step.action {
                 Action::Cut(_) if self.cuts.add(route) => cluster.engine.cut(from, to),
                 Action::Delay(spec) => cluster.engine.set_delay(from, to, spec.add.0, spec.jitter.0),
+                Action::Bandwidth(spec) => {
+                    cluster.engine.set_bandwidth(from, to, Some(spec.rate.per_second.bytes));
+                }
                 Action::Loss(spec) => cluster.engine.set_loss(from, to, spec.probability.min(MOST)),
                 _ => {}
             }
@@ -63,12 +67,13 @@ impl Faults {
 /// The engine's largest probability of loss: at 1 it would be a cut.
 const MOST: f64 = 0.99;
 
-/// Ends delay or loss.
+/// Ends delay, loss or a narrow link.
 pub(super) fn restore(cluster: &mut Cluster<'_>, kind: &Kind, routes: &[Route]) -> Vec<String> {
     for route in routes {
         let (from, to) = (cluster.host(&route.from), cluster.host(&route.to));
         match kind {
             Kind::Delay(_) => cluster.engine.set_delay(from, to, Duration::ZERO, Duration::ZERO),
+            Kind::Bandwidth(_) => cluster.engine.set_bandwidth(from, to, None),
             _ => cluster.engine.set_loss(from, to, 0.0),
         }
     }

@@ -32,14 +32,14 @@ pub use expect::{Bounds, End, Expect, SHOWABLE};
 pub use load::{Loaded, load, load_all, load_text, load_with_warnings, use_patroni_file};
 pub use patroni::{Patroni, Postgresql, SynchronousMode, Tags, WatchdogMode};
 pub use problem::{Problem, Severity};
-pub use quantity::{ClockRate, Latency, Rate, Shift, Size, Span};
+pub use quantity::{ClockRate, Latency, Rate, Shift, Size, Span, Throughput};
 pub use schema::json_schema;
 use schemars::JsonSchema;
 pub use selector::{Facts, Pick, Selector, resolve};
 use serde::{Deserialize, Serialize};
 pub use timeline::{
-    Action, ClusterWord, DelaySpec, Direction, EtcdWord, FreezeSpec, HealSpec, Link, LossSpec, OnProcess, Repeat,
-    Route, StartSpec, Step, SwitchoverSpec,
+    Action, BandwidthSpec, ClusterWord, DelaySpec, Direction, EtcdWord, FreezeSpec, HealSpec, Link, LossSpec,
+    OnProcess, Repeat, Route, StartSpec, Step, SwitchoverSpec,
 };
 pub use workload::Workload;
 

@@ -1,8 +1,9 @@
 //! Scenarios written back as YAML read the same, whatever they hold: the shrinker depends on it.
 
 use pgdrill_lab::scenario::{
-    Action, ClockRate, DelaySpec, Direction, End, FreezeSpec, HealSpec, Latency, Link, LossSpec, OnProcess, Process,
-    Rate, Repeat, Scenario, Selector, Shift, Size, Span, StartSpec, Step, SwitchoverSpec, SynchronousMode,
+    Action, BandwidthSpec, ClockRate, DelaySpec, Direction, End, FreezeSpec, HealSpec, Latency, Link, LossSpec,
+    OnProcess, Process, Rate, Repeat, Scenario, Selector, Shift, Size, Span, StartSpec, Step, SwitchoverSpec,
+    SynchronousMode, Throughput,
 };
 use proptest::prelude::*;
 
@@ -58,6 +59,10 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         link().prop_map(Action::Cut),
         (link(), span(), span()).prop_map(|(link, add, jitter)| Action::Delay(DelaySpec { link, add, jitter })),
+        (link(), 1u64..1 << 40).prop_map(|(link, bytes)| {
+            let rate = Throughput { per_second: Size { bytes } };
+            Action::Bandwidth(BandwidthSpec { link, rate })
+        }),
         (link(), 0.001f64..1.0).prop_map(|(link, probability)| Action::Loss(LossSpec { link, probability })),
         on().prop_map(|on| Action::Kill(OnProcess { process: Process::Agent, on })),
         on().prop_map(|on| Action::Stop(OnProcess { process: Process::Agent, on })),

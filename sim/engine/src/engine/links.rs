@@ -24,6 +24,11 @@ impl Engine {
         (link.extra_delay, link.jitter) = (delay, jitter);
     }
 
+    /// Only so many bytes per second leave `from` for `to` from now on; the others wait their turn. `None` ends it.
+    pub fn set_bandwidth(&mut self, from: HostId, to: HostId, bytes_per_second: Option<u64>) {
+        self.network.link_mut(from, to).bytes_per_second = bytes_per_second;
+    }
+
     /// The probability (0 to 0.99) that a transmission is lost. A lost segment is sent again after 200 ms, 400 ms and so on
     /// (a SYN after 1 s, 2 s, ...); a stream never gets a hole. Only a reset is lost for good.
     pub fn set_loss(&mut self, from: HostId, to: HostId, probability: f64) {

@@ -71,6 +71,10 @@ pub(crate) struct Link {
     /// Probability, below 1, that a transmission is lost.
     pub(crate) loss: f64,
     pub(crate) cut: bool,
+    /// Bytes that pass in a second, where that is limited.
+    pub(crate) bytes_per_second: Option<u64>,
+    /// When the link is free again, by its bandwidth.
+    free_ns: u64,
     pub(crate) stats: LinkStats,
 }
 
@@ -82,6 +86,8 @@ impl Link {
             jitter: Duration::ZERO,
             loss: 0.0,
             cut: false,
+            bytes_per_second: None,
+            free_ns: 0,
             stats: LinkStats::default(),
         }
     }
@@ -98,7 +104,33 @@ impl Link {
         random.chance(self.loss)
     }
 
+    /// How long a packet that is ready now takes until its last byte is on the link, and whether it waited for others.
+    pub(super) fn serialise(&mut self, now_ns: u64, bytes: u64) -> (u64, bool) {
+        let Some(rate) = self.bytes_per_second else { return (0, false) };
+        let waited = self.free_ns > now_ns;
+        let takes = u128::from(bytes) * 1_000_000_000 / u128::from(rate.max(1));
+        self.free_ns = self.free_ns.max(now_ns) + u64::try_from(takes).unwrap_or(u64::MAX / 2);
+        (self.free_ns - now_ns, waited)
+    }
+
     pub(super) fn is_slowed(&self) -> bool {
         !self.extra_delay.is_zero() || !self.jitter.is_zero()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_of_a_narrow_link_wait_for_each_other_and_a_link_without_limit_keeps_nobody() {
+        let mut link = Link::new(Latency::default());
+        assert_eq!(link.serialise(7, 1_000_000), (0, false));
+        link.bytes_per_second = Some(100_000);
+        assert_eq!(link.serialise(0, 2_000), (20_000_000, false));
+        assert_eq!(link.serialise(5_000_000, 2_000), (35_000_000, true), "15 ms of the first, then its own 20");
+        assert_eq!(link.serialise(1_000_000_000, 2_000), (20_000_000, false), "the link was free again");
+        link.bytes_per_second = None;
+        assert_eq!(link.serialise(1_000_000_000, 2_000), (0, false));
     }
 }

@@ -1,10 +1,10 @@
 //! Links between hosts: how long a packet takes, whether it arrives, and in which order.
 //!
 //! ```text
-//!  kernel of A --egress--> [latency, loss] --in flight--> arrival --[cut? peer down?]--> kernel of B
-//!                                                            |  ^
-//!                                                            v  | next retransmission after the fault has ended
-//!                                                           held
+//!  kernel of A --egress--> [latency, bandwidth, loss] --in flight--> arrival --[cut? peer down?]--> kernel of B
+//!                                                                       |  ^
+//!                                                                       v  | next retransmission after the fault has ended
+//!                                                                      held
 //! ```
 //!
 //! Whether a packet passes a cut is decided where it arrives, so a cut also catches what is in flight, and packets are
@@ -28,6 +28,9 @@ pub use trace::Trace;
 use turmoil_net::Packet;
 
 use crate::{HostId, random::SplitMix64};
+
+/// Of a TCP segment: Ethernet, IPv4 and TCP with its timestamps.
+const HEADERS: u64 = 14 + 20 + 32;
 
 /// A packet on its way.
 #[derive(Debug)]
@@ -88,6 +91,8 @@ impl Network {
         let link = &mut self.links[key.from().0][key.to().0];
         let segment = segment(packet)?;
         let mut delay_ns = link.delay(&mut self.random);
+        let (on_link_ns, waited) = link.serialise(now_ns, HEADERS + segment.payload.len() as u64);
+        delay_ns += on_link_ns;
         let mut lost = 0;
         while link.loses(&mut self.random) {
             lost += 1;
@@ -108,7 +113,7 @@ impl Network {
                 // A late ACK holds nothing up: a later one says more.
                 return Some(now_ns + delay_ns);
             }
-        } else if link.is_slowed() {
+        } else if link.is_slowed() || waited {
             link.stats.delayed += 1;
         }
         flow.last_arrival_ns = flow.last_arrival_ns.max(now_ns + delay_ns);

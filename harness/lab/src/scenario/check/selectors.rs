@@ -78,6 +78,7 @@ fn link_of(action: &Action) -> Option<&Link> {
         Action::Cut(link) | Action::Heal(HealSpec::Links(link)) => Some(link),
         Action::Delay(delay) => Some(&delay.link),
         Action::Loss(loss) => Some(&loss.link),
+        Action::Bandwidth(narrow) => Some(&narrow.link),
         _ => None,
     }
 }
@@ -216,7 +217,11 @@ impl Sight<'_> {
             Selector::Everything | Selector::Others => all.into(),
             Selector::Host(name) => [kind_of(name)].into(),
             Selector::Zone(zone) => self.scenario.cluster.zones[zone].iter().map(|host| kind_of(host)).collect(),
-            Selector::ZoneOf(_) => all.into(),
+            // Of whichever zone; a host that is in none comes alone.
+            Selector::ZoneOf(inner) => {
+                let zoned = self.scenario.cluster.zones.values().flatten().map(|host| kind_of(host));
+                zoned.chain(self.kinds(inner)).collect()
+            }
             Selector::Union(parts) => parts.iter().flat_map(|part| self.kinds(part)).collect(),
             Selector::Label(label) => {
                 let earlier = &self.scenario.timeline[..self.before];

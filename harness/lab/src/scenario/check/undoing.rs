@@ -47,7 +47,7 @@ impl Cause {
 fn undone_by(action: &Action) -> Option<Vec<Cause>> {
     let any = |keyword| Cause { keyword, process: None };
     Some(match action {
-        Action::Heal(_) => vec![any("cut"), any("delay"), any("loss"), any("dns_fail")],
+        Action::Heal(_) => vec![any("cut"), any("delay"), any("loss"), any("bandwidth"), any("dns_fail")],
         Action::Start(spec) => {
             ["kill", "stop"].map(|keyword| Cause { keyword, process: Some(spec.process) }).into_iter().collect()
         }
@@ -62,7 +62,9 @@ fn undone_by(action: &Action) -> Option<Vec<Cause>> {
 
 fn heal_of(reader: &mut Reader<'_>, root: &Node, path: &str, name: &str, earlier: &[Step]) {
     let healable = |step: &&Step| {
-        matches!(step.action, Action::Cut(_) | Action::Delay(_) | Action::Loss(_) | Action::DnsFail { .. })
+        let of_links =
+            matches!(step.action, Action::Cut(_) | Action::Delay(_) | Action::Loss(_) | Action::Bandwidth(_));
+        of_links || matches!(step.action, Action::DnsFail { .. })
     };
     let labels: Vec<&str> = earlier.iter().filter(healable).filter_map(|step| step.label.as_deref()).collect();
     if labels.contains(&name) {
@@ -78,7 +80,7 @@ fn heal_of(reader: &mut Reader<'_>, root: &Node, path: &str, name: &str, earlier
         root,
         path,
         format!("{name:?}"),
-        "all, or the label (`as`) of an earlier cut, delay, loss or dns_fail",
+        "all, or the label (`as`) of an earlier cut, delay, loss, bandwidth or dns_fail",
     )
     .help = help;
 }

@@ -6,9 +6,11 @@ mod rate;
 mod shift;
 mod size;
 mod span;
+mod throughput;
 
 pub use latency::Latency;
 pub use rate::{ClockRate, Rate};
 pub use shift::Shift;
 pub use size::Size;
 pub use span::Span;
+pub use throughput::Throughput;

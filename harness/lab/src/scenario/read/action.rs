@@ -8,19 +8,21 @@ use super::{
 use crate::scenario::{
     cluster::Process,
     patroni,
-    quantity::{ClockRate, Shift, Span},
+    quantity::{ClockRate, Shift, Span, Throughput},
     selector::Selector,
     timeline::{
-        Action, ClusterWord, DelaySpec, EtcdWord, FreezeSpec, HealSpec, LossSpec, OnProcess, StartSpec, SwitchoverSpec,
+        Action, BandwidthSpec, ClusterWord, DelaySpec, EtcdWord, FreezeSpec, HealSpec, LossSpec, OnProcess, StartSpec,
+        SwitchoverSpec,
     },
 };
 
 /// Every action, as [`Action::keyword`] names it.
-pub(super) const KEYWORDS: [&str; 27] = [
+pub(super) const KEYWORDS: [&str; 28] = [
     "cut",
     "heal",
     "delay",
     "loss",
+    "bandwidth",
     "kill",
     "stop",
     "start",
@@ -56,7 +58,7 @@ const PROCESSES: [(&str, Process); 4] = [
 /// Reads the action behind its keyword.
 pub(super) fn action(reader: &mut Reader<'_>, keyword: &str, at: &At<'_>) -> Option<Action> {
     Some(match keyword {
-        "cut" | "delay" | "loss" => return network(reader, keyword, at),
+        "cut" | "delay" | "loss" | "bandwidth" => return network(reader, keyword, at),
         "heal" => Action::Heal(heal(reader, at)?),
         "kill" => Action::Kill(on_process(reader, at)?),
         "stop" => Action::Stop(on_process(reader, at)?),
@@ -98,6 +100,13 @@ fn network(reader: &mut Reader<'_>, keyword: &str, at: &At<'_>) -> Option<Action
             let jitter = fields.take("jitter").and_then(|at| span(reader, &at)).unwrap_or(Span::ZERO);
             let link = link(reader, &mut fields);
             link.zip(add).map(|(link, add)| Action::Delay(DelaySpec { link, add, jitter }))
+        }
+        "bandwidth" => {
+            let expected = "how much passes in a second: 1MiB/s, 100kB/s";
+            let rate = fields.require(reader, "rate", expected);
+            let rate = rate.and_then(|at| reader.parsed::<Throughput>(&at, expected));
+            let link = link(reader, &mut fields);
+            link.zip(rate).map(|(link, rate)| Action::Bandwidth(BandwidthSpec { link, rate }))
         }
         _ => {
             let probability = fields.require(reader, "probability", "a share of the packets, such as 0.1");

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::Link;
 use crate::scenario::{
     cluster::Process,
-    quantity::{ClockRate, Shift, Span},
+    quantity::{ClockRate, Shift, Span, Throughput},
     selector::Selector,
 };
 
@@ -23,6 +23,8 @@ pub enum Action {
     Delay(DelaySpec),
     /// Packets are lost at random; TCP retransmits them.
     Loss(LossSpec),
+    /// Only so much passes in a second; the rest waits its turn.
+    Bandwidth(BandwidthSpec),
     /// SIGKILL. It stays dead until `start`; a PostgreSQL is restarted by its agent as the agent sees fit.
     Kill(OnProcess),
     /// SIGTERM: as an operator stops the service. An agent stops its PostgreSQL too.
@@ -164,6 +166,16 @@ pub struct LossSpec {
     pub probability: f64,
 }
 
+/// Only so much passes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BandwidthSpec {
+    /// Where; each direction of each link by itself.
+    #[serde(flatten)]
+    pub link: Link,
+    /// How much.
+    pub rate: Throughput,
+}
+
 /// A process of some hosts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -220,7 +232,8 @@ impl Action {
     pub fn is_reversible(&self) -> bool {
         match self {
             Self::Kill(on) | Self::Stop(on) => on.process != Process::Postgres,
-            Self::Cut(_) | Self::Delay(_) | Self::Loss(_) | Self::PowerOff(_) | Self::Freeze(_) => true,
+            Self::Cut(_) | Self::Delay(_) | Self::Loss(_) | Self::Bandwidth(_) => true,
+            Self::PowerOff(_) | Self::Freeze(_) => true,
             Self::ClockDrift { .. } | Self::DiskFull { .. } | Self::SlowFsync { .. } => true,
             Self::ReplayPause { .. } | Self::DnsFail { .. } | Self::Pause(_) => true,
             _ => false,
@@ -249,6 +262,7 @@ impl Action {
             Self::Cut(link) | Self::Heal(HealSpec::Links(link)) => Some(link.sides().0),
             Self::Delay(delay) => Some(delay.link.sides().0),
             Self::Loss(loss) => Some(loss.link.sides().0),
+            Self::Bandwidth(narrow) => Some(narrow.link.sides().0),
             Self::Kill(spec) | Self::Stop(spec) => Some(spec.on.clone()),
             Self::Start(spec) => Some(spec.on.clone()),
             Self::Freeze(spec) | Self::Thaw(spec) => Some(spec.on.clone()),
@@ -272,6 +286,7 @@ impl Action {
             Self::Heal(_) => "heal",
             Self::Delay(_) => "delay",
             Self::Loss(_) => "loss",
+            Self::Bandwidth(_) => "bandwidth",
             Self::Kill(_) => "kill",
             Self::Stop(_) => "stop",
             Self::Start(_) => "start",

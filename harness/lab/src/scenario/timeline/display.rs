@@ -28,6 +28,7 @@ impl fmt::Display for Action {
                 write!(f, "delay {} by {} to {}", delay.link, delay.add, Span(delay.add.0 + delay.jitter.0))
             }
             Self::Loss(loss) => write!(f, "lose {}% of {}", loss.probability * 100.0, loss.link),
+            Self::Bandwidth(narrow) => write!(f, "narrow {} to {}", narrow.link, narrow.rate),
             Self::Kill(spec) | Self::Stop(spec) => write!(f, "{verb} {} of {}", spec.process, spec.on),
             Self::Start(spec) => {
                 write!(f, "start {} of {}{}", spec.process, spec.on, if spec.wipe { " on an empty disk" } else { "" })

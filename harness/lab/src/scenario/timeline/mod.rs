@@ -5,7 +5,8 @@ mod display;
 mod link;
 
 pub use action::{
-    Action, ClusterWord, DelaySpec, EtcdWord, FreezeSpec, HealSpec, LossSpec, OnProcess, StartSpec, SwitchoverSpec,
+    Action, BandwidthSpec, ClusterWord, DelaySpec, EtcdWord, FreezeSpec, HealSpec, LossSpec, OnProcess, StartSpec,
+    SwitchoverSpec,
 };
 pub use link::{Direction, Link, Route};
 use schemars::JsonSchema;
