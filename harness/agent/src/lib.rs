@@ -8,6 +8,7 @@
 //! | `postgres` | the SQL it sends |
 //! | `daemon` | the loop |
 //! | `rest` | the REST API and its client |
+//! | [`tls`] | TLS for both, and for etcd |
 
 pub mod clock;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod dcs;
 pub mod ports;
 pub mod postgres;
 pub mod rest;
+pub mod tls;
 
 #[cfg(test)]
 mod fixtures;

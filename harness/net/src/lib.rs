@@ -6,7 +6,12 @@
 
 mod real;
 
-use std::{future::Future, io, net::SocketAddr, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 pub use real::{BoundNet, TokioListener, TokioNet};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -29,6 +34,12 @@ pub trait Net: Clone + Send + Sync + 'static {
         port: u16,
         options: &SocketOptions,
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// The addresses of `host`, which is a name or an address itself.
+    ///
+    /// # Errors
+    /// `NotFound` when the name does not resolve; `TimedOut` when nobody answers.
+    fn resolve(&self, host: &str) -> impl Future<Output = io::Result<Vec<IpAddr>>> + Send;
 
     /// Listens on `host` (an address of this machine, or `0.0.0.0`) and `port` (0: any free one).
     ///

@@ -51,6 +51,10 @@ impl Net for BoundNet {
         timeout(options.connect_timeout, connecting).await.unwrap_or_else(|_| Err(too_late(host, port)))
     }
 
+    async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        TokioNet.resolve(host).await
+    }
+
     async fn listen(&self, host: &str, port: u16) -> io::Result<TokioListener> {
         TokioNet.listen(host, port).await
     }
@@ -79,6 +83,13 @@ impl Net for TokioNet {
             Ok(stream)
         };
         timeout(options.connect_timeout, connecting).await.unwrap_or_else(|_| Err(too_late(host, port)))
+    }
+
+    async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        match host.parse() {
+            Ok(ip) => Ok(vec![ip]),
+            Err(_) => Ok(resolve(host, 0).await?.into_iter().map(|address| address.ip()).collect()),
+        }
     }
 
     async fn listen(&self, host: &str, port: u16) -> io::Result<TokioListener> {

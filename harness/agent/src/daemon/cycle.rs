@@ -204,6 +204,7 @@ impl<T: Ports> HaLoop<T> {
         if let ClusterView::Known(cluster) = view {
             published.cluster = Some(cluster.clone());
             published.dcs_last_seen = Some(local.wall);
+            published.dcs_read = Some(self.parts.clock.now());
         }
         published.dcs_unreachable = matches!(view, ClusterView::Unreachable { .. });
         published.postgres = local.postgres.clone();

@@ -19,7 +19,7 @@ mod lifecycle;
 pub(crate) mod member;
 mod observe;
 mod parts;
-mod peers;
+pub(crate) mod peers;
 mod requests;
 mod server_config;
 pub(crate) mod shared;
@@ -99,9 +99,9 @@ impl<N: Net, P: Postgres, W: Watchdog, O: Observer> Agent<N, P, W, O> {
     /// See [`AgentError`]. PostgreSQL is then left as it is.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), AgentError> {
         let defaults = Config::default();
-        let hosts = self.config.etcd.hosts.clone();
-        let timing = EtcdTiming::new(defaults.ttl, defaults.loop_wait, defaults.retry_timeout, hosts.len());
-        let etcd = Etcd::new(self.net.clone(), hosts, timing);
+        let members = self.config.etcd.hosts.len();
+        let timing = EtcdTiming::new(defaults.ttl, defaults.loop_wait, defaults.retry_timeout, members);
+        let etcd = Etcd::new(self.net.clone(), &self.config.etcd, timing);
         let parts = Parts::<PortTypes<Etcd<N>, N, P, W, O>>::new(
             self.config,
             etcd,
@@ -128,16 +128,11 @@ impl<N: Net, P: Postgres, W: Watchdog, O: Observer> Agent<N, P, W, O> {
 
 /// Runs the loop, the REST API and the watch; the first of them that fails ends the agent.
 pub(crate) async fn run<T: Ports>(parts: Arc<Parts<T>>, shutdown: Shutdown) -> Result<(), AgentError> {
-    let listen = &parts.config.restapi.listen;
-    let listener = parts
-        .net
-        .listen(&listen.host, listen.port)
-        .await
-        .map_err(|error| io::Error::new(error.kind(), format!("restapi.listen: {listen}: {error}")))?;
+    let server = rest::Server::bind(&parts).await?;
     let adopted = parts.postgres.postmaster().await.is_ok_and(|postmaster| postmaster.is_some());
     parts.observer.event(AgentEvent::Started { name: parts.config.name.clone(), adopted });
     let mut services = JoinSet::new();
-    services.spawn(rest::serve(Arc::clone(&parts), listener));
+    services.spawn(server.serve(Arc::clone(&parts)));
     let (kv, keys) = parts.dcs.kv();
     services.spawn(wake_on_change(Arc::clone(kv), keys.clone(), Arc::clone(&parts.wake)));
     let mut ha = HaLoop::new(Arc::clone(&parts));

@@ -13,6 +13,7 @@ use crate::{
     dcs::{Dcs, Kv},
     ports::{AgentEvent, Observer, Postgres, Watchdog},
     postgres::Sql,
+    rest::client::Client,
 };
 
 /// The types behind the ports: one parameter instead of five.
@@ -45,6 +46,8 @@ pub struct Parts<T: Ports> {
     pub(crate) config: AgentConfig,
     pub(crate) clock: Clock,
     pub(crate) net: T::Net,
+    /// Asks the other members.
+    pub(crate) members: Client<T::Net>,
     pub(crate) dcs: Dcs<T::Kv>,
     pub(crate) sql: Sql<T::Net>,
     pub(crate) postgres: T::Postgres,
@@ -69,6 +72,7 @@ impl<T: Ports> Parts<T> {
         let superuser = config.postgresql.superuser.clone();
         Self {
             clock,
+            members: Client::new(net.clone(), Some(&config.restapi), &config.ctl),
             dcs: Dcs::new(Arc::new(kv), keys, &config.name, clock),
             sql: Sql::new(net.clone(), config.postgresql.local_address.clone(), superuser),
             shared: Shared::new(&config, clock),

@@ -20,13 +20,13 @@ use super::{
 use crate::{
     config::HostPort,
     postgres::{Sql, SqlError, statements},
-    rest::client::{PEER_TIMEOUT, request},
+    rest::client::{PEER_TIMEOUT, endpoint},
 };
 
 /// `GET api_url` of all at once.
 pub(crate) async fn ask_peers<T: Ports>(parts: &Parts<T>, peers: &[Peer]) -> BTreeMap<String, PeerStatus> {
     let ask = |peer: Peer| async move {
-        let answer = request(&parts.net, Method::GET, &peer.api_url, None, PEER_TIMEOUT).await;
+        let answer = parts.members.request(Method::GET, &peer.api_url, None, PEER_TIMEOUT).await;
         let status = match answer.and_then(|answer| serde_json::from_slice(&answer.body).map_err(io::Error::from)) {
             Ok(document) => PeerStatus::Answered(peer_answer(&document)),
             Err(error) => PeerStatus::Unreachable { reason: error.to_string() },
@@ -65,10 +65,10 @@ pub(crate) async fn ask_failsafe<T: Ports>(parts: &Parts<T>, peers: &[Peer]) -> 
         json!({ "name": config.name, "conn_url": config.conn_url(), "api_url": config.api_url(), "slots": slots });
     let body = &body;
     let ask = |peer: Peer| async move {
-        let url = format!("{}/failsafe", peer.api_url.trim_end_matches('/').trim_end_matches("/patroni"));
-        let mut answer = request(&parts.net, Method::POST, &url, Some(body), PEER_TIMEOUT).await;
+        let url = endpoint(&peer.api_url, "failsafe");
+        let mut answer = parts.members.request(Method::POST, &url, Some(body), PEER_TIMEOUT).await;
         if answer.is_err() {
-            answer = request(&parts.net, Method::POST, &url, Some(body), PEER_TIMEOUT).await;
+            answer = parts.members.request(Method::POST, &url, Some(body), PEER_TIMEOUT).await;
         }
         let answer = match answer {
             Ok(answer) if answer.status == StatusCode::OK => {

@@ -15,6 +15,7 @@ use super::{
     parts::Ports,
     shared::{Reply, Request},
 };
+use crate::rest::Conditions;
 
 impl<T: Ports> HaLoop<T> {
     /// Carries out what was asked since the cycle before.
@@ -22,8 +23,8 @@ impl<T: Ports> HaLoop<T> {
         for request in self.parts.shared.take_requests() {
             match request {
                 Request::Restart(reply) => self.restart(Some(reply)),
-                Request::Reinitialize { force, reply } => {
-                    let outcome = self.reinitialize(view, force);
+                Request::Reinitialize { force, from_leader, reply } => {
+                    let outcome = self.reinitialize(view, force, from_leader);
                     // Whoever asked may have given up waiting: then nobody needs the answer.
                     let _ = reply.send(outcome);
                 }
@@ -34,9 +35,9 @@ impl<T: Ports> HaLoop<T> {
     }
 
     fn restart(&mut self, reply: Option<Reply>) {
-        if self.task.is_busy() {
+        if let Some(busy) = self.busy_with() {
             if let Some(reply) = reply {
-                let _ = reply.send(Err("another task is running".into()));
+                let _ = reply.send(Err(busy));
             }
             return;
         }
@@ -60,23 +61,39 @@ impl<T: Ports> HaLoop<T> {
         if !is_void && (restart.at > Timestamp::now() || !postgres.is_running() || self.config.paused) {
             return;
         }
+        // Conditions are looked at when the time has come: a replica may lead by now.
+        let holds = restart.request.as_object().is_some_and(|wanted| Conditions::new(wanted).hold(&published));
         published.scheduled_restart = None;
         drop(published);
-        if !is_void {
-            self.restart(None);
+        match (is_void, holds) {
+            (true, _) => {}
+            (false, true) => self.restart(None),
+            (false, false) => self.parts.trouble("rest", "the scheduled restart's conditions are not satisfied"),
         }
     }
 
-    fn reinitialize(&mut self, view: &ClusterView, force: bool) -> Result<(), String> {
+    /// `reinitialize already in progress`: what else runs, in the words that `patronictl reinit` looks for.
+    fn busy_with(&self) -> Option<String> {
+        let kind = self.task.view().filter(|_| self.task.is_busy())?.kind;
+        let action = match kind {
+            TaskKind::Clone => "reinitialize".to_owned(),
+            other => format!("{other:?}").to_lowercase(),
+        };
+        Some(format!("{action} already in progress"))
+    }
+
+    fn reinitialize(&mut self, view: &ClusterView, force: bool, from_leader: bool) -> Result<(), String> {
         let ClusterView::Known(cluster) = view else { return Err("the DCS cannot be reached".into()) };
         let name = &self.parts.config.name;
         if cluster.is_leader(name) || self.memory.may_lead(self.parts.clock.now()) {
             return Err("I am the leader, can not reinitialize".into());
         }
-        let from = leader_upstream(cluster).ok_or("Cluster has no leader, can not reinitialize")?;
-        if self.task.is_busy() {
+        let leader = member_upstream(cluster, cluster.leader_name().unwrap_or_default())
+            .ok_or("Cluster has no leader, can not reinitialize")?;
+        let from = if from_leader { None } else { clone_source(cluster, name) }.unwrap_or(leader);
+        if let Some(busy) = self.busy_with() {
             if !force {
-                return Err("another task is running".into());
+                return Err(busy);
             }
             self.task.cancel();
         }
@@ -87,7 +104,17 @@ impl<T: Ports> HaLoop<T> {
     }
 }
 
-fn leader_upstream(cluster: &Cluster) -> Option<Upstream> {
-    let (host, port) = cluster.leader_record()?.conn_address()?;
-    Some(Upstream::Member { name: cluster.leader_name()?.to_owned(), host, port, slot: None })
+/// A running replica that may be copied from (`clonefrom`), so that the leader is spared. The first by name: Patroni takes any.
+fn clone_source(cluster: &Cluster, own_name: &str) -> Option<Upstream> {
+    let may = |name: &String| name != own_name && !cluster.is_leader(name);
+    let offers = |name: &&String| {
+        cluster.members.get(*name).is_some_and(|member| member.is_running() && member.tags.clonefrom())
+    };
+    let name = cluster.members.keys().filter(|name| may(name)).find(offers)?;
+    member_upstream(cluster, name)
+}
+
+fn member_upstream(cluster: &Cluster, name: &str) -> Option<Upstream> {
+    let (host, port) = cluster.members.get(name)?.conn_address()?;
+    Some(Upstream::Member { name: name.to_owned(), host, port, slot: None })
 }

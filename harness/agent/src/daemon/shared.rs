@@ -27,6 +27,8 @@ pub struct Published {
     pub memory: Memory,
     /// When that was, by the wall clock.
     pub dcs_last_seen: Option<Timestamp>,
+    /// When it was last read, on the clock of the lock's deadline.
+    pub dcs_read: Option<Monotonic>,
     /// The last read failed.
     pub dcs_unreachable: bool,
     /// PostgreSQL as decisions see it.
@@ -86,6 +88,8 @@ pub enum Request {
     Reinitialize {
         /// Even if a task runs.
         force: bool,
+        /// From the leader, even if another member is meant to be copied from.
+        from_leader: bool,
         /// Answered as soon as it is accepted or not.
         reply: Reply,
     },

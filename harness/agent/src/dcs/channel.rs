@@ -1,31 +1,79 @@
 //! One gRPC connection to one etcd member, over the [`Net`] port.
 
-use std::{io, time::Duration};
+use std::{io, sync::OnceLock, time::Duration};
 
 use etcd_client::{Channel, Client, ConnectOptions};
 use hyper_util::rt::TokioIo;
 use pgdrill_net::{Keepalive, Net, SocketOptions};
+use tokio_rustls::TlsConnector;
 use tonic::transport::Endpoint;
 use tower::service_fn;
 
 use super::EtcdTiming;
-use crate::config::HostPort;
+use crate::{
+    config::{EtcdConfig, HostPort, User},
+    tls::{self, ClientFiles, MaybeTls},
+};
+
+/// How etcd is to be sure of us and we of it.
+pub(super) struct Security {
+    files: Option<ClientFiles>,
+    connector: OnceLock<TlsConnector>,
+    user: Option<User>,
+}
+
+impl Security {
+    pub fn new(config: &EtcdConfig) -> Self {
+        let files = config.tls.as_ref().map(|tls| ClientFiles {
+            cacert: tls.cacert.clone(),
+            cert: tls.cert.clone(),
+            key: tls.key.clone(),
+            insecure: false,
+        });
+        Self { files, connector: OnceLock::new(), user: config.user.clone() }
+    }
+
+    /// Certificates are read when they are first needed; `None` without TLS.
+    fn connector(&self) -> io::Result<Option<&TlsConnector>> {
+        let Some(files) = &self.files else { return Ok(None) };
+        if let Some(connector) = self.connector.get() {
+            return Ok(Some(connector));
+        }
+        let connector = files.connector("h2")?;
+        Ok(Some(self.connector.get_or_init(|| connector)))
+    }
+}
 
 /// Connects, with all the time-outs that keep a half-dead connection from being trusted:
 /// * HTTP/2 pings also while idle, because an open watch says nothing for hours and would never notice a vanished server;
 /// * TCP keepalive and user time-out for what lies below, should the pings themselves not be acknowledged.
-pub(super) async fn connect<N: Net>(net: &N, host: &HostPort, timing: &EtcdTiming) -> io::Result<Client> {
+///
+/// With TLS and as a user where these are configured.
+pub(super) async fn connect<N: Net>(
+    net: &N,
+    host: &HostPort,
+    timing: &EtcdTiming,
+    security: &Security,
+) -> io::Result<Client> {
     let per_node = timing.per_node();
     let options = SocketOptions {
         connect_timeout: per_node,
         keepalive: Some(Keepalive { idle: timing.ttl / 3, interval: per_node.max(Duration::from_secs(1)), count: 3 }),
         user_timeout: Some(timing.retry_timeout),
     };
-    let (net, target) = (net.clone(), host.clone());
+    let (net, target, tls) = (net.clone(), host.clone(), security.connector()?.cloned());
     let connector = service_fn(move |_: http::Uri| {
-        let (net, target) = (net.clone(), target.clone());
-        async move { net.connect(&target.host, target.port, &options).await.map(TokioIo::new) }
+        let (net, target, tls) = (net.clone(), target.clone(), tls.clone());
+        async move {
+            let stream = net.connect(&target.host, target.port, &options).await?;
+            let stream = match tls {
+                Some(connector) => tls::connect(&connector, &target.host, stream).await?,
+                None => MaybeTls::Plain(stream),
+            };
+            Ok::<_, io::Error>(TokioIo::new(stream))
+        }
     });
+    // tonic must not know of TLS, which is ours: to it every member is plain.
     let endpoint = Endpoint::new(format!("http://{host}"))
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?
         .http2_keep_alive_interval(timing.ping_interval)
@@ -33,7 +81,11 @@ pub(super) async fn connect<N: Net>(net: &N, host: &HostPort, timing: &EtcdTimin
         .keep_alive_while_idle(true);
     let channel = endpoint.connect_with_connector(connector).await.map_err(deepest)?;
     // A watch on a member that lost its leader would go on in silence; this makes the server cancel it instead.
-    let options = ConnectOptions::new().with_require_leader(true);
+    let mut options = ConnectOptions::new().with_require_leader(true);
+    if let Some(user) = &security.user {
+        let password = user.password.as_ref().map_or("", |password| password.reveal());
+        options = options.with_user(&user.username, password).with_auto_token_refresh(true);
+    }
     Client::from_channel(Channel::Tonic(channel), Some(options)).await.map_err(io::Error::other)
 }
 

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{
     Kv, KvError, KvWatch, LeaseId, Range, Tries, Txn, TxnOutcome, channel, freshness::Freshness, status, translate,
 };
-use crate::config::HostPort;
+use crate::config::{EtcdConfig, HostPort};
 
 /// Between two passes over the members; doubles up to Patroni's `max_delay`.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -70,6 +70,7 @@ impl EtcdTiming {
 pub struct Etcd<N> {
     net: N,
     hosts: Vec<HostPort>,
+    security: channel::Security,
     state: Mutex<State>,
 }
 
@@ -83,12 +84,13 @@ struct State {
 }
 
 impl<N: Net> Etcd<N> {
-    /// A client for the members at `hosts`; nothing is connected yet.
+    /// A client for the members that `config` names; nothing is connected yet.
     #[must_use]
-    pub fn new(net: N, hosts: Vec<HostPort>, timing: EtcdTiming) -> Self {
+    pub fn new(net: N, config: &EtcdConfig, timing: EtcdTiming) -> Self {
+        let hosts = config.hosts.clone();
         let clients = hosts.iter().map(|_| None).collect();
         let state = State { timing, current: 0, clients, freshness: Freshness::default() };
-        Self { net, hosts, state: Mutex::new(state) }
+        Self { net, hosts, security: channel::Security::new(config), state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -101,7 +103,7 @@ impl<N: Net> Etcd<N> {
             return Ok(client.clone());
         }
         let (host, timing) = (&self.hosts[index], self.state().timing);
-        let client = timeout_at(limit, channel::connect(&self.net, host, &timing))
+        let client = timeout_at(limit, channel::connect(&self.net, host, &timing, &self.security))
             .await
             .map_err(|_| KvError::NotSent(format!("{host}: connecting timed out")))?
             .map_err(|error| KvError::NotSent(format!("{host}: {error}")))?;

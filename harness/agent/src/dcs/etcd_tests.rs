@@ -101,7 +101,7 @@ async fn nobody() -> HostPort {
 fn client(hosts: Vec<HostPort>) -> Etcd<TokioNet> {
     let second = Duration::from_secs(1);
     let timing = EtcdTiming::new(second * 30, second * 10, second * 2, hosts.len());
-    Etcd::new(TokioNet, hosts, timing)
+    Etcd::new(TokioNet, &EtcdConfig { hosts, ..EtcdConfig::default() }, timing)
 }
 
 #[tokio::test]

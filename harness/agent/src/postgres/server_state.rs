@@ -24,6 +24,8 @@ pub struct ServerState {
     pub received_lsn: Option<Lsn>,
     /// `pg_last_wal_replay_lsn()`.
     pub replayed_lsn: Option<Lsn>,
+    /// `pg_last_xact_replay_timestamp()` as PostgreSQL prints it.
+    pub replayed_timestamp: Option<String>,
     /// Replay is paused.
     pub replay_paused: bool,
     /// `pg_postmaster_start_time()` as PostgreSQL prints it.
@@ -107,6 +109,7 @@ impl ServerState {
             server_version: text(7).parse().unwrap_or(0),
             synchronous_standby_names: text(8),
             follows: follows(&text(9), &text(10)),
+            replayed_timestamp: get(row, 11).map(str::to_owned),
             ..Self::default()
         }
     }

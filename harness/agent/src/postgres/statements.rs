@@ -15,7 +15,8 @@ pub const STATE: &str = "SELECT pg_is_in_recovery(), \
     current_setting('server_version_num'), \
     current_setting('synchronous_standby_names'), \
     current_setting('primary_conninfo'), \
-    current_setting('primary_slot_name')";
+    current_setting('primary_slot_name'), \
+    pg_last_xact_replay_timestamp()";
 
 /// The walreceiver of a standby: one row, or none.
 pub const WALRECEIVER: &str = "SELECT status, received_tli, latest_end_lsn FROM pg_stat_wal_receiver";

@@ -6,9 +6,11 @@
 use pgdrill_ha::{
     Lsn, Monotonic,
     records::{MemberRole, ReplicationState},
-    view::{PostgresRole, Process},
+    view::{Cluster, PostgresRole, Process},
 };
+use serde_json::Value;
 
+use super::quantity;
 use crate::daemon::{Published, member::replication_state};
 
 /// A check that a path stands for.
@@ -51,42 +53,52 @@ pub(crate) struct Query {
 }
 
 impl Check {
+    /// The check behind a path. Patroni looks for words in it, in this order: `/standby-leader`, but also `/my-replica`.
     pub fn from_path(path: &str) -> Option<Self> {
+        let has = |word: &str| path.contains(word);
         Some(match path {
-            "primary" | "master" | "read-write" => Self::Primary,
-            "leader" => Self::Leader,
-            "standby-leader" | "standby_leader" => Self::StandbyLeader,
-            "replica" => Self::Replica,
-            "read-only" => Self::ReadOnly,
-            "synchronous" | "sync" => Self::Synchronous,
-            "asynchronous" | "async" => Self::Asynchronous,
-            "quorum" => Self::Quorum,
-            "read-only-sync" => Self::ReadOnlySynchronous,
-            "read-only-quorum" => Self::ReadOnlyQuorum,
-            "health" => Self::Health,
-            "liveness" => Self::Liveness,
-            "readiness" => Self::Readiness,
+            "/" => Self::Primary,
+            "/liveness" => Self::Liveness,
+            "/readiness" => Self::Readiness,
+            _ if has("standby_leader") || has("standby-leader") => Self::StandbyLeader,
+            _ if has("leader") => Self::Leader,
+            _ if has("master") || has("primary") || has("read-write") => Self::Primary,
+            _ if has("replica") => Self::Replica,
+            _ if has("read-only") && !has("sync") && !has("quorum") => Self::ReadOnly,
+            _ if has("health") => Self::Health,
+            "/sync" | "/synchronous" => Self::Synchronous,
+            "/async" | "/asynchronous" => Self::Asynchronous,
+            "/quorum" => Self::Quorum,
+            "/read-only-sync" | "/read-only-synchronous" => Self::ReadOnlySynchronous,
+            "/read-only-quorum" => Self::ReadOnlyQuorum,
             _ => return None,
         })
     }
 
     /// Whether the answer is 200.
     pub fn holds(self, node: &Node<'_>, query: &Query) -> bool {
-        match self {
-            Self::Primary => node.is_primary() && node.has_tags(query),
-            Self::Leader => node.is_leader(),
-            Self::StandbyLeader => node.is_leader() && node.published.config.standby_cluster.is_some(),
+        // Whoever asks for the leader or for this node itself gets it whatever its tags are.
+        let ignores_tags =
+            matches!(self, Self::Primary | Self::Leader | Self::StandbyLeader | Self::Liveness | Self::Readiness);
+        let leads = || node.is_primary() || node.is_standby_leader();
+        let holds = match self {
+            Self::Primary => node.is_primary(),
+            Self::Leader => node.is_leader() || node.undisputed_role().is_some(),
+            Self::StandbyLeader => node.is_standby_leader(),
             Self::Replica => node.is_replica(query),
-            Self::ReadOnly => node.is_primary() || node.is_replica(query),
+            Self::ReadOnly => leads() || node.is_replica(query),
             Self::Synchronous => node.is_replica(query) && node.is_synchronous(),
             Self::Asynchronous => node.is_replica(query) && node.is_asynchronous(),
             Self::Quorum => node.is_replica(query) && node.is_voter(),
-            Self::ReadOnlySynchronous => node.is_primary() || node.is_replica(query) && node.is_synchronous(),
-            Self::ReadOnlyQuorum => node.is_primary() || node.is_replica(query) && node.is_voter(),
+            Self::ReadOnlySynchronous => {
+                node.cluster().is_some() && (leads() || node.is_replica(query) && node.is_synchronous())
+            }
+            Self::ReadOnlyQuorum => node.cluster().is_some() && (leads() || node.is_replica(query) && node.is_voter()),
             Self::Health => node.is_running(),
             Self::Liveness => node.is_alive(),
             Self::Readiness => node.is_ready(query),
-        }
+        };
+        holds && (ignores_tags || node.has_tags(query))
     }
 }
 
@@ -99,14 +111,34 @@ impl Node<'_> {
         self.published.postgres.process == Process::Running
     }
 
+    /// The DCS as last read, for as long as Patroni trusts its own reading: `ttl`.
+    fn cluster(&self) -> Option<&Cluster> {
+        let published = self.published;
+        let seen = published.dcs_read?;
+        published.cluster.as_ref().filter(|_| self.now.since(seen) < published.config.ttl)
+    }
+
+    /// In pause nobody takes over: a leader that cannot see the DCS is still the one.
+    fn undisputed_role(&self) -> Option<MemberRole> {
+        let undisputed = self.published.config.paused && self.cluster().is_none();
+        let leads = |role: &MemberRole| matches!(role, MemberRole::Primary | MemberRole::StandbyLeader);
+        self.published.role.filter(|role| undisputed && leads(role))
+    }
+
     /// Holds the lock and accepts writes. Patroni says 200 from the moment it holds the lock; until the promotion is
     /// through, that sends writes to a server that refuses them.
     fn is_primary(&self) -> bool {
         let published = self.published;
         let accepts_writes = self.is_running() && published.postgres.role == PostgresRole::Primary;
-        // In pause nobody takes over: a primary that cannot see the DCS is still the one.
-        let undisputed = published.config.paused && published.dcs_unreachable;
+        let undisputed = self.undisputed_role() == Some(MemberRole::Primary);
         accepts_writes && published.config.standby_cluster.is_none() && (self.is_leader() || undisputed)
+    }
+
+    fn is_standby_leader(&self) -> bool {
+        let published = self.published;
+        let replicates = matches!(published.role, Some(MemberRole::Replica | MemberRole::StandbyLeader));
+        let leads = self.is_leader() && published.config.standby_cluster.is_some() && replicates;
+        leads || self.undisputed_role() == Some(MemberRole::StandbyLeader)
     }
 
     fn is_replica(&self, query: &Query) -> bool {
@@ -114,33 +146,31 @@ impl Node<'_> {
         self.is_running()
             && published.role == Some(MemberRole::Replica)
             && !published.config.tags.noloadbalance()
-            && self.has_tags(query)
             && query.lag_bytes.is_none_or(|limit| self.lag_bytes(published.postgres.replayed_lsn) <= limit)
+    }
+
+    /// How far the upstream was when it last spoke to our walreceiver.
+    fn seen_upstream(&self) -> Option<Lsn> {
+        self.published.server.as_ref()?.walreceiver.as_ref()?.latest_end_lsn
     }
 
     /// How far `position` is behind the furthest that is known of the leader.
     fn lag_bytes(&self, position: Option<Lsn>) -> u64 {
-        let published = self.published;
-        let optime = published.cluster.as_ref().and_then(|cluster| cluster.status.value.optime);
-        let server = published.server.as_ref();
-        let seen = server.and_then(|server| server.walreceiver.as_ref()?.latest_end_lsn);
-        optime.max(seen).map_or(0, |ahead| position.unwrap_or_default().bytes_behind(ahead))
+        let optime = self.cluster().and_then(|cluster| cluster.status.value.optime);
+        optime.max(self.seen_upstream()).map_or(0, |ahead| position.unwrap_or_default().bytes_behind(ahead))
     }
 
     fn has_tags(&self, query: &Query) -> bool {
-        let text = |value: &serde_json::Value| match value {
-            serde_json::Value::String(text) => text.to_lowercase(),
-            other => other.to_string().to_lowercase(),
-        };
-        query.tags.iter().all(|(name, wanted)| {
-            self.published.config.tags.0.get(name).is_some_and(|value| text(value) == wanted.to_lowercase())
-        })
+        // Python's `str(value).lower()` for what is no text.
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string().to_lowercase(), str::to_owned);
+        let tags = self.published.config.tags.shown();
+        query.tags.iter().all(|(name, wanted)| tags.0.get(name).is_some_and(|value| text(value) == *wanted))
     }
 
+    /// Named in `/sync`; `None` without a view of the DCS: then nobody knows who is synchronous.
     fn is_named_in_sync(&self) -> Option<bool> {
-        // Without a view of the DCS nobody knows who is synchronous.
-        let cluster = self.published.cluster.as_ref().filter(|_| !self.published.dcs_unreachable)?;
-        Some(cluster.sync.value.is_standby(self.name))
+        let cluster = self.cluster()?;
+        Some(self.published.config.is_synchronous() && cluster.sync.value.is_standby(self.name))
     }
 
     fn is_synchronous(&self) -> bool {
@@ -167,49 +197,40 @@ impl Node<'_> {
             return true;
         }
         let published = self.published;
-        let streams = replication_state(published) == Some(ReplicationState::Streaming);
+        if !self.is_running() || replication_state(published) != Some(ReplicationState::Streaming) {
+            return false;
+        }
+        if self.cluster().is_none() && self.seen_upstream().is_none() {
+            // Nobody can tell how far behind we are; the members' word has to do.
+            return published.failsafe_active;
+        }
         let position = match query.by_received {
             true => published.postgres.received_lsn,
             false => published.postgres.replayed_lsn,
         };
         let limit = query.lag_bytes.unwrap_or(published.config.maximum_lag_on_failover_bytes);
-        self.is_running() && streams && self.lag_bytes(position) <= limit
+        self.lag_bytes(position) <= limit
     }
 }
 
 impl Query {
-    /// Reads a query string; what is not known is ignored, as in Patroni.
-    pub fn parse(text: &str) -> Self {
-        let mut query = Self::default();
-        for part in text.split('&') {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            match name {
-                "lag" => query.lag_bytes = bytes(value),
-                "mode" => query.by_received = value == "write",
-                _ => {
-                    if let Some(tag) = name.strip_prefix("tag_") {
-                        query.tags.push((tag.to_owned(), value.to_owned()));
-                    }
-                }
+    /// Reads the parameters; what is not known is ignored, and of a repeated one the first counts, as in Patroni.
+    pub fn new(parameters: &[(String, String)]) -> Self {
+        let first = |wanted: &str| parameters.iter().find(|(name, value)| name == wanted && !value.is_empty());
+        let mut tags: Vec<(String, String)> = Vec::new();
+        for (name, value) in parameters {
+            if let Some(tag) = name.strip_prefix("tag_").filter(|_| !value.is_empty())
+                && tags.iter().all(|(seen, _)| seen != tag)
+            {
+                tags.push((tag.to_owned(), value.clone()));
             }
         }
-        query
+        Self {
+            lag_bytes: first("lag").and_then(|(_, value)| quantity::bytes(value)),
+            by_received: first("mode").is_some_and(|(_, value)| value == "write"),
+            tags,
+        }
     }
-}
-
-/// A size with PostgreSQL's units: `1048576`, `16kB`, `10MB`.
-fn bytes(text: &str) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "kb" => 1 << 10,
-        "mb" => 1 << 20,
-        "gb" => 1 << 30,
-        "tb" => 1 << 40,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ fn primary(deadline_s: u64) -> Published {
         role: Some(MemberRole::Primary),
         leadership_deadline: Some(Monotonic::from_secs(deadline_s)),
         cluster: Some(Cluster::default()),
+        dcs_read: Some(Monotonic::from_secs(95)),
         cycle_started: Monotonic::from_secs(95),
         ..Published::default()
     }
@@ -45,6 +46,8 @@ fn replica() -> Published {
             sync: Versioned::new(sync, 1),
             ..Cluster::default()
         }),
+        config: Config { synchronous_mode: SynchronousMode::On, ..Config::default() },
+        dcs_read: Some(Monotonic::from_secs(95)),
         cycle_started: Monotonic::from_secs(95),
         ..Published::default()
     }
@@ -52,8 +55,10 @@ fn replica() -> Published {
 
 fn ok(path: &str, published: &Published) -> bool {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let parameter = |part: &str| part.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let parameters: Vec<_> = query.split('&').filter_map(parameter).collect();
     let node = Node { name: "pg2", published, now: NOW };
-    Check::from_path(path).expect("a known path").holds(&node, &Query::parse(query))
+    Check::from_path(&format!("/{path}")).expect("a known path").holds(&node, &Query::new(&parameters))
 }
 
 #[track_caller]
@@ -114,16 +119,29 @@ fn the_leader_of_a_standby_cluster_is_not_primary() {
     standby.config.standby_cluster = Some(json!({"host": "elsewhere"}));
     standby.postgres.role = PostgresRole::Replica;
     standby.role = Some(MemberRole::StandbyLeader);
-    assert_only(&standby, &["leader", "standby-leader", "health", "liveness", "readiness"]);
+    let expected = [
+        "leader",
+        "standby-leader",
+        "read-only",
+        "read-only-sync",
+        "read-only-quorum",
+        "health",
+        "liveness",
+        "readiness",
+    ];
+    assert_only(&standby, &expected);
 }
 
 #[test]
 fn a_paused_primary_that_cannot_see_the_dcs_is_still_primary() {
     let mut paused = primary(100);
-    paused.dcs_unreachable = true;
-    assert!(!ok("primary", &paused));
     paused.config.paused = true;
-    assert!(ok("primary", &paused) && !ok("leader", &paused));
+    assert!(!ok("primary", &paused), "what was read is not older than ttl");
+    paused.dcs_read = Some(Monotonic::from_secs(70));
+    assert!(ok("primary", &paused) && ok("leader", &paused) && ok("read-only", &paused));
+    assert!(!ok("read-only-sync", &paused), "without a view of the DCS nobody is synchronous");
+    paused.config.paused = false;
+    assert!(!ok("primary", &paused) && !ok("leader", &paused));
 }
 
 #[test]
@@ -135,7 +153,10 @@ fn a_replica_answers_by_its_place_in_sync() {
     let mut asynchronous = replica();
     asynchronous.cluster = Some(Cluster::default());
     assert!(ok("async", &asynchronous) && !ok("sync", &asynchronous));
-    let unknown = Published { dcs_unreachable: true, ..replica() };
+    let mut off = replica();
+    off.config = Config::default();
+    assert!(ok("async", &off) && !ok("sync", &off), "what a mode that is off left behind in /sync does not count");
+    let unknown = Published { dcs_read: Some(Monotonic::from_secs(70)), ..replica() };
     assert!(!ok("async", &unknown) && !ok("sync", &unknown) && ok("replica", &unknown));
 }
 
@@ -143,6 +164,8 @@ fn a_replica_answers_by_its_place_in_sync() {
 fn a_replica_further_behind_than_asked_for_is_left_out() {
     assert!(ok("replica?lag=500", &replica()) && !ok("replica?lag=499", &replica()));
     assert!(ok("replica?lag=1kB", &replica()));
+    assert!(ok("replica?lag=much", &replica()) && ok("replica?lag=", &replica()), "no number, no limit");
+    assert!(!ok("async?lag=499", &Published { config: Config::default(), ..replica() }));
     assert!(!ok("readiness?lag=100", &replica()) && ok("readiness?lag=100&mode=write", &replica()));
 }
 
@@ -153,7 +176,11 @@ fn tags_keep_a_replica_out_of_load_balancing_or_choose_it() {
         ..replica()
     };
     assert!(!ok("replica", &with(json!({"noloadbalance": true}))));
-    assert!(ok("replica?tag_zone=B", &with(json!({"zone": "b"}))));
+    assert!(ok("replica?tag_zone=b&tag_zone=c", &with(json!({"zone": "b"}))), "the first of a kind counts");
+    assert!(!ok("replica?tag_zone=B", &with(json!({"zone": "b"}))));
+    assert!(ok("replica?tag_clonefrom=true&tag_rack=7", &with(json!({"clonefrom": true, "rack": 7}))));
+    assert!(!ok("replica?tag_nosync=false", &with(json!({"nosync": false}))), "a tag at its default is none");
+    assert!(!ok("health?tag_zone=a", &with(json!({"zone": "b"}))) && ok("readiness?tag_zone=a", &replica()));
     assert!(!ok("replica?tag_zone=a", &with(json!({"zone": "b"}))));
     assert!(!ok("replica?tag_zone=a", &replica()));
 }
@@ -177,4 +204,29 @@ fn a_stopped_server_is_nothing() {
     let mut stopped = primary(101);
     stopped.postgres.process = Process::Stopped;
     assert_only(&stopped, &["leader", "liveness"]);
+}
+
+#[test]
+fn paths_are_searched_for_words_as_patroni_does() {
+    for (path, expected) in [
+        ("/", Some(Check::Primary)),
+        ("/master", Some(Check::Primary)),
+        ("/my-standby_leader", Some(Check::StandbyLeader)),
+        ("/leader/x", Some(Check::Leader)),
+        ("/read-only-replica", Some(Check::Replica)),
+        ("/read-only-synchronous", Some(Check::ReadOnlySynchronous)),
+        ("/healthz", Some(Check::Health)),
+        ("/sync/x", None),
+        ("/nonsense", None),
+    ] {
+        assert_eq!(Check::from_path(path), expected, "{path}");
+    }
+}
+
+#[test]
+fn a_replica_that_cannot_tell_its_lag_is_ready_by_the_members_word_alone() {
+    let mut blind = Published { dcs_read: None, ..replica() };
+    assert!(!ok("readiness", &blind));
+    blind.failsafe_active = true;
+    assert!(ok("readiness", &blind));
 }

@@ -1,15 +1,28 @@
 //! HTTP to the other members, over the [`Net`] port: one fresh connection a request, so that no pooled half-dead one can cost
-//! the answer, and one deadline for everything from the name look-up to the last byte.
+//! the answer, and one deadline for everything from the name look-up to the last byte. With the password that the members
+//! share, and with TLS where a member's `api_url` says `https` (Patroni's `PatroniRequest`).
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use pgdrill_net::{Net, SocketOptions};
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::{io::AsyncRead, io::AsyncWrite, time::timeout};
+use tokio_rustls::TlsConnector;
+
+use super::access::credentials;
+use crate::{
+    config::{CtlConfig, RestapiConfig, User},
+    tls::{self, ClientFiles, MaybeTls},
+};
 
 /// Patroni's limit for asking a member.
 pub const PEER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,55 +40,116 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// Sends one request and waits for the whole answer.
-///
-/// # Errors
-/// `TimedOut` after `limit`; whatever connecting reports; `InvalidInput` for a URL that is none. After any of them but the
-/// last the request may have been received.
-pub async fn request<N: Net>(
-    net: &N,
-    method: Method,
-    url: &str,
-    body: Option<&Value>,
-    limit: Duration,
-) -> io::Result<Answer> {
-    let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
-    let uri: Uri = url.parse().map_err(|error| invalid(format!("{url}: {error}")))?;
-    let host = uri.host().ok_or_else(|| invalid(format!("{url} names no host")))?.to_owned();
-    let port = uri.port_u16().unwrap_or(8008);
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::HOST, format!("{host}:{port}"))
-        .header(header::CONNECTION, "close")
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(body.map(Value::to_string).unwrap_or_default())))
-        .map_err(|error| invalid(error.to_string()))?;
-    let options = SocketOptions { connect_timeout: limit, keepalive: None, user_timeout: Some(limit) };
-    let exchange = async {
-        // Brackets belong to the URL, not to the address.
-        let stream = net.connect(host.trim_matches(['[', ']']), port, &options).await?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        let speak = async {
-            let response = sender.send_request(request).await.map_err(io::Error::other)?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(io::Error::other)?.to_bytes();
-            Ok(Answer { status: head.status, headers: head.headers, body })
+/// Asks members. Clones share what they know.
+#[derive(Clone)]
+pub struct Client<N> {
+    net: N,
+    authorization: Option<HeaderValue>,
+    files: ClientFiles,
+    connector: Arc<OnceLock<TlsConnector>>,
+}
+
+impl<N: Net> Client<N> {
+    /// By the sections `ctl` and, where that says nothing, `restapi`.
+    pub fn new(net: N, restapi: Option<&RestapiConfig>, ctl: &CtlConfig) -> Self {
+        let user = ctl.authentication.as_ref().or_else(|| restapi?.authentication.as_ref());
+        let files = ClientFiles {
+            cacert: ctl.cacert.clone().or_else(|| restapi?.tls.as_ref()?.cafile.clone()),
+            cert: ctl.certfile.clone(),
+            key: ctl.keyfile.clone(),
+            insecure: ctl.insecure,
         };
-        // Driven here rather than in a task: it ends with this call, whatever happens.
-        tokio::pin!(speak, connection);
-        tokio::select! {
-            biased;
-            answer = &mut speak => answer,
-            ended = &mut connection => match ended {
-                Ok(()) => speak.await,
-                Err(error) => Err(io::Error::other(error)),
-            },
+        Self { net, authorization: user.and_then(basic), files, connector: Arc::default() }
+    }
+
+    /// Sends one request and waits for the whole answer.
+    ///
+    /// # Errors
+    /// `TimedOut` after `limit`; whatever connecting reports; `InvalidInput` for a URL or certificate that is none. After any
+    /// of them but the last the request may have been received.
+    pub async fn request(
+        &self,
+        method: Method,
+        url: &str,
+        body: Option<&Value>,
+        limit: Duration,
+    ) -> io::Result<Answer> {
+        let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
+        let uri: Uri = url.parse().map_err(|error| invalid(format!("{url}: {error}")))?;
+        // Brackets belong to the URL, not to the address.
+        let host = uri.host().ok_or_else(|| invalid(format!("{url} names no host")))?.trim_matches(['[', ']']);
+        let is_https = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+        let request = self.build(method, &uri, body).map_err(|error| invalid(error.to_string()))?;
+        let options = SocketOptions { connect_timeout: limit, keepalive: None, user_timeout: Some(limit) };
+        let exchange = async {
+            let stream = self.net.connect(host, port, &options).await?;
+            let stream = match is_https {
+                true => tls::connect(self.connector()?, host, stream).await?,
+                false => MaybeTls::Plain(stream),
+            };
+            exchange(stream, request).await
+        };
+        timeout(limit, exchange).await.unwrap_or_else(|_| {
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} ms", limit.as_millis())))
+        })
+    }
+
+    fn build(&self, method: Method, uri: &Uri, body: Option<&Value>) -> http::Result<Request<Full<Bytes>>> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(uri.path_and_query().map_or("/", |path| path.as_str()))
+            .header(header::HOST, uri.authority().map_or("", |authority| authority.as_str()))
+            .header(header::CONNECTION, "close")
+            .header(header::CONTENT_TYPE, "application/json");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
         }
+        request.body(Full::new(Bytes::from(body.map(Value::to_string).unwrap_or_default())))
+    }
+
+    /// Certificates are read when they are first needed.
+    fn connector(&self) -> io::Result<&TlsConnector> {
+        if let Some(connector) = self.connector.get() {
+            return Ok(connector);
+        }
+        let connector = self.files.connector("http/1.1")?;
+        Ok(self.connector.get_or_init(|| connector))
+    }
+}
+
+/// The URL of another endpoint of the member with this `api_url`.
+#[must_use]
+pub fn endpoint(api_url: &str, name: &str) -> String {
+    format!("{}/{name}", api_url.trim_end_matches('/').trim_end_matches("/patroni"))
+}
+
+fn basic(user: &User) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(credentials(user)))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> io::Result<Answer>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let speak = async {
+        let response = sender.send_request(request).await.map_err(io::Error::other)?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(io::Error::other)?.to_bytes();
+        Ok(Answer { status: head.status, headers: head.headers, body })
     };
-    timeout(limit, exchange).await.unwrap_or_else(|_| {
-        Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} ms", limit.as_millis())))
-    })
+    // Driven here rather than in a task: it ends with this call, whatever happens.
+    tokio::pin!(speak, connection);
+    tokio::select! {
+        biased;
+        answer = &mut speak => answer,
+        ended = &mut connection => match ended {
+            Ok(()) => speak.await,
+            Err(error) => Err(io::Error::other(error)),
+        },
+    }
 }

@@ -1,90 +1,135 @@
-//! `GET /patroni`: everything about this node. Other members read it in a leader race, people and monitoring always.
+//! `GET /patroni`: everything about this node. Other members read it in a leader race, people and monitoring always. Fields,
+//! their order and formats are those of `get_postgresql_status` and `_write_status_response`.
 
-use std::sync::Arc;
-
-use axum::{Json, extract::State};
 use pgdrill_ha::{
     config::WatchdogMode,
+    records::MemberRole,
     view::{PostgresRole, Process},
 };
 use serde_json::{Map, Value, json};
 
+use super::python;
 use crate::{
     daemon::{
         Parts, Ports, Published,
         member::{VERSION, replication_state},
     },
-    postgres::StandbyRow,
+    postgres::{ServerState, StandbyRow},
 };
-
-/// `GET /patroni`.
-pub(super) async fn patroni<T: Ports>(State(parts): State<Arc<Parts<T>>>) -> Json<Value> {
-    let published = parts.shared.published();
-    Json(document(&parts, &published))
-}
 
 /// The document.
 pub(super) fn document<T: Ports>(parts: &Parts<T>, published: &Published) -> Value {
     let mut document = Map::new();
+    match running(published) {
+        Some(server) => running_server(&mut document, parts, published, server),
+        None => {
+            // A server that runs and does not answer: nobody knows what it does.
+            let unknown = published.postgres.process == Process::Running;
+            document.insert("state".into(), if unknown { json!("unknown") } else { json!(published.state) });
+            document.insert("role".into(), json!(published.role));
+        }
+    }
+    cluster(&mut document, published);
+    node(&mut document, parts, published);
+    Value::Object(document)
+}
+
+/// What SQL told of the server, if it runs.
+pub(super) fn running(published: &Published) -> Option<&ServerState> {
+    published.server.as_ref().filter(|_| published.postgres.process == Process::Running)
+}
+
+fn running_server<T: Ports>(
+    document: &mut Map<String, Value>,
+    parts: &Parts<T>,
+    published: &Published,
+    server: &ServerState,
+) {
     let mut put = |name: &str, value: Value| {
         document.insert(name.to_owned(), value);
     };
     put("state", json!(published.state));
-    put("role", json!(published.role));
-    if let Some(server) = published.server.as_ref().filter(|_| published.postgres.process == Process::Running) {
-        put("postmaster_start_time", json!(server.postmaster_start_time));
-        put("server_version", json!(server.server_version));
-        put("xlog", xlog(published));
-        put("timeline", json!(published.postgres.timeline));
-        if let Some(state) = replication_state(published) {
-            put("replication_state", json!(state));
-        }
-        if !server.standbys.is_empty() {
-            put("replication", server.standbys.iter().map(standby).collect());
-        }
+    put("postmaster_start_time", python::datetime(&server.postmaster_start_time).into());
+    put("role", json!(role(published)));
+    put("server_version", server.server_version.into());
+    put("xlog", xlog(published, server));
+    if let Some(standby) = sync_role(parts, published) {
+        put(standby, true.into());
     }
-    if let Some(cluster) = &published.cluster {
-        if cluster.is_unlocked() {
-            put("cluster_unlocked", true.into());
-        }
-        if cluster.sync.value.is_standby(&parts.config.name) {
-            put(if published.config.is_quorum() { "quorum_standby" } else { "sync_standby" }, true.into());
-        }
+    put("timeline", json!(published.postgres.timeline));
+    if let Some(state) = replication_state(published) {
+        put("replication_state", json!(state));
+    }
+    if !server.standbys.is_empty() {
+        put("replication", server.standbys.iter().map(standby).collect());
+    }
+}
+
+/// What a running server is: one that is being promoted is a replica until it is through.
+pub(super) fn role(published: &Published) -> Option<MemberRole> {
+    match published.postgres.role {
+        PostgresRole::Primary => Some(MemberRole::Primary),
+        PostgresRole::Replica if published.config.standby_cluster.is_some() => published.role,
+        PostgresRole::Replica => Some(MemberRole::Replica),
+    }
+}
+
+/// The field that says that `/sync` names us.
+pub(super) fn sync_role<T: Ports>(parts: &Parts<T>, published: &Published) -> Option<&'static str> {
+    let is_named = published.cluster.as_ref()?.sync.value.is_standby(&parts.config.name);
+    let counts = published.config.is_synchronous() && role(published) == Some(MemberRole::Replica);
+    let field = if published.config.is_quorum() { "quorum_standby" } else { "sync_standby" };
+    (is_named && counts).then_some(field)
+}
+
+fn cluster(document: &mut Map<String, Value>, published: &Published) {
+    let mut put = |name: &str, value: Value| {
+        document.insert(name.to_owned(), value);
+    };
+    if published.config.paused {
+        put("pause", true.into());
+    }
+    if published.cluster.as_ref().is_none_or(|cluster| cluster.is_unlocked()) {
+        put("cluster_unlocked", true.into());
     }
     if published.failsafe_active {
         put("failsafe_mode_is_active", true.into());
     }
-    if published.config.paused {
-        put("pause", true.into());
-    }
     put("dcs_last_seen", json!(published.dcs_last_seen.map_or(0, |seen| seen.as_second())));
-    if !published.config.tags.is_empty() {
-        put("tags", json!(published.config.tags));
+}
+
+fn node<T: Ports>(document: &mut Map<String, Value>, parts: &Parts<T>, published: &Published) {
+    let mut put = |name: &str, value: Value| {
+        document.insert(name.to_owned(), value);
+    };
+    let tags = published.config.tags.shown();
+    if !tags.is_empty() {
+        put("tags", json!(tags));
     }
-    if !published.pending_restart.is_empty() {
+    if let Some(id) = published.postgres.system_identifier {
+        put("database_system_identifier", id.to_string().into());
+    }
+    if published.member.pending_restart == Some(true) {
         put("pending_restart", true.into());
         put("pending_restart_reason", json!(published.member.pending_restart_reason));
     }
+    put("patroni", json!({ "version": VERSION, "scope": parts.config.scope, "name": parts.config.name }));
     if let Some(restart) = &published.scheduled_restart {
         put("scheduled_restart", restart.request.clone());
     }
     if published.watchdog_failed && published.config.watchdog == WatchdogMode::Required {
         put("watchdog_failed", true.into());
     }
-    if let Some(id) = published.postgres.system_identifier {
-        put("database_system_identifier", id.to_string().into());
-    }
-    put("patroni", json!({ "version": VERSION, "scope": parts.config.scope, "name": parts.config.name }));
-    Value::Object(document)
 }
 
-fn xlog(published: &Published) -> Value {
+fn xlog(published: &Published, server: &ServerState) -> Value {
     let postgres = &published.postgres;
     match postgres.role {
         PostgresRole::Primary => json!({ "location": postgres.current_lsn.unwrap_or_default() }),
         PostgresRole::Replica => json!({
-            "received_location": postgres.received_lsn.unwrap_or_default(),
+            "received_location": postgres.received_lsn.or(postgres.replayed_lsn).unwrap_or_default(),
             "replayed_location": postgres.replayed_lsn.unwrap_or_default(),
+            "replayed_timestamp": server.replayed_timestamp.as_deref().map(python::datetime),
             "paused": postgres.replay_paused,
         }),
     }

@@ -1,134 +1,220 @@
-//! Patroni's REST API: what the agent answers (see Patroni's documentation, "Patroni REST API"), and how it asks other
-//! members ([`client`]).
+//! Patroni's REST API: what the agent answers (see Patroni's documentation, "Patroni REST API", and its `api.py`), and how it
+//! asks other members ([`client`]).
+//!
+//! | file | what |
+//! |---|---|
+//! | `serve` | sockets, TLS, HTTP |
+//! | `access` | who may call what |
+//! | `checks` | health checks |
+//! | `document`, `cluster`, `metrics` | what can be read |
+//! | `configuration`, `switchover`, `restart`, `operations` | what can be asked for |
+//! | `body`, `quantity`, `python` | how Patroni reads and writes |
 
-mod auth;
+mod access;
+mod body;
 mod checks;
 pub mod client;
 mod cluster;
+mod configuration;
 mod document;
+mod metrics;
 mod operations;
+mod python;
+mod quantity;
+mod restart;
+mod serve;
 mod switchover;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, RawQuery, State},
-    http::{Method, StatusCode},
+    body::Body,
+    extract::{Query as Parameters, State},
+    http::{HeaderValue, Method, Request, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{MethodFilter, get, on, post},
 };
-use pgdrill_net::{Listener, Net};
-use tokio::time::sleep;
+use serde_json::Value;
 
-use self::checks::{Check, Node, Query};
-use crate::daemon::{Parts, Ports};
+use self::{
+    access::{Members, Peer},
+    checks::{Check, Node, Query},
+};
+pub use self::{
+    cluster::{config_of, document as cluster_document},
+    configuration::merge as merge_configuration,
+    python::{isoformat, json as python_json},
+    restart::version as parse_version,
+};
+pub(crate) use self::{restart::Conditions, serve::Server};
+use crate::{
+    config::ServerTokens,
+    daemon::{Parts, Ports, member::VERSION},
+};
 
-type Shared<T> = State<Arc<Parts<T>>>;
-
-/// Serves the REST API for ever.
-pub(crate) async fn serve<T: Ports>(parts: Arc<Parts<T>>, listener: <T::Net as Net>::Listener) {
-    // axum's serve only returns when asked to shut down, which nobody does.
-    let _: io::Result<()> = axum::serve(Accept(listener), router(parts)).await;
-}
-
-/// All routes.
+/// All answers of one node.
 pub(crate) fn router<T: Ports>(parts: Arc<Parts<T>>) -> Router {
-    let unsafe_calls = Router::new()
-        .route("/switchover", post(switchover::switchover::<T>).delete(switchover::cancel::<T>))
-        .route("/failover", post(switchover::failover::<T>))
-        .route("/restart", post(operations::restart::<T>).delete(operations::cancel_restart::<T>))
-        .route("/reload", post(operations::reload::<T>))
-        .route("/reinitialize", post(operations::reinitialize::<T>))
-        .route("/config", on(MethodFilter::PATCH, operations::patch_config::<T>).put(operations::put_config::<T>))
-        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&parts), auth::require::<T>));
-    Router::new()
-        .route("/", on(probe(), root::<T>))
-        .route("/patroni", get(document::patroni::<T>))
-        .route("/cluster", get(cluster::cluster::<T>))
-        .route("/history", get(cluster::history::<T>))
-        .route("/config", get(operations::get_config::<T>))
-        // No password: it goes from member to member, and must work when nothing else does.
-        .route("/failsafe", get(operations::get_failsafe::<T>).post(operations::post_failsafe::<T>))
-        .merge(unsafe_calls)
-        .route("/{check}", on(probe(), health::<T>))
-        .with_state(parts)
+    Router::new().fallback(handle::<T>).with_state(parts)
 }
 
-/// What load balancers send. axum answers `HEAD` wherever it answers `GET`.
-fn probe() -> MethodFilter {
-    MethodFilter::GET.or(MethodFilter::OPTIONS)
+async fn handle<T: Ports>(State(parts): State<Arc<Parts<T>>>, request: Request<Body>) -> Response {
+    let mut response = route(&parts, request).await.unwrap_or_else(Refusal::into_response);
+    let config = &parts.config.restapi;
+    let secure = if config.tls.is_some() { Some(&config.https_extra_headers) } else { None };
+    for (name, value) in config.http_extra_headers.iter().chain(secure.into_iter().flatten()) {
+        if let (Ok(name), Ok(value)) = (header::HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    let server = match config.server_tokens {
+        ServerTokens::Original => None,
+        ServerTokens::Minimal => HeaderValue::try_from(format!("Patroni/{VERSION}")).ok(),
+        ServerTokens::ProductOnly => Some(HeaderValue::from_static("Patroni")),
+    };
+    if let Some(server) = server {
+        response.headers_mut().insert(header::SERVER, server);
+    }
+    response
 }
 
-async fn root<T: Ports>(parts: Shared<T>, method: Method, query: RawQuery) -> Response {
-    health(parts, method, Path("primary".into()), query).await
+/// Finds the answer by method and first part of the path, as Patroni's `parse_request` does. What it does not know by name
+/// is a health check, and 501 for methods that change something.
+async fn route<T: Ports>(parts: &Arc<Parts<T>>, request: Request<Body>) -> Result<Response, Refusal> {
+    let path = request.uri().path().to_owned();
+    let name = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    let reads = [Method::GET, Method::HEAD].contains(request.method());
+    match (request.method().as_str(), name) {
+        (_, "patroni") if reads => {
+            let published = parts.shared.published();
+            Ok(json_answer(StatusCode::OK, &document::document(parts, &published)))
+        }
+        (_, "metrics") if reads => Ok(metrics_page(parts)),
+        (_, "cluster") if reads => cluster::cluster(parts).await,
+        (_, "history") if reads => cluster::history(parts).await,
+        (_, "config") if reads => configuration::get(parts).await,
+        (_, "failsafe") if reads => operations::get_failsafe(parts),
+        ("GET" | "HEAD" | "OPTIONS", _) => Ok(health(parts, &request)),
+        ("POST", "failsafe") => {
+            allow(parts, &request, Members::DoNotCount).await?;
+            operations::post_failsafe(parts, request).await
+        }
+        ("POST", "mpp") => not_coordinated(request).await,
+        _ => {
+            let method = request.method().as_str();
+            if !UNSAFE_CALLS.contains(&(method, name)) {
+                return Err(refuse(StatusCode::NOT_IMPLEMENTED, format!("Unsupported method ('{method}')")));
+            }
+            allow(parts, &request, Members::Count).await?;
+            change(parts, name, request).await
+        }
+    }
+}
+
+/// The calls that only some may make: they change something.
+const UNSAFE_CALLS: [(&str, &str); 11] = [
+    ("POST", "switchover"),
+    ("DELETE", "switchover"),
+    ("POST", "failover"),
+    ("POST", "restart"),
+    ("DELETE", "restart"),
+    ("POST", "reload"),
+    ("POST", "reinitialize"),
+    ("PATCH", "config"),
+    ("PUT", "config"),
+    ("POST", "citus"),
+    ("POST", "sigterm"),
+];
+
+/// Looks at the head alone: a body cannot be shared between threads.
+fn allow<'a, T: Ports>(
+    parts: &'a Parts<T>,
+    request: &'a Request<Body>,
+    members: Members,
+) -> impl Future<Output = Result<(), Refusal>> + Send + 'a {
+    let peer = request.extensions().get::<Peer>().copied();
+    access::check(parts, peer, request.headers(), members)
+}
+
+async fn change<T: Ports>(parts: &Arc<Parts<T>>, name: &str, request: Request<Body>) -> Result<Response, Refusal> {
+    match (request.method().as_str(), name) {
+        ("POST", "switchover") => switchover::switchover(parts, request).await,
+        ("POST", "failover") => switchover::failover(parts, request).await,
+        ("DELETE", "switchover") => switchover::cancel(parts).await,
+        ("POST", "restart") => restart::restart(parts, request).await,
+        ("DELETE", "restart") => Ok(restart::cancel(parts)),
+        ("POST", "reload") => Ok(operations::reload(parts)),
+        ("POST", "reinitialize") => operations::reinitialize(parts, request).await,
+        ("PATCH", "config") => configuration::patch(parts, request).await,
+        ("PUT", "config") => configuration::put(parts, request).await,
+        ("POST", "citus") => not_coordinated(request).await,
+        // Patroni obeys this in its own tests on Windows alone, and says so everywhere.
+        ("POST", "sigterm") => Ok(answer(StatusCode::ACCEPTED, "shutdown scheduled")),
+        _ => unreachable!("{name} is in the list of unsafe calls"),
+    }
+}
+
+/// Events of a Citus cluster, to a node that coordinates none: read and left at that.
+async fn not_coordinated(request: Request<Body>) -> Result<Response, Refusal> {
+    body::read(request, body::Wanted::Always).await?;
+    Ok(answer(StatusCode::OK, "OK"))
 }
 
 /// A health check: the status says it all, the body is that of `/patroni`.
-async fn health<T: Ports>(
-    State(parts): Shared<T>,
-    method: Method,
-    Path(path): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let Some(check) = Check::from_path(&path) else { return StatusCode::NOT_FOUND.into_response() };
-    let (ok, body) = {
-        let published = parts.shared.published();
-        let node = Node { name: &parts.config.name, published: &published, now: parts.clock.now() };
-        (
-            check.holds(&node, &Query::parse(query.as_deref().unwrap_or_default())),
-            document::document(&parts, &published),
-        )
-    };
-    let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    match method {
-        Method::OPTIONS => status.into_response(),
-        _ => (status, axum::Json(body)).into_response(),
+fn health<T: Ports>(parts: &Arc<Parts<T>>, request: &Request<Body>) -> Response {
+    // Patroni takes what it cannot decode for absent.
+    let parameters =
+        Parameters::<Vec<(String, String)>>::try_from_uri(request.uri()).map_or(Vec::new(), |found| found.0);
+    let check = Check::from_path(request.uri().path());
+    let published = parts.shared.published();
+    let node = Node { name: &parts.config.name, published: &published, now: parts.clock.now() };
+    let holds = check.is_some_and(|check| check.holds(&node, &Query::new(&parameters)));
+    let status = if holds { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    match (request.method(), check) {
+        (&Method::GET, Some(Check::Liveness | Check::Readiness)) => status.into_response(),
+        (&Method::GET, _) => json_answer(status, &document::document(parts, &published)),
+        _ => status.into_response(),
     }
 }
 
-/// A plain-text answer, as Patroni gives to operations.
+fn metrics_page<T: Ports>(parts: &Parts<T>) -> Response {
+    let page = metrics::page(parts, &parts.shared.published());
+    ([(header::CONTENT_TYPE, "text/plain")], page).into_response()
+}
+
+/// A text, as Patroni gives to operations; it calls it HTML.
 fn answer(status: StatusCode, text: impl Into<String>) -> Response {
-    (status, text.into()).into_response()
+    (status, [(header::CONTENT_TYPE, "text/html")], text.into()).into_response()
 }
 
-/// The [`Net`] port's listener for axum.
-struct Accept<L>(L);
-
-impl<L: Listener> axum::serve::Listener for Accept<L> {
-    type Io = L::Stream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        loop {
-            match self.0.accept().await {
-                Ok(accepted) => return accepted,
-                // Out of file descriptors, or the client gave up at once: the next may be luckier.
-                Err(_) => sleep(Duration::from_secs(1)).await,
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
+fn json_answer(status: StatusCode, value: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], python::json(value)).into_response()
 }
 
 /// A request that is not done, as it is answered.
+#[derive(Debug, PartialEq, Eq)]
 struct Refusal {
     status: StatusCode,
     text: String,
+    /// Asks for a name and a password.
+    challenge: bool,
 }
 
 fn refuse(status: StatusCode, text: impl Into<String>) -> Refusal {
-    Refusal { status, text: text.into() }
+    Refusal { status, text: text.into(), challenge: false }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        answer(self.status, self.text)
+        let mut response = answer(self.status, self.text);
+        if self.challenge {
+            let basic = HeaderValue::from_static("Basic realm=\"Patroni\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
+        }
+        response
     }
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;

@@ -2,37 +2,57 @@
 
 use std::time::Duration;
 
-use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
-use jiff::Timestamp;
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+    response::Response,
+};
 use pgdrill_ha::{
+    Config,
+    decision::Peer,
     records::{FailoverRecord, Key},
-    view::{Cluster, WriteOutcome},
+    view::{Cluster, PeerStatus, WriteOutcome},
 };
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
-use super::{Refusal, Shared, answer, operations::object, refuse};
-use crate::daemon::{Parts, Ports};
+use super::{
+    Refusal, answer,
+    body::{self, Wanted},
+    cluster::{config_of, load},
+    quantity, refuse,
+};
+use crate::daemon::{Parts, Ports, peers::ask_peers};
 
 /// How often the DCS is looked at while waiting.
 const POLL: Duration = Duration::from_secs(1);
 
 /// `POST /switchover {leader, candidate?, scheduled_at?}`.
-pub(super) async fn switchover<T: Ports>(State(parts): Shared<T>, body: Bytes) -> Result<Response, Refusal> {
-    request(&parts, &body, true).await
+pub(super) async fn switchover<T: Ports>(parts: &Parts<T>, request: Request<Body>) -> Result<Response, Refusal> {
+    perform(parts, &body::read(request, Wanted::Always).await?, true).await
 }
 
 /// `POST /failover {candidate}`.
-pub(super) async fn failover<T: Ports>(State(parts): Shared<T>, body: Bytes) -> Result<Response, Refusal> {
-    request(&parts, &body, false).await
+pub(super) async fn failover<T: Ports>(parts: &Parts<T>, request: Request<Body>) -> Result<Response, Refusal> {
+    perform(parts, &body::read(request, Wanted::Always).await?, false).await
 }
 
-async fn request<T: Ports>(parts: &Parts<T>, body: &Bytes, is_switchover: bool) -> Result<Response, Refusal> {
-    let body = object(body)?;
-    let wanted = parse(&body, is_switchover)?;
-    let cluster = parts.dcs.load().await.map_err(|error| refuse(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
-    let config = parts.shared.published().config.clone();
-    possible(&wanted, &cluster, &config).map_err(|reason| refuse(StatusCode::PRECONDITION_FAILED, reason))?;
+async fn perform<T: Ports>(
+    parts: &Parts<T>,
+    body: &Map<String, Value>,
+    is_switchover: bool,
+) -> Result<Response, Refusal> {
+    let cluster = load(parts).await?;
+    let config = config_of(&cluster);
+    let wanted = parse(body, is_switchover, &config)?;
+    if wanted.scheduled_at.is_none() {
+        let impossible = |text: String| refuse(StatusCode::PRECONDITION_FAILED, text);
+        let candidates = candidates(&wanted, &cluster, &config).map_err(impossible)?;
+        if !any_is_good(parts, candidates).await {
+            let text = format!("{} is not possible: no good candidates have been found", action(&wanted));
+            return Err(impossible(text));
+        }
+    }
     match parts.dcs.put(&Key::Failover, &wanted.to_json()).await {
         WriteOutcome::Written { .. } => {}
         _ => return Err(refuse(StatusCode::SERVICE_UNAVAILABLE, "failed to write failover key into DCS")),
@@ -45,66 +65,74 @@ async fn request<T: Ports>(parts: &Parts<T>, body: &Bytes, is_switchover: bool) 
     await_outcome(parts, cluster.leader_name(), &wanted, limit).await
 }
 
-fn parse(body: &Map<String, Value>, is_switchover: bool) -> Result<FailoverRecord, Refusal> {
-    let bad = |text: &str| refuse(StatusCode::BAD_REQUEST, text);
+/// A failover that names the leader is a switchover, as in Patroni.
+fn action(wanted: &FailoverRecord) -> &'static str {
+    if wanted.is_switchover() { "switchover" } else { "failover" }
+}
+
+fn parse(body: &Map<String, Value>, is_switchover: bool, config: &Config) -> Result<FailoverRecord, Refusal> {
+    let bad = |text: &str| Err(refuse(StatusCode::BAD_REQUEST, text));
     let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
     let candidate = text("candidate").or_else(|| text("member"));
     let leader = text("leader");
-    let scheduled = text("scheduled_at");
-    if is_switchover && leader.is_none() {
-        return Err(bad("Switchover could be performed only from a specific leader"));
-    }
+    let scheduled = body.get("scheduled_at").filter(|value| !value.is_null() && value.as_str() != Some(""));
     if !is_switchover && candidate.is_none() {
-        return Err(bad("Failover could be performed only to a specific candidate"));
+        return bad("Failover could be performed only to a specific candidate");
     }
-    if !is_switchover && scheduled.is_some() {
-        return Err(bad("Failover can't be scheduled"));
+    if is_switchover && leader.is_none() {
+        return bad("Switchover could be performed only from a specific leader");
     }
-    let unprocessable = |text: &str| refuse(StatusCode::UNPROCESSABLE_ENTITY, text);
     let scheduled_at = match scheduled {
+        Some(_) if !is_switchover => return bad("Failover can't be scheduled"),
+        Some(_) if config.paused => return bad("Can't schedule switchover in the paused state"),
+        Some(at) => Some(quantity::schedule(at, "switchover")?),
         None => None,
-        Some(text) => {
-            let at: Timestamp =
-                text.parse().map_err(|_| unprocessable("Unable to parse scheduled timestamp with a time zone"))?;
-            if at <= Timestamp::now() {
-                return Err(unprocessable("Cannot schedule switchover in the past"));
-            }
-            Some(at)
-        }
     };
-    Ok(FailoverRecord { leader: leader.filter(|_| is_switchover), candidate, scheduled_at })
+    if config.paused && candidate.is_none() {
+        return bad("Switchover is possible only to a specific candidate in a paused state");
+    }
+    if leader == candidate {
+        return bad("Switchover target and source are the same");
+    }
+    Ok(FailoverRecord { leader, candidate, scheduled_at })
 }
 
-/// What can be told before anything is written; the leader and the candidates check the rest.
-fn possible(wanted: &FailoverRecord, cluster: &Cluster, config: &pgdrill_ha::Config) -> Result<(), String> {
-    let candidate = wanted.candidate.as_deref();
-    if config.paused && (candidate.is_none() || wanted.scheduled_at.is_some()) {
-        return Err("in pause a switchover is possible only now and to a specific candidate".into());
+/// Who could take over, by the DCS alone (`is_failover_possible`).
+fn candidates(wanted: &FailoverRecord, cluster: &Cluster, config: &Config) -> Result<Vec<Peer>, String> {
+    if wanted.leader.as_ref().is_some_and(|leader| !cluster.is_leader(leader)) {
+        return Err("leader name does not match".into());
     }
-    if let Some(leader) = &wanted.leader {
-        if cluster.is_unlocked() {
-            return Err("switchover is not possible because the cluster has no leader".into());
-        }
-        if !cluster.is_leader(leader) {
-            return Err("leader name does not match".into());
-        }
-    }
-    let Some(candidate) = candidate else {
-        let others = cluster.members.keys().filter(|name| !cluster.is_leader(name)).count();
-        return if others > 0 { Ok(()) } else { Err("cluster does not have members except leader".into()) };
+    let named_in_sync = config.is_synchronous() && !config.is_quorum();
+    let is_standby = |name: &str| cluster.sync.value.is_standby(name);
+    let choose = |may: &dyn Fn(&str) -> bool| -> Vec<Peer> {
+        let members = cluster.members.iter().filter(|(name, _)| may(name));
+        members
+            .map(|(name, member)| Peer { name: name.clone(), api_url: member.api_url.clone().unwrap_or_default() })
+            .collect()
     };
-    if cluster.is_leader(candidate) {
-        return Err("candidate and leader are the same".into());
-    }
-    if !cluster.members.contains_key(candidate) {
-        return Err("candidate does not exist".into());
-    }
-    // A failover may take a node that is not synchronous; that is what it is for. A quorum is counted later.
-    let synchronous = config.is_synchronous() && !config.is_quorum() && wanted.is_switchover();
-    if synchronous && !cluster.sync.value.is_standby(candidate) {
-        return Err("candidate name does not match with sync_standby".into());
-    }
-    Ok(())
+    let action = action(wanted);
+    let (found, none) = match &wanted.candidate {
+        // A failover may take a node that is not synchronous; that is what it is for.
+        Some(candidate) if wanted.is_switchover() && named_in_sync && !is_standby(candidate) => {
+            return Err("candidate name does not match with sync_standby".into());
+        }
+        Some(candidate) => (choose(&|name| name == candidate), "candidate does not exists".into()),
+        None if named_in_sync => (choose(&is_standby), format!("{action} is not possible: can not find sync_standby")),
+        None => {
+            let text = format!("{action} is not possible: cluster does not have members except leader");
+            let others = choose(&|name| !cluster.is_leader(name));
+            (others.into_iter().filter(|peer| !peer.api_url.is_empty()).collect(), text)
+        }
+    };
+    if found.is_empty() { Err(none) } else { Ok(found) }
+}
+
+/// Whether one of them answers and may be promoted (`_MemberStatus.failover_limitation`).
+async fn any_is_good<T: Ports>(parts: &Parts<T>, candidates: Vec<Peer>) -> bool {
+    ask_peers(parts, &candidates).await.values().any(|status| match status {
+        PeerStatus::Answered(answer) => !answer.nofailover && !answer.watchdog_failed,
+        PeerStatus::Unreachable { .. } => false,
+    })
 }
 
 /// Waits until there is another leader, or the request was cleared, or the time is up.
@@ -114,7 +142,7 @@ async fn await_outcome<T: Ports>(
     wanted: &FailoverRecord,
     limit: Duration,
 ) -> Result<Response, Refusal> {
-    let action = if wanted.is_switchover() { "Switchover" } else { "Failover" };
+    let (action, verb) = if wanted.is_switchover() { ("Switchover", "switch") } else { ("Failover", "fail") };
     let deadline = Instant::now() + limit;
     while Instant::now() < deadline {
         sleep(POLL).await;
@@ -122,11 +150,11 @@ async fn await_outcome<T: Ports>(
         match cluster.leader_name() {
             Some(leader) if Some(leader) != before => {
                 if wanted.candidate.as_deref().is_none_or(|candidate| candidate == leader) {
-                    let done = if wanted.is_switchover() { "switched over" } else { "failed over" };
-                    return Ok(answer(StatusCode::OK, format!("Successfully {done} to \"{leader}\"")));
+                    return Ok(answer(StatusCode::OK, format!("Successfully {verb}ed over to \"{leader}\"")));
                 }
                 let wanted = wanted.candidate.as_deref().unwrap_or_default();
-                let text = format!("{action} went to \"{leader}\" instead of \"{wanted}\"");
+                let verb = if verb == "switch" { "Switch" } else { "Fail" };
+                let text = format!("{verb}ed over to \"{leader}\" instead of \"{wanted}\"");
                 return Ok(answer(StatusCode::OK, text));
             }
             Some(_) if cluster.failover.is_none() => {
@@ -139,19 +167,14 @@ async fn await_outcome<T: Ports>(
 }
 
 /// `DELETE /switchover`: takes a scheduled one back.
-pub(super) async fn cancel<T: Ports>(State(parts): Shared<T>) -> Result<Response, Refusal> {
-    let cancelled = async {
-        let cluster =
-            parts.dcs.load().await.map_err(|error| refuse(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
-        let scheduled = cluster.failover.filter(|failover| failover.value.scheduled_at.is_some());
-        let Some(scheduled) = scheduled else {
-            return Err(refuse(StatusCode::NOT_FOUND, "no pending scheduled switchover"));
-        };
-        match parts.dcs.compare_and_set(&Key::Failover, scheduled.mod_revision, "{}").await {
-            WriteOutcome::Written { .. } => Ok(answer(StatusCode::OK, "scheduled switchover deleted")),
-            WriteOutcome::Conflict => Err(refuse(StatusCode::CONFLICT, "the switchover was changed meanwhile")),
-            WriteOutcome::Unknown { reason } => Err(refuse(StatusCode::SERVICE_UNAVAILABLE, reason)),
-        }
+pub(super) async fn cancel<T: Ports>(parts: &Parts<T>) -> Result<Response, Refusal> {
+    let scheduled = load(parts).await?.failover.filter(|failover| failover.value.scheduled_at.is_some());
+    let Some(scheduled) = scheduled else {
+        return Err(refuse(StatusCode::NOT_FOUND, "no switchover is scheduled"));
     };
-    cancelled.await
+    match parts.dcs.compare_and_set(&Key::Failover, scheduled.mod_revision, "{}").await {
+        WriteOutcome::Written { .. } => Ok(answer(StatusCode::OK, "scheduled switchover deleted")),
+        WriteOutcome::Conflict => Err(refuse(StatusCode::CONFLICT, "the switchover was changed meanwhile")),
+        WriteOutcome::Unknown { reason } => Err(refuse(StatusCode::SERVICE_UNAVAILABLE, reason)),
+    }
 }

@@ -1,6 +1,6 @@
 //! The REST API through its router, without a socket.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, http::Request};
 use http_body_util::BodyExt;
@@ -23,8 +23,9 @@ fn node(kv: &FakeKv) -> Arc<Parts<TestPorts>> {
 }
 
 async fn call(parts: &Arc<Parts<TestPorts>>, method: &str, path: &str, body: Value) -> (u16, String) {
-    let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
-    let request = Request::builder().method(method).uri(path).body(body).unwrap();
+    let text = if body.is_null() { String::new() } else { body.to_string() };
+    let request = Request::builder().method(method).uri(path).header("content-length", text.len());
+    let request = request.body(Body::from(text)).unwrap();
     send(router(Arc::clone(parts)), request).await
 }
 
@@ -66,7 +67,11 @@ async fn load_balancers_may_ask_with_head_and_options() {
         assert_eq!(call(&parts, method, "/primary", Value::Null).await, (200, String::new()), "{method}");
         assert_eq!(call(&parts, method, "/replica", Value::Null).await.0, 503, "{method}");
     }
-    assert_eq!(call(&parts, "GET", "/nonsense", Value::Null).await.0, 404);
+    assert_eq!(call(&parts, "GET", "/nonsense", Value::Null).await.0, 503, "no known check is one that fails");
+    assert_eq!(call(&parts, "GET", "/switchover", Value::Null).await.0, 503);
+    assert_eq!(call(&parts, "GET", "/patroni/whatever", Value::Null).await.0, 200);
+    assert_eq!(call(&parts, "POST", "/nonsense", json!({"a": 1})).await, (501, "Unsupported method ('POST')".into()));
+    assert_eq!(call(&parts, "DELETE", "/config", Value::Null).await.0, 501);
 }
 
 #[tokio::test]
@@ -77,10 +82,11 @@ async fn unsafe_calls_need_the_password_and_checks_do_not() {
     kv.set("/service/demo/config", "{\"ttl\":30}");
     let parts = parts(config, kv, FakePostgres::default(), Heard::default());
     assert_eq!(call(&parts, "PATCH", "/config", json!({"ttl": 40})).await.0, 401);
-    assert_eq!(call(&parts, "GET", "/config", Value::Null).await, (200, "{\"ttl\":30}".into()));
+    assert_eq!(call(&parts, "GET", "/config", Value::Null).await, (200, "{\"ttl\": 30}".into()));
     let request = Request::builder().method("PATCH").uri("/config").header("authorization", "Basic YWRtaW46eA==");
+    let request = request.header("content-length", 10);
     let request = request.body(Body::from("{\"ttl\":40}")).unwrap();
-    assert_eq!(send(router(parts), request).await, (200, "{\"ttl\":40}".into()));
+    assert_eq!(send(router(parts), request).await, (200, "{\"ttl\": 40}".into()));
 }
 
 #[tokio::test]
@@ -100,20 +106,44 @@ async fn a_switchover_that_cannot_be_is_refused_before_anything_is_written() {
     let parts = node(&kv);
     let post = async |body| call(&parts, "POST", "/switchover", body).await.0;
     assert_eq!(post(json!({})).await, 400, "a switchover names its leader");
+    assert_eq!(post(json!({"member": "pg1"})).await, 400, "a switchover names its leader");
     assert_eq!(post(json!({"leader": "pg1"})).await, 412, "there is no leader");
     kv.set("/service/demo/leader", "pg1");
     kv.set("/service/demo/members/pg1", "{}");
     assert_eq!(post(json!({"leader": "pg2"})).await, 412, "the leader is another");
     assert_eq!(post(json!({"leader": "pg1"})).await, 412, "nobody could take over");
-    assert_eq!(post(json!({"leader": "pg1", "candidate": "pg1"})).await, 412);
+    assert_eq!(post(json!({"leader": "pg1", "candidate": "pg1"})).await, 400, "target and source are the same");
     assert_eq!(post(json!({"leader": "pg1", "candidate": "pg2"})).await, 412, "there is no such member");
     assert_eq!(post(json!({"leader": "pg1", "scheduled_at": "soon"})).await, 422);
     assert_eq!(post(json!({"leader": "pg1", "scheduled_at": "2001-01-01T00:00:00Z"})).await, 422);
+    assert_eq!(post(json!({"leader": "pg1", "scheduled_at": "2999-01-01T00:00:00"})).await, 400, "no time zone");
+    kv.set("/service/demo/members/pg2", "{\"api_url\":\"http://127.0.0.1:1/patroni\"}");
+    let answer = call(&parts, "POST", "/switchover", json!({"leader": "pg1", "candidate": "pg2"})).await;
+    assert_eq!(answer, (412, "switchover is not possible: no good candidates have been found".into()));
+    kv.set("/service/demo/config", "{\"pause\":true}");
+    assert_eq!(post(json!({"leader": "pg1"})).await, 400, "in pause a switchover names its candidate");
+    assert_eq!(post(json!({"leader": "pg1", "scheduled_at": "2999-01-01T00:00:00Z"})).await, 400);
     assert_eq!(call(&parts, "POST", "/failover", json!({})).await.0, 400);
     assert_eq!(kv.get("/service/demo/failover"), None);
 }
 
-#[tokio::test(start_paused = true)]
+/// Another member's REST API, which answers one question.
+async fn member(answer: Value) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/patroni", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = hyper::service::service_fn(move |_| {
+            let answer = answer.to_string();
+            async move { Ok::<_, std::convert::Infallible>(http::Response::new(Body::from(answer))) }
+        });
+        let served = hyper::server::conn::http1::Builder::new();
+        served.serve_connection(hyper_util::rt::TokioIo::new(stream), service).await.unwrap();
+    });
+    url
+}
+
+#[tokio::test]
 async fn a_switchover_is_reported_when_another_leads_and_a_cleared_request_as_failed() {
     for (leader, expected) in
         [("pg2", (200, "Successfully switched over to \"pg2\"")), ("pg1", (503, "Switchover failed"))]
@@ -122,7 +152,8 @@ async fn a_switchover_is_reported_when_another_leads_and_a_cleared_request_as_fa
         let parts = node(&kv);
         kv.set("/service/demo/leader", "pg1");
         kv.set("/service/demo/members/pg1", "{}");
-        kv.set("/service/demo/members/pg2", "{}");
+        let url = member(json!({"role": "replica", "xlog": {"replayed_location": 1}})).await;
+        kv.set("/service/demo/members/pg2", &json!({"api_url": url}).to_string());
         let wanted = json!({"leader": "pg1", "candidate": "pg2"});
         let cluster = async {
             tokio::time::sleep(Duration::from_secs(3)).await;
@@ -146,7 +177,7 @@ async fn a_scheduled_switchover_can_be_taken_back() {
     assert_eq!(call(&parts, "POST", "/switchover", wanted).await.0, 202);
     let (_, cluster) = call(&parts, "GET", "/cluster", Value::Null).await;
     let cluster: Value = serde_json::from_str(&cluster).unwrap();
-    assert_eq!(cluster["scheduled_switchover"], json!({"at": "2999-01-01T00:00:00Z", "from": "pg1"}));
+    assert_eq!(cluster["scheduled_switchover"], json!({"at": "2999-01-01T00:00:00+00:00", "from": "pg1"}));
     assert_eq!(call(&parts, "DELETE", "/switchover", Value::Null).await.0, 200);
     assert_eq!(call(&parts, "DELETE", "/switchover", Value::Null).await.0, 404);
 }
@@ -155,6 +186,7 @@ async fn a_scheduled_switchover_can_be_taken_back() {
 async fn a_failsafe_leader_gets_our_word_unless_we_lead() {
     let parts = node(&FakeKv::default());
     let ask = async || call(&parts, "POST", "/failsafe", json!({"name": "pg2", "slots": {"pg1": 5}})).await.0;
+    assert_eq!(call(&parts, "GET", "/failsafe", Value::Null).await.0, 502);
     assert_eq!(ask().await, 502, "failsafe mode is off");
     parts.shared.published().config.failsafe_mode = true;
     assert_eq!(ask().await, 500, "nothing is known of ourselves yet");
@@ -183,6 +215,8 @@ async fn a_cluster_document_tells_roles_and_lags() {
     let kv = FakeKv::default();
     let parts = node(&kv);
     kv.set("/service/demo/leader", "pg1");
+    kv.set("/service/demo/config", "{\"synchronous_mode\":true}");
+    kv.set("/service/demo/status", "{\"optime\":300}");
     kv.set("/service/demo/sync", "{\"leader\":\"pg1\",\"quorum\":0,\"sync_standby\":\"pg2\"}");
     let member = |role: &str, lsn: u64| json!({"role": role, "state": "running", "conn_url": "postgres://10.0.0.1:5432/postgres", "xlog_location": lsn});
     kv.set("/service/demo/members/pg1", &member("primary", 300).to_string());
@@ -194,6 +228,9 @@ async fn a_cluster_document_tells_roles_and_lags() {
     assert_eq!(document["members"][1]["role"], "sync_standby");
     assert_eq!(document["members"][1]["lag"], 200);
     assert_eq!(document["members"][1]["host"], "10.0.0.1");
+    assert_eq!(document["members"][1]["receive_lsn"], "unknown");
+    assert_eq!(document["members"][0].get("lag"), None, "the leader is behind nobody");
+    assert!(text.ends_with(", \"scope\": \"demo\"}"), "{text}");
     assert_eq!(document["members"][2]["lag"], "unknown");
 }
 
@@ -209,6 +246,139 @@ async fn a_restart_is_refused_when_its_conditions_are_not_met() {
     assert_eq!(post(json!({"schedule": "2001-01-01T00:00:00Z"})).await, 422);
     assert_eq!(post(json!({"schedule": "2999-01-01T00:00:00Z"})).await, 202);
     assert_eq!(post(json!({"schedule": "2999-01-01T00:00:00Z"})).await, 409);
+    let (_, document) = call(&parts, "GET", "/patroni", Value::Null).await;
+    assert!(document.contains("\"scheduled_restart\": {\"schedule\": \"2999-01-01T00:00:00+00:00\"}"), "{document}");
     assert_eq!(call(&parts, "DELETE", "/restart", Value::Null).await.0, 200);
     assert_eq!(call(&parts, "DELETE", "/restart", Value::Null).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_body_is_asked_for_with_411_and_a_bad_one_refused_with_400() {
+    let kv = FakeKv::default();
+    kv.set("/service/demo/config", "{\"ttl\":30}");
+    let parts = node(&kv);
+    for (method, path) in [("PATCH", "/config"), ("PUT", "/config"), ("POST", "/switchover"), ("POST", "/mpp")] {
+        let bare = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        assert_eq!(send(router(Arc::clone(&parts)), bare).await.0, 411, "{method} {path}");
+        for bad in [Value::Null, json!({}), json!([1]), json!("text")] {
+            assert_eq!(call(&parts, method, path, bad).await.0, 400, "{method} {path}");
+        }
+    }
+    assert_eq!(call(&parts, "POST", "/mpp", json!({"type": "after_promote"})).await, (200, "OK".into()));
+    assert_eq!(call(&parts, "POST", "/citus", json!({"type": "after_promote"})).await, (200, "OK".into()));
+    assert_eq!(kv.get("/service/demo/config").unwrap().value, "{\"ttl\":30}");
+}
+
+#[tokio::test]
+async fn nothing_that_changes_something_is_open_when_a_password_is_set() {
+    let mut config = config();
+    config.restapi.authentication = Some(User { username: "admin".into(), password: Some(Password::new("x")) });
+    let parts = parts(config, FakeKv::default(), FakePostgres::default(), Heard::default());
+    for (method, name) in UNSAFE_CALLS.into_iter().chain([("POST", "failsafe")]) {
+        let answer = call(&parts, method, &format!("/{name}"), json!({"a": 1})).await;
+        assert_eq!(answer, (401, "no auth header received".into()), "{method} /{name}");
+    }
+    for path in ["/", "/patroni", "/metrics", "/cluster", "/health", "/liveness"] {
+        assert_ne!(call(&parts, "GET", path, Value::Null).await.0, 401, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn only_listed_addresses_may_change_something() {
+    let mut config = config();
+    config.restapi.allowlist = vec!["10.0.0.0/8".into(), "localhost".into()];
+    let parts = parts(config, FakeKv::default(), FakePostgres::default(), Heard::default());
+    let from = async |address: &str| {
+        let peer = Peer { address: format!("{address}:40000").parse().unwrap(), has_certificate: false };
+        let request = Request::builder().method("POST").uri("/reload").extension(peer).body(Body::empty()).unwrap();
+        send(router(Arc::clone(&parts)), request).await.0
+    };
+    assert_eq!(from("10.1.2.3").await, 202);
+    assert_eq!(from("127.0.0.1").await, 202, "a name on the list is looked up");
+    assert_eq!(from("192.168.0.1").await, 403);
+    assert_eq!(from("[::ffff:10.1.2.3]").await, 202, "an IPv4 address on an IPv6 socket");
+    assert_eq!(call(&parts, "POST", "/reload", Value::Null).await, (403, "Access is denied".into()), "from nowhere");
+    assert_eq!(call(&parts, "GET", "/patroni", Value::Null).await.0, 200);
+}
+
+#[tokio::test]
+async fn members_may_change_something_if_the_list_includes_them() {
+    let mut config = config();
+    config.restapi.allowlist_include_members = true;
+    let parts = parts(config, FakeKv::default(), FakePostgres::default(), Heard::default());
+    let from = async |address: &str, path: &str| {
+        let peer = Peer { address: format!("{address}:40000").parse().unwrap(), has_certificate: false };
+        let request = Request::builder().method("POST").uri(path).extension(peer).body(Body::empty()).unwrap();
+        send(router(Arc::clone(&parts)), request).await.0
+    };
+    assert_eq!(from("10.0.0.2", "/reload").await, 403, "nobody is known to be a member");
+    let mut cluster = pgdrill_ha::view::Cluster::default();
+    let record = pgdrill_ha::records::MemberRecord {
+        api_url: Some("http://10.0.0.2:8008/patroni".into()),
+        ..Default::default()
+    };
+    cluster.members.insert("pg2".into(), record);
+    parts.shared.published().cluster = Some(cluster);
+    assert_eq!(from("10.0.0.2", "/reload").await, 202);
+    assert_eq!(from("10.0.0.3", "/reload").await, 403);
+    assert_eq!(from("10.0.0.3", "/failsafe").await, 502, "members' consent is not bound to their addresses");
+}
+
+#[tokio::test]
+async fn metrics_have_patronis_names_labels_and_order() {
+    let parts = node(&FakeKv::default());
+    lead(&parts, 30);
+    {
+        let mut published = parts.shared.published();
+        published.state = Some(pgdrill_ha::records::MemberState::Running);
+        published.postgres.current_lsn = Some(pgdrill_ha::Lsn(67_108_960));
+        published.postgres.timeline = Some(3);
+        published.server = Some(crate::postgres::ServerState {
+            postmaster_start_time: "2026-11-24 15:06:43.12+00".into(),
+            server_version: 160_014,
+            ..Default::default()
+        });
+    }
+    let (status, page) = call(&parts, "GET", "/metrics", Value::Null).await;
+    assert_eq!(status, 200);
+    insta::assert_snapshot!(page);
+}
+
+#[tokio::test]
+async fn the_document_of_a_replica_has_patronis_fields_in_patronis_order() {
+    let kv = FakeKv::default();
+    let mut config = config();
+    config.tags = json!({"nofailover": false, "zone": "a"}).as_object().unwrap().clone();
+    let parts = parts(config, kv, FakePostgres::default(), Heard::default());
+    {
+        let mut published = parts.shared.published();
+        published.config.tags.0 = parts.config.tags.clone();
+        published.state = Some(pgdrill_ha::records::MemberState::Running);
+        published.role = Some(MemberRole::Replica);
+        published.dcs_last_seen = Some("2026-11-24T15:06:43Z".parse().unwrap());
+        let postgres = &mut published.postgres;
+        postgres.process = Process::Running;
+        postgres.role = PostgresRole::Replica;
+        postgres.is_streaming = true;
+        postgres.timeline = Some(2);
+        postgres.system_identifier = Some(7_437_112_345_678_901_234);
+        postgres.replayed_lsn = Some(pgdrill_ha::Lsn(1000));
+        published.server = Some(crate::postgres::ServerState {
+            in_recovery: true,
+            postmaster_start_time: "2026-11-24 15:06:43.12+00".into(),
+            replayed_timestamp: Some("2026-11-24 15:07:00+00".into()),
+            server_version: 160_014,
+            ..Default::default()
+        });
+    }
+    let (_, document) = call(&parts, "GET", "/patroni", Value::Null).await;
+    let expected = concat!(
+        r#"{"state": "running", "postmaster_start_time": "2026-11-24 15:06:43.120000+00:00", "role": "replica", "#,
+        r#""server_version": 160014, "xlog": {"received_location": 1000, "replayed_location": 1000, "#,
+        r#""replayed_timestamp": "2026-11-24 15:07:00+00:00", "paused": false}, "timeline": 2, "#,
+        r#""replication_state": "streaming", "cluster_unlocked": true, "dcs_last_seen": 1795532803, "#,
+        r#""tags": {"zone": "a"}, "database_system_identifier": "7437112345678901234", "#,
+        r#""patroni": {"version": "4.1.5", "scope": "demo", "name": "pg1"}}"#,
+    );
+    assert_eq!(document, expected);
 }

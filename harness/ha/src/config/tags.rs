@@ -16,6 +16,27 @@ impl Tags {
         self.0.is_empty()
     }
 
+    /// The tags that are told to others: without Patroni's own where they are at their defaults. `nofailover: false` stays
+    /// beside a `failover_priority`, which it overrules (`Tags._filter_tags`).
+    #[must_use]
+    pub fn shown(&self) -> Tags {
+        const FLAGS: [&str; 5] = ["clonefrom", "nofailover", "noloadbalance", "nosync", "nostream"];
+        let overrules = |name: &str| match name {
+            "nofailover" => self.0.contains_key("failover_priority"),
+            "nosync" => self.0.contains_key("sync_priority"),
+            _ => false,
+        };
+        let is_set = |value: &Value| match value {
+            Value::Null | Value::Bool(false) => false,
+            Value::Number(number) => number.as_f64() != Some(0.0),
+            Value::String(text) => !text.is_empty(),
+            _ => true,
+        };
+        let shown =
+            |(name, value): &(&String, &Value)| !FLAGS.contains(&name.as_str()) || is_set(value) || overrules(name);
+        Tags(self.0.iter().filter(shown).map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
     fn flag(&self, name: &str) -> Option<bool> {
         match self.0.get(name)? {
             Value::Bool(flag) => Some(*flag),
@@ -92,6 +113,15 @@ mod tests {
         assert!(tags(json!({"nofailover": "yes", "failover_priority": 7})).nofailover());
         assert_eq!(tags(json!({"failover_priority": "7"})).failover_priority(), 7);
         assert_eq!(tags(json!({"nofailover": true, "failover_priority": 7})).failover_priority(), 0);
+    }
+
+    #[test]
+    fn others_are_told_what_differs_from_the_defaults() {
+        let all =
+            tags(json!({"nofailover": false, "noloadbalance": false, "clonefrom": true, "nosync": false, "zone": "a"}));
+        assert_eq!(all.shown(), tags(json!({"clonefrom": true, "zone": "a"})));
+        let overruled = tags(json!({"nofailover": false, "failover_priority": 0, "nosync": false}));
+        assert_eq!(overruled.shown(), tags(json!({"nofailover": false, "failover_priority": 0})));
     }
 
     #[test]

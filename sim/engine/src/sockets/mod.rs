@@ -7,7 +7,7 @@ mod listener;
 mod resolver;
 mod stream;
 
-use std::{io, time::Duration};
+use std::{io, net::IpAddr, time::Duration};
 
 pub use listener::SimListener;
 use pgdrill_net::{Net, SocketOptions};
@@ -48,6 +48,10 @@ impl Net for SimNet {
             Ok(connected) => connected,
             Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("connecting to {host}:{port} timed out"))),
         }
+    }
+
+    async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        Ok(vec![resolver::resolve(host).await?])
     }
 
     async fn listen(&self, host: &str, port: u16) -> io::Result<SimListener> {

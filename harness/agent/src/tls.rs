@@ -1,0 +1,282 @@
+//! TLS, where the configuration asks for it: rustls with the ring provider, certificates and keys from PEM files.
+//!
+//! Nothing here runs unless certificates are configured: ring draws entropy from the kernel, and simulated agents must not.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::SystemTime,
+};
+
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    server::WebPkiClientVerifier,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use crate::config::{RestapiTls, VerifyClient};
+
+/// Where a system keeps the authorities it trusts: Debian, Red Hat, SUSE, Alpine.
+const SYSTEM_BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Whom a client trusts and what it shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientFiles {
+    /// Authorities that are trusted; `None`: those of the system.
+    pub cacert: Option<PathBuf>,
+    /// The certificate that is shown.
+    pub cert: Option<PathBuf>,
+    /// Its key; `None`: in the same file.
+    pub key: Option<PathBuf>,
+    /// Certificates are not checked.
+    pub insecure: bool,
+}
+
+impl ClientFiles {
+    /// Reads the files. `alpn`: the protocol that is spoken inside (`h2`, `http/1.1`).
+    ///
+    /// # Errors
+    /// `InvalidInput`, naming the file, when one cannot be read or holds nothing of its kind.
+    pub fn connector(&self, alpn: &str) -> io::Result<TlsConnector> {
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?;
+        let builder = if self.insecure {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider())))
+        } else {
+            builder.with_root_certificates(self.roots()?)
+        };
+        let mut config = match &self.cert {
+            Some(cert) => {
+                let key_file = self.key.as_ref().unwrap_or(cert);
+                builder
+                    .with_client_auth_cert(certificates(cert)?, key(key_file)?)
+                    .map_err(|error| wrong(cert, error))?
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+
+    fn roots(&self) -> io::Result<RootCertStore> {
+        if let Some(file) = &self.cacert {
+            return authorities(file);
+        }
+        let found = SYSTEM_BUNDLES.iter().map(Path::new).find(|path| path.exists());
+        let bundle = found.ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, "this system has no list of trusted authorities: name a cacert")
+        })?;
+        let mut roots = RootCertStore::empty();
+        // A system's list has entries that rustls does not take; the others count.
+        roots.add_parsable_certificates(certificates(bundle)?);
+        Ok(roots)
+    }
+}
+
+/// Opens TLS over a connected stream, as a client.
+///
+/// # Errors
+/// When the server does not prove that it is `host`.
+pub async fn connect<S>(connector: &TlsConnector, host: &str, stream: S) -> io::Result<MaybeTls<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("{host}: {error}")))?;
+    Ok(MaybeTls::Tls(Box::new(TlsStream::from(connector.connect(name, stream).await?))))
+}
+
+/// The server's side. Files that changed are read again for the next connection, so that a renewed certificate is served
+/// without a restart; while they cannot be read the last good ones stay.
+pub struct Acceptor {
+    files: RestapiTls,
+    loaded: Mutex<(Stamp, TlsAcceptor)>,
+}
+
+/// When each of the files was last changed.
+type Stamp = Vec<Option<SystemTime>>;
+
+impl Acceptor {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// `InvalidInput`, naming the file, when one cannot be read or holds nothing of its kind.
+    pub fn new(files: RestapiTls) -> io::Result<Self> {
+        let loaded = Mutex::new((stamp(&files), server_config(&files)?));
+        Ok(Self { files, loaded })
+    }
+
+    /// The handshake on an accepted connection. Tells also whether the client showed a certificate that we trust.
+    ///
+    /// # Errors
+    /// When the client does not speak TLS, or shows no certificate where one is required.
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<(MaybeTls<S>, bool)> {
+        let stream = self.current().accept(stream).await?;
+        let has_certificate = stream.get_ref().1.peer_certificates().is_some_and(|shown| !shown.is_empty());
+        Ok((MaybeTls::Tls(Box::new(TlsStream::from(stream))), has_certificate))
+    }
+
+    fn current(&self) -> TlsAcceptor {
+        // Only replaced as a whole: a panic elsewhere leaves nothing half done.
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = stamp(&self.files);
+        if now != loaded.0
+            && let Ok(config) = server_config(&self.files)
+        {
+            *loaded = (now, config);
+        }
+        loaded.1.clone()
+    }
+}
+
+fn stamp(files: &RestapiTls) -> Stamp {
+    let names = [Some(&files.certfile), files.keyfile.as_ref(), files.cafile.as_ref()];
+    names.into_iter().flatten().map(|file| fs::metadata(file).and_then(|found| found.modified()).ok()).collect()
+}
+
+fn server_config(files: &RestapiTls) -> io::Result<TlsAcceptor> {
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?;
+    let builder = match (files.verify_client, &files.cafile) {
+        (VerifyClient::None, _) => builder.with_no_client_auth(),
+        (_, None) => {
+            let text = "restapi.verify_client needs restapi.cafile: the authorities that client certificates are checked against";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        (verify, Some(cafile)) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities(cafile)?), provider());
+            let verifier = if verify == VerifyClient::Optional { verifier.allow_unauthenticated() } else { verifier };
+            builder.with_client_cert_verifier(verifier.build().map_err(|error| wrong(cafile, error))?)
+        }
+    };
+    let key_file = files.keyfile.as_ref().unwrap_or(&files.certfile);
+    let config = builder
+        .with_single_cert(certificates(&files.certfile)?, key(key_file)?)
+        .map_err(|error| wrong(&files.certfile, error))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+fn authorities(file: &Path) -> io::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(file)? {
+        roots.add(certificate).map_err(|error| wrong(file, error))?;
+    }
+    Ok(roots)
+}
+
+fn certificates(file: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    let found = found.map_err(|error| wrong(file, error))?;
+    if found.is_empty() { Err(wrong(file, "no certificate (PEM) in it")) } else { Ok(found) }
+}
+
+fn key(file: &Path) -> io::Result<PrivateKeyDer<'static>> {
+    let text = fs::read_to_string(file).map_err(|error| wrong(file, error))?;
+    if text.contains("ENCRYPTED") {
+        let text = "the private key is encrypted, which is not supported; `openssl pkey -in FILE -out FILE` takes the \
+            passphrase away, and the file's permissions protect it";
+        return Err(wrong(file, text));
+    }
+    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| wrong(file, format!("no private key: {error}")))
+}
+
+fn wrong(file: &Path, error: impl std::fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("{}: {error}", file.display()))
+}
+
+/// Trusts every certificate, as `insecure` asks for; signatures are still checked.
+#[derive(Debug)]
+struct Unchecked(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unchecked {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A connection with or without TLS.
+pub enum MaybeTls<S> {
+    /// As it is.
+    Plain(S),
+    /// Inside TLS.
+    Tls(Box<TlsStream<S>>),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for MaybeTls<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTls<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
