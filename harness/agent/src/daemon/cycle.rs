@@ -114,6 +114,7 @@ impl<T: Ports> HaLoop<T> {
     async fn read_dcs(&mut self) -> ClusterView {
         match self.parts.dcs.load().await {
             Ok(cluster) => {
+                self.parts.shared.published().dcs_read = Some(self.parts.clock.now());
                 if let Some(config) = cluster.config.as_ref().filter(|config| config.value != self.dynamic) {
                     self.dynamic = config.value.clone();
                     self.configure().await;
@@ -204,7 +205,6 @@ impl<T: Ports> HaLoop<T> {
         if let ClusterView::Known(cluster) = view {
             published.cluster = Some(cluster.clone());
             published.dcs_last_seen = Some(local.wall);
-            published.dcs_read = Some(self.parts.clock.now());
         }
         published.dcs_unreachable = matches!(view, ClusterView::Unreachable { .. });
         published.postgres = local.postgres.clone();

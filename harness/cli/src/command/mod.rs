@@ -3,6 +3,7 @@
 mod agent;
 mod calibrate;
 mod compare;
+mod ctl;
 mod internal;
 mod matrix;
 mod run;
@@ -49,6 +50,8 @@ enum Command {
     Calibrate(calibrate::CalibrateArgs),
     /// Make a table of scenarios by worlds from recorded results
     Matrix(matrix::MatrixArgs),
+    /// List and change a running cluster, as patronictl does
+    Ctl(ctl::CtlArgs),
     /// Check, list and describe scenario files
     #[command(subcommand)]
     Scenario(scenario::ScenarioCommand),
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Compare(arguments) => compare::run(&arguments, screen),
         Command::Calibrate(arguments) => calibrate::run(&arguments, screen),
         Command::Matrix(arguments) => matrix::run(&arguments, screen),
+        Command::Ctl(arguments) => ctl::run(arguments, screen),
         Command::Scenario(command) => scenario::run(command, screen),
         Command::Agent(arguments) => agent::run(&arguments),
         Command::Internal(command) => internal::run(&command),

@@ -1,0 +1,134 @@
+//! `show-config` and `edit-config`.
+
+use std::{env, fs, io::Read, path::PathBuf, process::Command};
+
+use clap::Args;
+use pgdrill_agent::rest::merge_configuration;
+use pgdrill_ha::{records::Key, view::Versioned};
+use serde_json::{Map, Value};
+
+use super::{ClusterArg, Done, Screen, Session, Stop, ask, edit, failed, output};
+
+#[derive(Debug, Args)]
+pub(super) struct EditArgs {
+    #[command(flatten)]
+    cluster: ClusterArg,
+    /// Do not show what changes
+    #[arg(short = 'q', long)]
+    quiet: bool,
+    /// Set one value, such as ttl=20; null removes
+    #[arg(short = 's', long = "set", value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// Set one PostgreSQL parameter: the same as -s postgresql.parameters.NAME=VALUE
+    #[arg(short = 'p', long = "pg", value_name = "NAME=VALUE")]
+    pg: Vec<String>,
+    /// Merge a file into the configuration; - for standard input
+    #[arg(long, value_name = "FILE")]
+    apply: Option<PathBuf>,
+    /// Replace the configuration by a file; - for standard input
+    #[arg(long, value_name = "FILE")]
+    replace: Option<PathBuf>,
+    /// Do not ask
+    #[arg(long)]
+    force: bool,
+}
+
+async fn load(session: &Session, scope: &str) -> Result<Option<Versioned<Value>>, Stop> {
+    Ok(session.cluster(scope).await?.config)
+}
+
+/// `show-config`.
+pub(super) async fn show(session: &Session, screen: &mut Screen, args: &ClusterArg) -> Done {
+    if let Some(config) = load(session, &session.scope(args)?).await? {
+        screen.print(&output::yaml(&config.value));
+    }
+    Ok(())
+}
+
+/// `edit-config`.
+pub(super) async fn edit(session: &Session, screen: &mut Screen, args: &EditArgs) -> Done {
+    let scope = session.scope(&args.cluster)?;
+    let present = load(session, &scope).await?;
+    let present = present.ok_or_else(|| failed(format!("The config key does not exist in the cluster {scope}")))?;
+    let before = output::yaml(&present.value);
+    let changed = Value::Object(changed(args, &present.value, &scope, &before)?);
+    if changed == present.value {
+        if !args.quiet {
+            screen.print("Not changed\n");
+        }
+        return Ok(());
+    }
+    if !args.quiet {
+        screen.print(&edit::difference(&before, &output::yaml(&changed)));
+    }
+    let from_stdin = [&args.apply, &args.replace].into_iter().flatten().any(|file| file.as_os_str() == "-");
+    if from_stdin && !args.force {
+        screen.print("Use --force option to apply changes\n");
+        return Ok(());
+    }
+    if !args.force && !ask::confirm("Apply these changes?")? {
+        return Ok(());
+    }
+    if !session.compare_and_set(&scope, &Key::Config, present.mod_revision, &changed.to_string()).await? {
+        return Err(failed("Config modification aborted due to concurrent changes"));
+    }
+    screen.print("Configuration changed\n");
+    Ok(())
+}
+
+fn changed(args: &EditArgs, present: &Value, scope: &str, before: &str) -> Result<Map<String, Value>, Stop> {
+    let mut config = present.as_object().cloned().unwrap_or_default();
+    if let Some(file) = &args.replace {
+        config = Map::new();
+        merge_configuration(&mut config, &read(file)?);
+    }
+    if let Some(file) = &args.apply {
+        merge_configuration(&mut config, &read(file)?);
+    }
+    for pair in &args.set {
+        edit::set(&mut config, pair)?;
+    }
+    for pair in &args.pg {
+        edit::set(&mut config, &format!("postgresql.parameters.{}", pair.trim_start()))?;
+    }
+    if args.replace.is_none() && args.apply.is_none() && args.set.is_empty() && args.pg.is_empty() {
+        return in_editor(before, scope);
+    }
+    Ok(config)
+}
+
+fn read(file: &PathBuf) -> Result<Map<String, Value>, Stop> {
+    let name = file.display().to_string();
+    let mut text = String::new();
+    let got = if name == "-" {
+        std::io::stdin().read_to_string(&mut text).map(|_| ())
+    } else {
+        fs::read_to_string(file).map(|found| text = found)
+    };
+    got.map_err(|error| failed(format!("cannot read {name}: {error}")))?;
+    edit::parse(&text, &name)
+}
+
+/// Opens `$EDITOR` on a file that only its owner can read.
+fn in_editor(before: &str, scope: &str) -> Result<Map<String, Value>, Stop> {
+    let editor = env::var("EDITOR").ok().filter(|editor| !editor.is_empty());
+    let editor = editor.or_else(|| {
+        ["/usr/bin/editor", "/usr/bin/vi"].into_iter().find(|p| fs::exists(p).is_ok_and(|is| is)).map(str::to_owned)
+    });
+    let editor = editor.ok_or_else(|| {
+        failed("EDITOR environment variable is not set. editor or vi are not available; -s NAME=VALUE needs none")
+    })?;
+    let wrong = |error: std::io::Error| failed(format!("cannot edit the configuration: {error}"));
+    let file = tempfile::Builder::new()
+        .prefix(&format!("{}-config-", scope.replace('/', "_")))
+        .suffix(".yaml")
+        .tempfile()
+        .map_err(wrong)?;
+    fs::write(file.path(), before).map_err(wrong)?;
+    let status =
+        Command::new("sh").arg("-c").arg(format!("{editor} \"$0\"")).arg(file.path()).status().map_err(wrong)?;
+    if !status.success() {
+        return Err(failed(format!("Editor exited with return code {}", status.code().unwrap_or(-1))));
+    }
+    edit::parse(&fs::read_to_string(file.path()).map_err(wrong)?, "the edited configuration")
+}
