@@ -2,6 +2,7 @@
 //! a daemon.
 
 pub mod calibrate;
+pub mod config;
 pub mod daemon;
 pub mod logging;
 pub mod postgres;

@@ -70,6 +70,6 @@ fn load_one(file: &ScenarioFile, patroni: Option<&Path>) -> Result<Loaded, Vec<P
 }
 
 /// As miette draws it, for standard error: colours and box characters only where that shows them.
-fn draw(problem: &Problem) -> String {
+pub(crate) fn draw(problem: &Problem) -> String {
     format!("{:?}", problem.report()).trim_end().to_owned()
 }

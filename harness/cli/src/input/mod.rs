@@ -5,5 +5,5 @@ mod load;
 mod seeds;
 
 pub use files::{ScenarioFile, find};
-pub(crate) use load::{Loaded, load};
+pub(crate) use load::{Loaded, draw, load};
 pub use seeds::Seeds;

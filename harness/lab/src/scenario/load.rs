@@ -2,11 +2,12 @@
 
 use std::{
     fs,
-    io::Read,
     path::{Path, PathBuf},
 };
 
-use super::{Problem, Scenario, check, patroni, problem::Severity, read};
+use pgdrill_yaml::{Problem, Severity, cannot_read, parse, text_of};
+
+use super::{Scenario, check, patroni, read};
 
 /// A scenario that can be played, and what its author may want to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +31,7 @@ pub fn load(path: &Path) -> Result<Scenario, Vec<Problem>> {
 /// # Errors
 /// Everything that is wrong with it, in the order of the file.
 pub fn load_with_warnings(path: &Path) -> Result<Loaded, Vec<Problem>> {
-    let text = text_of(path).map_err(|problem| vec![*problem])?;
+    let text = text_of(path, read::SCENARIO.what).map_err(|problem| vec![*problem])?;
     load_text(path, &text)
 }
 
@@ -39,7 +40,7 @@ pub fn load_with_warnings(path: &Path) -> Result<Loaded, Vec<Problem>> {
 /// # Errors
 /// Everything that is wrong with it, in the order of the file.
 pub fn load_text(path: &Path, text: &str) -> Result<Loaded, Vec<Problem>> {
-    let root = read::yaml::parse(path, text).map_err(|problem| vec![*problem])?;
+    let root = parse(path, text, read::SCENARIO).map_err(|problem| vec![*problem])?;
     let mut reader = read::Reader::new(path.to_owned(), text);
     let scenario = read::scenario(&mut reader, &root, path);
     // What a check finds in a scenario with unreadable parts may only follow from their absence.
@@ -119,30 +120,4 @@ fn scenario_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<Pro
         }
     }
     Ok(())
-}
-
-fn cannot_read(path: &Path, error: &std::io::Error) -> Box<Problem> {
-    Box::new(Problem::of_file(path.to_owned(), error.to_string(), "a file that can be read"))
-}
-
-/// The text of a file, if it is one, is not too long, and is text.
-pub(crate) fn text_of(path: &Path) -> Result<String, Box<Problem>> {
-    let about = fs::metadata(path).map_err(|error| cannot_read(path, &error))?;
-    if !about.is_file() {
-        let found = if about.is_dir() { "a folder" } else { "something that is no regular file" };
-        return Err(Box::new(Problem::of_file(path.to_owned(), found, "a YAML file")));
-    }
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(|error| cannot_read(path, &error))?;
-    // One byte beyond the limit tells a file that is too long from one that just fits, however long it really is.
-    file.take(read::yaml::MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| cannot_read(path, &error))?;
-    if bytes.len() as u64 > read::yaml::MAX_BYTES {
-        let found = format!("{} bytes", about.len());
-        let problem = Problem::of_file(path.to_owned(), found, "at most 1 MiB");
-        return Err(Box::new(problem.with_help("is it a scenario at all?")));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        Box::new(Problem::of_file(path.to_owned(), format!("bytes that are no UTF-8 text, from byte {at} on"), "YAML"))
-    })
 }

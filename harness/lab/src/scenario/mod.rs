@@ -7,14 +7,13 @@
 //! | `timeline`, `selector` | what is done to it, when, and to whom |
 //! | `expect` | what must be seen |
 //! | `quantity` | times, sizes, rates and their units |
-//! | `read`, `check`, `problem` | from a file to a scenario, or to everything that is wrong with it |
+//! | `read`, `check` | from a file to a scenario, or to everything that is wrong with it |
 
 mod check;
 mod cluster;
 mod expect;
 mod load;
 pub mod patroni;
-mod problem;
 mod quantity;
 mod read;
 mod schema;
@@ -31,7 +30,7 @@ pub use cluster::{Cluster, Devices, Network, Process, Router, Watchdog};
 pub use expect::{Bounds, End, Expect, SHOWABLE};
 pub use load::{Loaded, load, load_all, load_text, load_with_warnings, use_patroni_file};
 pub use patroni::{Patroni, Postgresql, SynchronousMode, Tags, WatchdogMode};
-pub use problem::{Problem, Severity};
+pub use pgdrill_yaml::{Problem, Severity};
 pub use quantity::{ClockRate, Latency, Rate, Shift, Size, Span, Throughput};
 pub use schema::json_schema;
 use schemars::JsonSchema;

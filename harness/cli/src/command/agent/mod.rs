@@ -1,29 +1,49 @@
 //! `pgdrill agent`: the HA daemon of one node.
 
-mod interim;
+mod validate;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
-use pgdrill_host::daemon::{self, DaemonError};
+use pgdrill_host::{
+    config::{Environment, read},
+    daemon::{self, DaemonError},
+};
 
 use super::{Failure, error};
+use crate::input::draw;
 
 /// Arguments of `pgdrill agent`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct AgentArgs {
-    /// Patroni's configuration file
+    /// Patroni's configuration file, or a folder with several; without one, everything is from PATRONI_* variables
     #[arg(value_name = "PATRONI.YML")]
-    config: PathBuf,
+    config: Option<PathBuf>,
+    /// Check the configuration and the machine, say everything that is wrong, and end: 0 right, 1 the machine does not fit,
+    /// 2 the configuration is wrong
+    #[arg(long)]
+    validate_config: bool,
+    /// With --validate-config: ports that the agent and PostgreSQL listen on may be in use
+    #[arg(short, long, requires = "validate_config")]
+    ignore_listen_port: bool,
 }
 
 /// Runs until it is asked to end.
 pub(crate) fn run(arguments: &AgentArgs) -> Result<ExitCode, Failure> {
-    let usage = |text: String| Failure::Usage(vec![error(text)]);
-    let config = interim::read(&arguments.config).map_err(usage)?;
-    daemon::prepare(&config).map_err(|failed| match failed {
+    let loaded = read(arguments.config.as_deref(), &Environment::of_the_process())
+        .map_err(|problems| Failure::Usage(problems.iter().map(draw).collect()))?;
+    let mut stderr = anstream::stderr().lock();
+    for warning in &loaded.warnings {
+        // Nobody to tell when standard error is gone: a warning that nobody can read is no reason not to start.
+        let _ = writeln!(stderr, "{}", draw(warning));
+    }
+    drop(stderr);
+    if arguments.validate_config {
+        return Ok(validate::validate(&loaded.config, arguments.ignore_listen_port));
+    }
+    daemon::prepare(&loaded.config).map_err(|failed| match failed {
         DaemonError::Preflight(problems) => Failure::Usage(problems.into_iter().map(error).collect()),
-        other => usage(other.to_string()),
+        other => Failure::Usage(vec![error(other.to_string())]),
     })?;
     // Why it ended is in the log already.
-    Ok(daemon::run(config).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS))
+    Ok(daemon::run(loaded.config).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS))
 }

@@ -4,18 +4,18 @@ mod action;
 mod cluster;
 mod expect;
 mod link;
-mod node;
-mod reader;
 mod step;
 mod workload;
-pub(crate) mod yaml;
 
 use std::path::Path;
 
-pub(crate) use node::{Node, Value};
-pub(crate) use reader::{At, Fields, Reader, did_you_mean, one_of};
+pub(crate) use pgdrill_yaml::{At, Fields, Node, Reader, Value, did_you_mean, one_of};
 
 use super::{Scenario, quantity::Span};
+
+/// What is expected of a scenario file.
+pub(crate) const SCENARIO: pgdrill_yaml::Document =
+    pgdrill_yaml::Document { what: "scenario", fields: "fields: name, about, cluster, timeline, ...", yaml_1_1: false };
 
 /// How a time is to be written, for messages.
 pub(crate) const TIME: &str = "a time with its unit, such as 30s, 1.5s, 200ms or 2m";

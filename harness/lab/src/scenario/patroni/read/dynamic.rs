@@ -1,11 +1,11 @@
 //! Reads the dynamic settings: what Patroni keeps in the DCS.
 
+use pgdrill_yaml::{At, Fields, Reader, Value};
 use serde_json::{Map, Value as Json};
 
 use crate::scenario::{
     patroni::{Patroni, Postgresql, SynchronousMode},
     quantity::{Size, Span},
-    read::{At, Fields, Reader, Value},
 };
 
 /// The dynamic settings at the top level; `postgresql` is left to the caller.

@@ -1,11 +1,9 @@
 //! Reads the local settings that a scenario can say something about.
 
-use crate::scenario::{
-    patroni::{Postgresql, Tags, WatchdogMode, WatchdogSettings},
-    read::{At, Fields, Reader, Value},
-};
+use pgdrill_yaml::{At, Fields, Reader, Value};
 
 use super::dynamic::{seconds_of, switch};
+use crate::scenario::patroni::{Postgresql, Tags, WatchdogMode, WatchdogSettings};
 
 /// `tags`.
 pub(in crate::scenario) fn tags(reader: &mut Reader<'_>, at: &At<'_>) -> Tags {

@@ -5,13 +5,13 @@ mod local;
 
 use std::path::Path;
 
-use serde_json::{Map, Value as Json};
-
 pub(in crate::scenario) use dynamic::{dynamic, postgresql_dynamic};
 pub(in crate::scenario) use local::{initdb, postgresql_local, tags, watchdog};
 
+use pgdrill_yaml::{At, Fields, Reader};
+use serde_json::{Map, Value as Json};
+
 use super::{Patroni, own_file::read_patroni_yml};
-use crate::scenario::read::{At, Reader};
 
 /// What the lab sets itself, because it owns the hosts.
 pub(in crate::scenario) const OWNED_BY_LAB: [&str; 13] = [
@@ -46,7 +46,7 @@ pub(in crate::scenario) fn inline(reader: &mut Reader<'_>, at: &At<'_>) -> Patro
 fn own_file(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Patroni> {
     let expected = "the path of a patroni.yml, from the scenario's folder";
     let text = reader.text(at, expected)?;
-    let path = reader.file.parent().unwrap_or(Path::new("")).join(&text);
+    let path = reader.file().parent().unwrap_or(Path::new("")).join(&text);
     match read_patroni_yml(&path) {
         Ok((settings, warnings)) => {
             reader.problems.extend(warnings);
@@ -61,32 +61,10 @@ fn own_file(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Patroni> {
 }
 
 /// Reads inline settings over what is there already.
-pub(in crate::scenario) fn overlay(
-    reader: &mut Reader<'_>,
-    fields: &mut crate::scenario::read::Fields<'_>,
-    it: &mut Patroni,
-) {
-    for (name, text) in [("scope", &mut it.scope), ("namespace", &mut it.namespace)] {
-        if let Some(found) = fields.take(name).and_then(|at| reader.text(&at, "a name")) {
-            *text = found.trim_matches('/').to_owned();
-        }
-    }
+pub(in crate::scenario) fn overlay(reader: &mut Reader<'_>, fields: &mut Fields<'_>, it: &mut Patroni) {
+    scope_and_namespace(reader, fields, it);
     if let Some(at) = fields.take("bootstrap") {
-        let mut bootstrap = reader.fields(&at);
-        if let Some(at) = bootstrap.take("dcs") {
-            let mut dcs = reader.fields(&at);
-            dynamic(reader, &mut dcs, it);
-            if let Some(at) = dcs.take("postgresql") {
-                let mut postgresql = reader.fields(&at);
-                postgresql_dynamic(reader, &mut postgresql, &mut it.postgresql);
-                postgresql.finish(reader);
-            }
-            dcs.finish(reader);
-        }
-        if let Some(at) = bootstrap.take("initdb") {
-            it.data_checksums = initdb(reader, &at);
-        }
-        bootstrap.finish(reader);
+        bootstrap(reader, &at, it).finish(reader);
     }
     dynamic(reader, fields, it);
     if let Some(at) = fields.take("postgresql") {
@@ -111,6 +89,34 @@ pub(in crate::scenario) fn overlay(
                 "the lab sets it itself, because it owns the hosts; in a `file:` it may stay".into();
         }
     }
+}
+
+/// Where the keys are.
+pub(super) fn scope_and_namespace(reader: &mut Reader<'_>, fields: &mut Fields<'_>, it: &mut Patroni) {
+    for (name, text) in [("scope", &mut it.scope), ("namespace", &mut it.namespace)] {
+        if let Some(found) = fields.take(name).and_then(|at| reader.text(&at, "a name")) {
+            *text = found.trim_matches('/').to_owned();
+        }
+    }
+}
+
+/// `bootstrap`: the dynamic settings that a new cluster starts with, and its checksums. Returns what else is in it.
+pub(super) fn bootstrap<'n>(reader: &mut Reader<'_>, at: &At<'n>, it: &mut Patroni) -> Fields<'n> {
+    let mut bootstrap = reader.fields(at);
+    if let Some(at) = bootstrap.take("dcs") {
+        let mut dcs = reader.fields(&at);
+        dynamic(reader, &mut dcs, it);
+        if let Some(at) = dcs.take("postgresql") {
+            let mut postgresql = reader.fields(&at);
+            postgresql_dynamic(reader, &mut postgresql, &mut it.postgresql);
+            postgresql.finish(reader);
+        }
+        dcs.finish(reader);
+    }
+    if let Some(at) = bootstrap.take("initdb") {
+        it.data_checksums = initdb(reader, &at);
+    }
+    bootstrap
 }
 
 /// Settings for `edit_config`: each must be legal by itself; `null` removes one.

@@ -46,7 +46,8 @@ pub struct Problem {
 
 impl Problem {
     /// About the file as a whole.
-    pub(crate) fn of_file(file: PathBuf, found: impl Into<String>, expected: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn of_file(file: PathBuf, found: impl Into<String>, expected: impl Into<String>) -> Self {
         Self {
             file,
             line: 0,
@@ -63,7 +64,7 @@ impl Problem {
 
     /// The same with a hint.
     #[must_use]
-    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = help.into();
         self
     }

@@ -11,15 +11,19 @@ use serde_saphyr::Spanned;
 
 /// A value and where it is.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Node {
+pub struct Node {
+    /// What it is.
     pub value: Value,
+    /// Where it is.
     pub place: Place,
 }
 
-/// A place in the file.
+/// A place in one of the files that are read together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// From 1.
+pub struct Place {
+    /// Which of the reader's sources: 0 is the first.
+    pub source: usize,
+    /// From 1; 0: the source as a whole.
     pub line: usize,
     /// In characters, from 1.
     pub column: usize,
@@ -29,11 +33,16 @@ pub(crate) struct Place {
 
 /// A YAML value.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
+pub enum Value {
+    /// Nothing, `null` or `~`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
+    /// A number.
     Number(Number),
+    /// A word or a text.
     Text(String),
+    /// A list.
     List(Vec<Node>),
     /// In the order of the file; a key may be there twice.
     Map(Vec<(Key, Node)>),
@@ -41,13 +50,16 @@ pub(crate) enum Value {
 
 /// A field's name and where it is.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Key {
+pub struct Key {
+    /// Its name.
     pub name: String,
+    /// Where it is.
     pub place: Place,
 }
 
 impl Node {
     /// The field of that name.
+    #[must_use]
     pub fn get(&self, name: &str) -> Option<&Node> {
         match &self.value {
             Value::Map(fields) => fields.iter().find(|(key, _)| key.name == name).map(|(_, node)| node),
@@ -56,6 +68,7 @@ impl Node {
     }
 
     /// The value at a path such as `timeline[2].cut`, or the nearest one around it that exists.
+    #[must_use]
     pub fn locate(&self, path: &str) -> &Node {
         let mut node = self;
         for part in path.split('.').flat_map(|part| part.split('[')) {
@@ -71,7 +84,50 @@ impl Node {
         node
     }
 
+    /// The value at a path such as `restapi.listen`; nothing unless all of the path is there.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Option<&Node> {
+        path.split('.').try_fold(self, |node, part| node.get(part))
+    }
+
+    /// Says of it and all that is in it that it is from this source.
+    pub fn set_source(&mut self, source: usize) {
+        self.place.source = source;
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.set_source(source)),
+            Value::Map(fields) => {
+                for (key, node) in fields {
+                    key.place.source = source;
+                    node.set_source(source);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
+        }
+    }
+
+    /// Puts another tree over this one: groups are merged field by field, `null` removes a field, everything else replaces it.
+    pub fn patch(&mut self, over: Node) {
+        let Value::Map(changes) = over.value else {
+            *self = over;
+            return;
+        };
+        let Value::Map(fields) = &mut self.value else {
+            *self = Node { value: Value::Map(changes), place: over.place };
+            return;
+        };
+        for (key, node) in changes {
+            let there = fields.iter_mut().find(|(there, _)| there.name == key.name);
+            match (there, &node.value) {
+                (_, Value::Null) => fields.retain(|(there, _)| there.name != key.name),
+                (Some((_, before)), Value::Map(_)) => before.patch(node),
+                (Some(before), _) => *before = (key, node),
+                (None, _) => fields.push((key, node)),
+            }
+        }
+    }
+
     /// As JSON, for settings that are passed on as they are. Of a key that is there twice the last one counts.
+    #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Null => serde_json::Value::Null,
@@ -87,6 +143,7 @@ impl Node {
     }
 
     /// What it is, for messages: `the text "30s"`, `a list`.
+    #[must_use]
     pub fn describe(&self) -> String {
         match &self.value {
             Value::Null => "nothing".into(),
@@ -113,6 +170,7 @@ impl<'de> Deserialize<'de> for Node {
 fn place<T>(spanned: &Spanned<T>) -> Place {
     let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     Place {
+        source: 0,
         line: number(spanned.referenced.line()),
         column: number(spanned.referenced.column()),
         width: number(spanned.referenced.span().len()),

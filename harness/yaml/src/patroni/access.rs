@@ -1,40 +1,38 @@
 //! Warts of a `patroni.yml` that are about who may come in: `pg_hba`, passwords, the REST API.
 
-use crate::scenario::read::{At, Node, Reader, Value};
+use super::at;
+use crate::{At, Node, Reader, Value};
 
-/// Warns of each.
-pub(super) fn warn(reader: &mut Reader<'_>, root: &Node) {
+/// Lines of `pg_hba` that let in more than they should.
+pub fn hba(reader: &mut Reader<'_>, root: &Node) {
     for path in ["bootstrap.pg_hba", "bootstrap.dcs.postgresql.pg_hba", "postgresql.pg_hba"] {
         if let Some(lines) = at(root, path) {
-            hba(reader, &lines);
+            hba_lines(reader, &lines);
         }
     }
+}
+
+/// Passwords that are written into the file.
+pub fn passwords(reader: &mut Reader<'_>, root: &Node) {
     for role in ["superuser", "replication", "rewind"] {
         if let Some(password) = at(root, &format!("postgresql.authentication.{role}.password")) {
             let variable = format!("PATRONI_{}_PASSWORD", role.to_uppercase());
             secret(reader, &password, &variable);
         }
     }
-    match at(root, "restapi") {
-        Some(restapi) if restapi.node.get("authentication").is_none() && restapi.node.get("allowlist").is_none() => {
-            let found = "a REST API without authentication and without an allowlist";
-            reader
-                .problem(restapi.node.place, &restapi.path, found, "restapi.authentication or restapi.allowlist")
-                .help = "whoever reaches its port can call /switchover, /restart and /reinitialize".into();
-        }
-        Some(_) => {
-            if let Some(password) = at(root, "restapi.authentication.password") {
-                secret(reader, &password, "PATRONI_RESTAPI_PASSWORD");
-            }
-        }
-        None => {}
+    if let Some(password) = at(root, "restapi.authentication.password") {
+        secret(reader, &password, "PATRONI_RESTAPI_PASSWORD");
     }
 }
 
-/// The value at a path, only when all of the path is there.
-pub(super) fn at<'n>(root: &'n Node, path: &str) -> Option<At<'n>> {
-    let node = path.split('.').try_fold(root, |node, part| node.get(part))?;
-    Some(At { node, path: path.to_owned() })
+/// A REST API that obeys everybody.
+pub fn open_restapi(reader: &mut Reader<'_>, root: &Node) {
+    let Some(restapi) = at(root, "restapi") else { return };
+    if restapi.node.get("authentication").is_none() && restapi.node.get("allowlist").is_none() {
+        let found = "a REST API without authentication and without an allowlist";
+        reader.problem(restapi.node.place, &restapi.path, found, "restapi.authentication or restapi.allowlist").help =
+            "whoever reaches its port can call /switchover, /restart and /reinitialize".into();
+    }
 }
 
 fn secret(reader: &mut Reader<'_>, password: &At<'_>, variable: &str) {
@@ -51,7 +49,7 @@ fn secret(reader: &mut Reader<'_>, password: &At<'_>, variable: &str) {
     problem.width = "********".len();
 }
 
-fn hba(reader: &mut Reader<'_>, lines: &At<'_>) {
+fn hba_lines(reader: &mut Reader<'_>, lines: &At<'_>) {
     for line in reader.items(lines) {
         let Value::Text(text) = &line.node.value else { continue };
         let words: Vec<&str> = text.split_whitespace().collect();

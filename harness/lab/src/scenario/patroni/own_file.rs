@@ -1,19 +1,20 @@
 //! A user's own `patroni.yml`: read as Patroni reads it, so nothing in it is an error; what Patroni would ignore or adjust, and
 //! what is known to hurt, becomes a warning with the reason and what would be right.
 
-mod access;
-mod dcs;
-mod parameters;
-
 use std::path::Path;
+
+use pgdrill_yaml::{At, Document, Fields, Node, Problem, Reader, Value, parse, patroni as warts, text_of};
 
 use super::{
     Patroni,
-    read::{OWNED_BY_LAB, dynamic, initdb, postgresql_dynamic, postgresql_local, watchdog},
+    read::{OWNED_BY_LAB, bootstrap, postgresql_dynamic, postgresql_local, scope_and_namespace, watchdog},
 };
-use crate::scenario::{
-    problem::Problem,
-    read::{At, Fields, Reader, Value, yaml},
+
+/// What is expected at a path that is named as a user's own file.
+const PATRONI_YML: Document = Document {
+    what: "patroni.yml",
+    fields: "fields: scope, name, etcd3, restapi, bootstrap, postgresql, ...",
+    yaml_1_1: true,
 };
 
 /// Patroni's settings from a user's file, and the warnings.
@@ -21,29 +22,35 @@ use crate::scenario::{
 /// # Errors
 /// When the file cannot be read at all or is no YAML: then Patroni would not start either.
 pub(in crate::scenario) fn read_patroni_yml(file: &Path) -> Result<(Patroni, Vec<Problem>), Vec<Problem>> {
-    let text = crate::scenario::load::text_of(file).map_err(|problem| vec![*problem])?;
-    let root = yaml::parse(file, &text).map_err(|problem| vec![*problem])?;
+    let text = text_of(file, PATRONI_YML.what).map_err(|problem| vec![*problem])?;
+    let root = parse(file, &text, PATRONI_YML).map_err(|problem| vec![*problem])?;
     let mut reader = Reader::of_patroni_yml(file.to_owned(), &text);
     let mut settings = settings(&mut reader, &root);
     settings.file = Some(file.display().to_string());
-    access::warn(&mut reader, &root);
-    dcs::warn(&mut reader, &root);
-    parameters::warn(&mut reader, &root, &settings);
+    warts::hba(&mut reader, &root);
+    warts::passwords(&mut reader, &root);
+    warts::open_restapi(&mut reader, &root);
+    warts::slashes(&mut reader, &root);
+    let facts = warts::Facts {
+        parameters: &settings.postgresql.parameters,
+        use_pg_rewind: settings.postgresql.use_pg_rewind,
+        data_checksums: settings.data_checksums,
+    };
+    warts::parameters(&mut reader, &root, facts);
+    store(&mut reader, &root);
+    watchdog_left_open(&mut reader, &root);
     reader.problems.sort_by_key(|problem| (problem.line, problem.column));
     Ok((settings, reader.problems))
 }
 
-fn settings(reader: &mut Reader<'_>, root: &crate::scenario::read::Node) -> Patroni {
+fn settings(reader: &mut Reader<'_>, root: &Node) -> Patroni {
     // Where Patroni's own default differs from a scenario's, a file means Patroni's.
     let mut it = Patroni { data_checksums: false, ..Patroni::default() };
     it.postgresql.use_pg_rewind = false;
     let mut fields = reader.fields(&At { node: root, path: String::new() });
-    for (name, text) in [("scope", &mut it.scope), ("namespace", &mut it.namespace)] {
-        if let Some(found) = fields.take(name).and_then(|at| reader.text(&at, "a name")) {
-            *text = found.trim_matches('/').to_owned();
-        }
-    }
+    scope_and_namespace(reader, &mut fields, &mut it);
     if let Some(at) = fields.take("bootstrap") {
+        // What else is in it (users, scripts) is for a real machine.
         bootstrap(reader, &at, &mut it);
     }
     if let Some(at) = fields.take("postgresql") {
@@ -52,7 +59,7 @@ fn settings(reader: &mut Reader<'_>, root: &crate::scenario::read::Node) -> Patr
         postgresql_local(reader, &mut postgresql, &mut it.postgresql);
         let dynamic = it.postgresql.parameters.clone();
         postgresql_dynamic(reader, &mut postgresql, &mut it.postgresql);
-        parameters::keep_dynamic_only(&dynamic, &mut it.postgresql.parameters);
+        warts::keep_dynamic_only(&dynamic, &mut it.postgresql.parameters);
     }
     if let Some(at) = fields.take("watchdog") {
         it.watchdog = watchdog(reader, &at);
@@ -63,29 +70,12 @@ fn settings(reader: &mut Reader<'_>, root: &crate::scenario::read::Node) -> Patr
     for name in OWNED_BY_LAB {
         fields.take(name);
     }
-    parameters::leave_out_removed(&mut it.postgresql.parameters);
+    warts::leave_out_removed(&mut it.postgresql.parameters);
     // Their addresses are those of the user's networks, not of the lab's.
     it.postgresql.pg_hba = Vec::new();
     misplaced(reader, &fields);
     adjust(reader, root, &mut it);
     it
-}
-
-fn bootstrap(reader: &mut Reader<'_>, at: &At<'_>, it: &mut Patroni) {
-    let mut bootstrap = reader.fields(at);
-    if let Some(at) = bootstrap.take("dcs") {
-        let mut dcs = reader.fields(&at);
-        dynamic(reader, &mut dcs, it);
-        if let Some(at) = dcs.take("postgresql") {
-            let mut postgresql = reader.fields(&at);
-            postgresql_dynamic(reader, &mut postgresql, &mut it.postgresql);
-            postgresql.finish(reader);
-        }
-        dcs.finish(reader);
-    }
-    if let Some(at) = bootstrap.take("initdb") {
-        it.data_checksums = initdb(reader, &at);
-    }
 }
 
 /// The file is one node's: its tags are not every node's.
@@ -113,7 +103,7 @@ fn misplaced(reader: &mut Reader<'_>, fields: &Fields<'_>) {
 }
 
 /// Times that break the rule: Patroni lowers them when it reads them.
-fn adjust(reader: &mut Reader<'_>, root: &crate::scenario::read::Node, it: &mut Patroni) {
+fn adjust(reader: &mut Reader<'_>, root: &Node, it: &mut Patroni) {
     let (asked, used) = (it.timing(), it.timing().adjusted());
     if asked == used {
         return;
@@ -130,4 +120,33 @@ fn adjust(reader: &mut Reader<'_>, root: &crate::scenario::read::Node, it: &mut 
         used.ttl, used.loop_wait, used.retry_timeout
     );
     (it.ttl, it.loop_wait, it.retry_timeout) = (used.ttl, used.loop_wait, used.retry_timeout);
+}
+
+/// Which store, and how it is reached.
+fn store(reader: &mut Reader<'_>, root: &Node) {
+    for store in ["etcd3", "etcd"] {
+        if let Some(section) = root.get(store) {
+            warts::one_member_only(reader, root, store);
+            if store == "etcd" {
+                reader.problem(section.place, store, "etcd's API v2", "etcd3").help =
+                    "etcd 3.4 switched it off, etcd 3.6 has removed it".into();
+            }
+        }
+    }
+    for store in ["consul", "zookeeper", "exhibitor", "kubernetes", "raft"] {
+        if let Some(section) = root.get(store) {
+            let found = format!("{store} as the store");
+            reader.problem(section.place, store, found, "etcd3").help =
+                "the lab plays every scenario on etcd: what is special about this store is not tested".into();
+        }
+    }
+}
+
+fn watchdog_left_open(reader: &mut Reader<'_>, root: &Node) {
+    if root.get("watchdog").is_none() {
+        reader.problem(root.place, "watchdog", "no watchdog section", "watchdog: { mode: required }").help =
+            "the default, automatic, goes on without a device and says so once in the log; then a frozen or killed agent \
+             leaves a primary that takes writes beside the new one"
+                .into();
+    }
 }

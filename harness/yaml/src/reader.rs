@@ -1,44 +1,77 @@
 //! Reads fields strictly and collects everything that is wrong, so that one look at the messages mends the whole file.
 
-use std::{fmt::Display, ops::RangeInclusive, path::PathBuf, str::FromStr};
-
-use super::{
-    node::{Key, Node, Place, Value},
-    yaml,
+use std::{
+    fmt::Display,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    str::FromStr,
 };
-use crate::scenario::problem::{Problem, Severity};
 
-/// Collects the problems of one file.
-pub(crate) struct Reader<'t> {
-    pub file: PathBuf,
-    text: &'t str,
+use crate::{
+    node::{Key, Node, Place, Value},
+    parse,
+    problem::{Problem, Severity},
+};
+
+/// Collects the problems of one file, or of several that are read together.
+#[derive(Debug)]
+pub struct Reader<'t> {
+    /// Names and texts, in the order that [`Place::source`] counts.
+    sources: Vec<(PathBuf, &'t str)>,
     /// Whether problems are errors, or warnings about a file that Patroni itself would accept.
     severity: Severity,
+    /// What was found so far.
     pub problems: Vec<Problem>,
 }
 
 /// A value and the path that leads to it.
 #[derive(Clone, Debug)]
-pub(crate) struct At<'n> {
+pub struct At<'n> {
+    /// The value.
     pub node: &'n Node,
+    /// The path: `timeline[2].cut`.
     pub path: String,
 }
 
-impl<'n> At<'n> {
-    /// A field below it.
+impl At<'_> {
+    /// The path of a field below it.
+    #[must_use]
     pub fn field(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 }
 
 impl<'t> Reader<'t> {
+    /// A reader of one file, for which every problem is an error.
+    #[must_use]
     pub fn new(file: PathBuf, text: &'t str) -> Self {
-        Self { file, text, severity: Severity::Error, problems: Vec::new() }
+        Self::of_all(vec![(file, text)])
+    }
+
+    /// A reader of several files; [`Place::source`] says which a value is from.
+    #[must_use]
+    pub fn of_all(sources: Vec<(PathBuf, &'t str)>) -> Self {
+        Self { sources, severity: Severity::Error, problems: Vec::new() }
     }
 
     /// For a user's own `patroni.yml`: whatever is wrong with it is a warning, because Patroni would start with it.
+    #[must_use]
     pub fn of_patroni_yml(file: PathBuf, text: &'t str) -> Self {
         Self { severity: Severity::Warning, ..Self::new(file, text) }
+    }
+
+    /// The file that is read; of several, the first.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        self.sources.first().map_or(Path::new(""), |(file, _)| file)
+    }
+
+    /// What `read` complains of are warnings.
+    pub fn warning<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.severity, Severity::Warning);
+        let result = read(self);
+        self.severity = before;
+        result
     }
 
     /// Notes a problem with a value.
@@ -54,14 +87,15 @@ impl<'t> Reader<'t> {
         found: impl Into<String>,
         expected: impl Into<String>,
     ) -> &mut Problem {
+        let (file, text) = self.sources.get(place.source).cloned().unwrap_or_default();
         let problem = Problem {
             line: place.line,
             column: place.column,
             field: field.to_owned(),
             severity: self.severity,
-            excerpt: yaml::excerpt(self.text, place.line),
+            excerpt: parse::excerpt(text, place.line),
             width: place.width,
-            ..Problem::of_file(self.file.clone(), found, expected)
+            ..Problem::of_file(file, found, expected)
         };
         self.problems.push(problem);
         self.problems.last_mut().expect("one was pushed in the line before")
@@ -182,7 +216,9 @@ impl<'t> Reader<'t> {
 }
 
 /// The fields of a group, being read one by one.
-pub(crate) struct Fields<'n> {
+#[derive(Debug)]
+pub struct Fields<'n> {
+    /// The group.
     pub at: At<'n>,
     entries: Vec<(&'n Key, &'n Node)>,
     known: Vec<&'static str>,
@@ -196,6 +232,11 @@ impl<'n> Fields<'n> {
         // All of that name: a second one was complained of when the group was opened.
         self.entries.retain(|(key, _)| key.name != name);
         Some(At { node, path: self.at.field(name) })
+    }
+
+    /// As [`Self::take`]; a field that is `null` counts as one that is not there.
+    pub fn take_set(&mut self, name: &'static str) -> Option<At<'n>> {
+        self.take(name).filter(|at| at.node.value != Value::Null)
     }
 
     /// As [`Self::take`], of a field that must not be suggested to anybody.
@@ -220,7 +261,16 @@ impl<'n> Fields<'n> {
         self.entries.retain(|(_, node)| node.value != Value::Null);
     }
 
+    /// Every field that was not taken yet and is as asked for.
+    pub fn take_where(&mut self, mut wanted: impl FnMut(&str, &Node) -> bool) -> Vec<At<'n>> {
+        let (found, rest) = self.entries.drain(..).partition(|(key, node)| wanted(&key.name, node));
+        self.entries = rest;
+        let found: Vec<(&'n Key, &'n Node)> = found;
+        found.into_iter().map(|(key, node)| At { node, path: self.at.field(&key.name) }).collect()
+    }
+
     /// What has not been taken yet: names, places and values.
+    #[must_use]
     pub fn rest(&self) -> &[(&'n Key, &'n Node)] {
         &self.entries
     }
@@ -236,7 +286,8 @@ impl<'n> Fields<'n> {
 }
 
 /// `leader, replicas or any replica`.
-pub(crate) fn one_of(names: &[impl Display]) -> String {
+#[must_use]
+pub fn one_of(names: &[impl Display]) -> String {
     match names {
         [] => "no fields".into(),
         [one] => one.to_string(),
@@ -248,7 +299,7 @@ pub(crate) fn one_of(names: &[impl Display]) -> String {
 }
 
 /// `did you mean X?` when one of the names is close to what was written; else nothing.
-pub(crate) fn did_you_mean<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> String {
+pub fn did_you_mean<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> String {
     let best = names.map(|name| (strsim::damerau_levenshtein(found, name), name)).min();
     match best {
         Some((distance, name)) if distance <= 1 + name.len() / 4 => format!("did you mean {name}?"),

@@ -1,17 +1,30 @@
-//! From bytes to a tree, within limits: a file that somebody was sent must not take the machine down.
+//! From text to a tree, within limits: a file that somebody was sent must not take the machine down.
 
 use std::path::Path;
 
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 
-use super::{Node, node::Value};
-use crate::scenario::problem::{Problem, Severity};
+use crate::{
+    node::{Node, Value},
+    problem::{Problem, Severity},
+};
 
-/// The largest file that is read. The longest hand-written scenario has a few kilobytes.
-pub(crate) const MAX_BYTES: u64 = 1 << 20;
+/// What a file is expected to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Document {
+    /// The kind: `scenario`.
+    pub what: &'static str,
+    /// What is at its top level, for the one who gives an empty file: `fields: name, about, ...`.
+    pub fields: &'static str,
+    /// Whether it is read by programs that know YAML 1.1 only: `<<` merges a group into another, and `0644` is octal.
+    pub yaml_1_1: bool,
+}
 
 /// Reads the text of a file into a tree.
-pub(crate) fn parse(file: &Path, text: &str) -> Result<Node, Box<Problem>> {
+///
+/// # Errors
+/// When it is no YAML, holds more than a file that a person wrote does, or is no group of fields.
+pub fn parse(file: &Path, text: &str, document: Document) -> Result<Node, Box<Problem>> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: 32,
@@ -19,11 +32,12 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Node, Box<Problem>> {
             max_nodes: 100_000,
             max_aliases: 1_000,
             max_anchors: 1_000,
-            max_merge_keys: 0,
+            max_merge_keys: if document.yaml_1_1 { 1_000 } else { 0 },
         },
         // A key that is there twice is our own complaint: with both places, and beside all others.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
-        merge_keys: MergeKeyPolicy::AsOrdinary,
+        merge_keys: if document.yaml_1_1 { MergeKeyPolicy::Merge } else { MergeKeyPolicy::AsOrdinary },
+        legacy_octal_numbers: document.yaml_1_1,
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: 20_000,
             max_replay_stack_depth: 16,
@@ -32,19 +46,19 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Node, Box<Problem>> {
         strict_booleans: true,
         with_snippet: false,
     };
-    let node: Node =
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| Box::new(broken(file, text, &error)))?;
+    let node: Node = serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| Box::new(broken(file, text, &error, document.what)))?;
     let found = match node.value {
         Value::Map(_) => return Ok(node),
         Value::Null => "an empty file".into(),
         _ => node.describe(),
     };
-    Err(Box::new(Problem::of_file(file.into(), found, "fields: name, about, cluster, timeline, ...")))
+    Err(Box::new(Problem::of_file(file.into(), found, document.fields)))
 }
 
-fn broken(file: &Path, text: &str, error: &serde_saphyr::Error) -> Problem {
+fn broken(file: &Path, text: &str, error: &serde_saphyr::Error, what: &str) -> Problem {
     let error = error.without_snippet();
-    let (found, expected, help) = explain(error);
+    let (found, expected, help) = explain(error, what);
     let number = |n: u64| usize::try_from(n).unwrap_or(0);
     let (line, column) = error.location().map_or((0, 0), |at| (number(at.line()), number(at.column())));
     Problem {
@@ -59,11 +73,11 @@ fn broken(file: &Path, text: &str, error: &serde_saphyr::Error) -> Problem {
 }
 
 /// What the parser found, what would be right, and what to do about it.
-fn explain(error: &serde_saphyr::Error) -> (String, String, String) {
+fn explain(error: &serde_saphyr::Error, what: &str) -> (String, String, String) {
     use serde_saphyr::Error;
     match error {
         Error::MultipleDocuments { .. } => {
-            ("a second YAML document".into(), "one scenario a file".into(), "remove `---` and what follows it".into())
+            ("a second YAML document".into(), format!("one {what} a file"), "remove `---` and what follows it".into())
         }
         Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
@@ -73,12 +87,12 @@ fn explain(error: &serde_saphyr::Error) -> (String, String, String) {
             "write the values out".into(),
         ),
         Error::Budget { breach, .. } => (
-            format!("more than a scenario may hold: {breach:?}"),
+            format!("more than a {what} may hold: {breach:?}"),
             "at most 32 levels, 100,000 values, 1,000 aliases, one document".into(),
             String::new(),
         ),
         // What went wrong behind an alias.
-        Error::AliasError { error, .. } => explain(error),
+        Error::AliasError { error, .. } => explain(error, what),
         Error::UnknownAnchor { .. } => (
             "an alias (`*name`) of nothing".into(),
             "an anchor (`&name`) before it".into(),
@@ -93,6 +107,7 @@ fn first_line(text: &str) -> String {
 }
 
 /// The text of a line, counted from 1; empty when there is none.
-pub(crate) fn excerpt(text: &str, line: usize) -> String {
+#[must_use]
+pub fn excerpt(text: &str, line: usize) -> String {
     line.checked_sub(1).and_then(|n| text.lines().nth(n)).unwrap_or_default().to_owned()
 }

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{super::Patroni, access::at};
-use crate::scenario::read::{At, Node, Reader, Value};
+use super::at;
+use crate::{At, Node, Reader, Value};
 
 /// Parameters that Patroni passes on the command line and takes from the DCS only (documentation, "Important rules").
-const FROM_DCS_ONLY: [&str; 9] = [
+pub const FROM_DCS_ONLY: [&str; 9] = [
     "max_connections",
     "max_locks_per_transaction",
     "max_worker_processes",
@@ -27,8 +27,19 @@ const REMOVED: [(&str, u8, &str, &str); 5] = [
     ("operator_precedence_warning", 14, "nothing", "it only warned of changes in 9.5"),
 ];
 
+/// What the whole file comes to, local settings over dynamic ones.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// `parameters`.
+    pub parameters: &'a Map<String, Json>,
+    /// `use_pg_rewind`.
+    pub use_pg_rewind: bool,
+    /// Whether `initdb` is told to keep data checksums.
+    pub data_checksums: bool,
+}
+
 /// Warns of each.
-pub(super) fn warn(reader: &mut Reader<'_>, root: &Node, settings: &Patroni) {
+pub fn warn(reader: &mut Reader<'_>, root: &Node, facts: Facts<'_>) {
     for path in ["bootstrap.dcs.postgresql.parameters", "postgresql.parameters"] {
         let Some(parameters) = at(root, path) else { continue };
         removed(reader, &parameters);
@@ -36,13 +47,13 @@ pub(super) fn warn(reader: &mut Reader<'_>, root: &Node, settings: &Patroni) {
             dcs_only(reader, &parameters);
         }
     }
-    archive(reader, root, settings);
-    rewind(reader, root, settings);
+    archive(reader, root, facts.parameters);
+    rewind(reader, root, facts);
     wal_senders(reader, root);
 }
 
 /// Undoes what a local section says about parameters that only the DCS may set.
-pub(super) fn keep_dynamic_only(dynamic: &Map<String, Json>, merged: &mut Map<String, Json>) {
+pub fn keep_dynamic_only(dynamic: &Map<String, Json>, merged: &mut Map<String, Json>) {
     for name in FROM_DCS_ONLY {
         match dynamic.get(name) {
             Some(value) => _ = merged.insert(name.into(), value.clone()),
@@ -52,7 +63,7 @@ pub(super) fn keep_dynamic_only(dynamic: &Map<String, Json>, merged: &mut Map<St
 }
 
 /// Leaves out what no supported PostgreSQL starts with, as Patroni does.
-pub(super) fn leave_out_removed(parameters: &mut Map<String, Json>) {
+pub fn leave_out_removed(parameters: &mut Map<String, Json>) {
     parameters.retain(|name, _| !REMOVED.iter().any(|(removed, ..)| removed == name));
 }
 
@@ -93,8 +104,7 @@ fn parameter<'n>(root: &'n Node, name: &str) -> Option<At<'n>> {
         .find_map(|section| at(root, &format!("{section}.{name}")))
 }
 
-fn archive(reader: &mut Reader<'_>, root: &Node, settings: &Patroni) {
-    let parameters = &settings.postgresql.parameters;
+fn archive(reader: &mut Reader<'_>, root: &Node, parameters: &Map<String, Json>) {
     if !is_on(parameters, "archive_mode") {
         return;
     }
@@ -115,9 +125,9 @@ fn archive(reader: &mut Reader<'_>, root: &Node, settings: &Patroni) {
     }
 }
 
-fn rewind(reader: &mut Reader<'_>, root: &Node, settings: &Patroni) {
-    let hints = is_on(&settings.postgresql.parameters, "wal_log_hints");
-    if settings.postgresql.use_pg_rewind && !hints && !settings.data_checksums {
+fn rewind(reader: &mut Reader<'_>, root: &Node, facts: Facts<'_>) {
+    let hints = is_on(facts.parameters, "wal_log_hints");
+    if facts.use_pg_rewind && !hints && !facts.data_checksums {
         let place = ["bootstrap.dcs.postgresql.use_pg_rewind", "postgresql.use_pg_rewind"];
         if let Some(found) = place.into_iter().find_map(|path| at(root, path)) {
             reader.wrong(&found, "wal_log_hints: \"on\" or initdb with data-checksums beside it").help =

@@ -1,0 +1,142 @@
+//! `etcd3`, and the stores that pgdrill does not speak to.
+
+use pgdrill_agent::config::{EtcdConfig, HostPort};
+use pgdrill_yaml::{At, Fields, Node, Reader, Value};
+
+use super::value::{host_port, parse_host_port, switch};
+
+const PORT: u16 = 2379;
+
+/// Patroni's other stores, and why they are refused.
+const OTHERS: [(&str, &str); 6] = [
+    (
+        "etcd",
+        "it is etcd's API v2, which etcd 3.6 has removed; keys of v2 are not visible in v3, so no cluster moves by itself",
+    ),
+    ("consul", "pgdrill keeps the cluster's state in etcd only"),
+    ("zookeeper", "pgdrill keeps the cluster's state in etcd only"),
+    ("exhibitor", "pgdrill keeps the cluster's state in etcd only"),
+    ("kubernetes", "pgdrill keeps the cluster's state in etcd only"),
+    ("raft", "pgdrill keeps the cluster's state in etcd only, and Patroni has deprecated it"),
+];
+
+/// The store.
+pub(super) fn etcd(reader: &mut Reader<'_>, fields: &mut Fields<'_>, root: &Node) -> Option<EtcdConfig> {
+    let mut refused = false;
+    for (store, why) in OTHERS {
+        if let Some(at) = fields.take_unlisted(store).filter(|at| at.node.value != Value::Null) {
+            refused = true;
+            reader.problem(at.node.place, &at.path, format!("{store} as the store"), "etcd3").help = why.into();
+        }
+    }
+    if let Some(at) = fields.take_unlisted("citus") {
+        reader.problem(at.node.place, &at.path, "the section citus", "one PostgreSQL cluster without Citus").help =
+            "pgdrill does not register workers with a coordinator".into();
+    }
+    let Some(at) = fields.take_set("etcd3") else {
+        if !refused {
+            reader.problem(root.place, "etcd3", "nothing", "etcd's members: etcd3: { hosts: [10.0.0.1:2379, ...] }");
+        }
+        return None;
+    };
+    section(reader, &at)
+}
+
+fn section(reader: &mut Reader<'_>, at: &At<'_>) -> Option<EtcdConfig> {
+    let mut fields = reader.fields(at);
+    let hosts = hosts(reader, &mut fields);
+    for (name, instead, why) in [
+        ("proxy", "etcd3.hosts with the members", "the agent itself turns to another member when one is silent"),
+        ("srv", "etcd3.hosts with the members", "the agent does not look up SRV records"),
+        ("srv_suffix", "etcd3.hosts with the members", "the agent does not look up SRV records"),
+        ("cacert", "no certificates", NO_TLS),
+        ("cert", "no certificates", NO_TLS),
+        ("key", "no certificates", NO_TLS),
+        ("username", "an etcd without authentication", NO_USER),
+        ("password", "an etcd without authentication", NO_USER),
+    ] {
+        if let Some(at) = fields.take_set(name) {
+            let found = format!("the field {name}");
+            reader.problem(at.node.place, &at.path, found, instead).help = why.into();
+        }
+    }
+    if let Some(at) = fields.take_set("protocol") {
+        protocol(reader, &at);
+    }
+    // The agent never looks for other members than those it is told.
+    if let Some(at) = fields.take_set("use_proxies") {
+        switch(reader, &at);
+    }
+    fields.finish(reader);
+    Some(EtcdConfig { hosts: hosts?, tls: None, user: None })
+}
+
+const NO_TLS: &str = "pgdrill's agent speaks to etcd without TLS so far; a local TLS proxy can stand in between";
+const NO_USER: &str = "pgdrill's agent does not log in to etcd so far";
+
+fn protocol(reader: &mut Reader<'_>, at: &At<'_>) {
+    if reader.word(at, &[("http", true), ("https", false)]) == Some(false) {
+        reader.wrong(at, "http").help = NO_TLS.into();
+    }
+}
+
+/// `host`, `hosts` or `url`: exactly one of them.
+fn hosts(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Vec<HostPort>> {
+    let host = fields.take_set("host");
+    let hosts = fields.take_set("hosts");
+    let url = fields.take_set("url");
+    if [&host, &hosts, &url].into_iter().flatten().count() > 1 {
+        let at = fields.at.clone();
+        reader.problem(at.node.place, &at.path, "more than one of host, hosts and url", "one of them").help =
+            "it is not said which counts".into();
+        return None;
+    }
+    match (host, hosts, url) {
+        (Some(at), ..) => host_port(reader, &at, PORT).map(|host| vec![host]),
+        (_, Some(at), _) => members(reader, &at),
+        (.., Some(at)) => from_url(reader, &at).map(|host| vec![host]),
+        (None, None, None) => {
+            let place = fields.at.node.place;
+            reader.problem(place, &fields.at.field("hosts"), "nothing", "etcd's members: [10.0.0.1:2379, ...]");
+            None
+        }
+    }
+}
+
+/// A list, or a text with commas.
+fn members(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Vec<HostPort>> {
+    let found = match &at.node.value {
+        Value::Text(text) => {
+            let members: Option<Vec<_>> = text.split(',').map(|member| parse_host_port(member, PORT)).collect();
+            if members.is_none() {
+                reader.wrong(at, "host:port, with commas between them: 10.0.0.1:2379,10.0.0.2:2379");
+            }
+            members?
+        }
+        _ => {
+            let items = reader.items(at);
+            let members: Vec<_> = items.iter().filter_map(|item| host_port(reader, item, PORT)).collect();
+            (members.len() == items.len()).then_some(members)?
+        }
+    };
+    if found.is_empty() {
+        reader.wrong(at, "at least one member, such as 10.0.0.1:2379");
+        return None;
+    }
+    Some(found)
+}
+
+fn from_url(reader: &mut Reader<'_>, at: &At<'_>) -> Option<HostPort> {
+    let text = super::value::word(reader, at, "a URL, such as http://10.0.0.1:2379")?;
+    if text.starts_with("https://") {
+        reader.wrong(at, "http://...").help = NO_TLS.into();
+        return None;
+    }
+    let host = text.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+    let parsed = host.and_then(|host| parse_host_port(host, PORT)).filter(|host| !host.host.contains(','));
+    if parsed.is_none() {
+        // It may hold a password before an @.
+        reader.problem(at.node.place, &at.path, "something else", "a URL, such as http://10.0.0.1:2379");
+    }
+    parsed
+}

@@ -1,0 +1,100 @@
+//! What a configuration needs of the machine beside PostgreSQL's programs and data directory, which every start of the agent
+//! looks at: ports, files, etcd. As `patroni --validate-config` looks at them.
+
+use std::{
+    fmt,
+    net::{TcpListener, TcpStream, ToSocketAddrs},
+    path::Path,
+    time::Duration,
+};
+
+use pgdrill_agent::{AgentConfig, config::HostPort};
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checks {
+    /// Whether the ports of `listen` must be free (Patroni's `--ignore-listen-port` leaves it out).
+    pub listen_ports: bool,
+    /// Whether at least one member of etcd must answer.
+    pub etcd: bool,
+}
+
+/// Something of the machine that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// The field.
+    pub field: &'static str,
+    /// What was found.
+    pub found: String,
+    /// What would be right.
+    pub expected: String,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: found {}, expected {}", self.field, self.found, self.expected)
+    }
+}
+
+/// Looks at the machine. Nothing is changed; ports are bound for a moment.
+#[must_use]
+pub fn check(config: &AgentConfig, checks: Checks) -> Vec<Misfit> {
+    let mut misfits = Vec::new();
+    let mut wrong = |field, found: String, expected: &str| {
+        misfits.push(Misfit { field, found, expected: expected.to_owned() });
+    };
+    if checks.listen_ports {
+        free(&config.restapi.listen, "restapi.listen", &mut wrong);
+        // A server that runs in the data directory is adopted by the agent: its port is in use.
+        if !Path::new(&config.postgresql.data_dir).join("postmaster.pid").exists() {
+            free(&config.postgresql.listen, "postgresql.listen", &mut wrong);
+        }
+    }
+    if checks.etcd && !config.etcd.hosts.iter().any(answers) {
+        let hosts: Vec<String> = config.etcd.hosts.iter().map(ToString::to_string).collect();
+        wrong("etcd3.hosts", format!("no answer from {}", hosts.join(", ")), "at least one member that can be reached");
+    }
+    files(config, &mut wrong);
+    misfits
+}
+
+type Wrong<'a> = dyn FnMut(&'static str, String, &str) + 'a;
+
+fn free(listen: &HostPort, field: &'static str, wrong: &mut Wrong<'_>) {
+    for host in listen.host.split(',') {
+        let host = if host == "*" { "0.0.0.0" } else { host };
+        if let Err(error) = TcpListener::bind((host, listen.port)) {
+            let found = format!("{host}:{} ({error})", listen.port);
+            wrong(field, found, "an address of this machine whose port is free");
+        }
+    }
+}
+
+fn answers(host: &HostPort) -> bool {
+    let addresses = (host.host.as_str(), host.port).to_socket_addrs();
+    addresses
+        .is_ok_and(|mut all| all.any(|address| TcpStream::connect_timeout(&address, Duration::from_secs(3)).is_ok()))
+}
+
+/// Files that must be there.
+fn files(config: &AgentConfig, wrong: &mut Wrong<'_>) {
+    let tls = config.restapi.tls.as_ref();
+    for (field, file) in [
+        ("restapi.certfile", tls.map(|tls| &tls.certfile)),
+        ("restapi.keyfile", tls.and_then(|tls| tls.keyfile.as_ref())),
+        ("restapi.cafile", tls.and_then(|tls| tls.cafile.as_ref())),
+        ("ctl.cacert", config.ctl.cacert.as_ref()),
+        ("ctl.certfile", config.ctl.certfile.as_ref()),
+        ("ctl.keyfile", config.ctl.keyfile.as_ref()),
+        ("postgresql.custom_conf", config.postgresql.custom_conf.as_ref()),
+    ] {
+        if let Some(file) = file
+            && let Err(error) = std::fs::File::open(file)
+        {
+            wrong(field, format!("{} ({error})", file.display()), "a file that can be read");
+        }
+    }
+    if let Some(folder) = config.log.dir.as_ref().filter(|folder| !folder.is_dir()) {
+        wrong("log.dir", format!("{}, which is no folder", folder.display()), "a folder that exists");
+    }
+}

@@ -1,0 +1,61 @@
+//! `tags`: Patroni's own, and any others.
+
+use pgdrill_yaml::{At, Reader, Value, did_you_mean};
+use serde_json::{Map, Value as Json};
+
+use super::value::{switch, word};
+
+const FLAGS: [&str; 5] = ["nofailover", "nosync", "noloadbalance", "clonefrom", "nostream"];
+const NUMBERS: [&str; 2] = ["failover_priority", "sync_priority"];
+
+/// The section, as it is written to the member key.
+pub(super) fn tags(reader: &mut Reader<'_>, at: &At<'_>) -> Map<String, Json> {
+    let mut all = Map::new();
+    let mut fields = reader.fields(at);
+    for name in FLAGS {
+        let flag = fields.take_set(name).and_then(|at| switch(reader, &at));
+        all.extend(flag.map(|flag| (name.to_owned(), flag.into())));
+    }
+    for name in NUMBERS {
+        let number = fields.take_set(name).and_then(|at| reader.integer::<i64>(&at, -1_000_000..=1_000_000, ""));
+        all.extend(number.map(|number| (name.to_owned(), number.into())));
+    }
+    let from = fields.take_set("replicatefrom").and_then(|at| word(reader, &at, "the name of another member"));
+    all.extend(from.map(|from| ("replicatefrom".to_owned(), from.into())));
+    for (flag, priority) in [("nofailover", "failover_priority"), ("nosync", "sync_priority")] {
+        contradiction(reader, at, &all, flag, priority);
+    }
+    for (key, node) in fields.rest() {
+        let at = At { node, path: at.field(&key.name) };
+        if matches!(node.value, Value::List(_) | Value::Map(_) | Value::Null) {
+            reader.wrong(&at, "a single value");
+            continue;
+        }
+        let known = FLAGS.into_iter().chain(NUMBERS).chain(["replicatefrom"]);
+        let meant = did_you_mean(&key.name, known);
+        if !meant.is_empty() {
+            reader.warning(|reader| {
+                reader.problem(key.place, &at.path, format!("the tag {:?}", key.name), "one of Patroni's tags").help =
+                    format!("{meant} as it is, it means nothing to the agent");
+            });
+        }
+        all.insert(key.name.clone(), node.to_json());
+    }
+    all
+}
+
+/// Patroni warns of it and follows the flag.
+fn contradiction(reader: &mut Reader<'_>, at: &At<'_>, all: &Map<String, Json>, flag: &str, priority: &str) {
+    let (Some(never), Some(n)) = (all.get(flag).and_then(Json::as_bool), all.get(priority).and_then(Json::as_i64))
+    else {
+        return;
+    };
+    if never == (n > 0) {
+        let place = at.node.locate(priority).place;
+        reader.warning(|reader| {
+            let found = format!("{priority} {n} beside {flag} {never}");
+            reader.problem(place, &at.field(priority), found, "one of the two").help =
+                format!("they contradict each other; {flag} counts");
+        });
+    }
+}

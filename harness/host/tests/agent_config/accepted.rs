@@ -1,0 +1,110 @@
+//! What is accepted, and what becomes of it.
+
+use pgdrill_agent::config::{FencingMode, HostPort, VerifyClient, WatchdogMode};
+use pgdrill_host::config::{Environment, read};
+use proptest::prelude::*;
+
+use super::{File, LEAST, said};
+
+#[test]
+fn the_least_is_accepted_and_has_patronis_defaults() {
+    let config = File::with(LEAST).read().expect("it is accepted").config;
+    assert_eq!((config.scope.as_str(), config.name.as_str(), config.namespace.as_str()), ("demo", "pg1", "service"));
+    assert_eq!(config.etcd.hosts.len(), 3);
+    assert_eq!(config.postgresql.connect_address, HostPort::new("10.0.0.1", 5432));
+    assert_eq!(config.postgresql.pg_ctl_timeout.as_secs(), 60);
+    assert_eq!((config.watchdog.mode, config.fencing.mode), (WatchdogMode::Automatic, FencingMode::Automatic));
+    assert_eq!(config.bootstrap, None);
+}
+
+/// A node's configuration as deployment guides show it.
+#[test]
+fn a_guides_file_is_accepted_with_a_warning_for_every_wart() {
+    insta::assert_snapshot!(said(include_str!("guide.yml")));
+}
+
+#[test]
+fn a_parameter_that_postgresql_has_removed_does_not_reach_it() {
+    let config = File::with(include_str!("guide.yml")).read().expect("it is accepted").config;
+    let dcs = config.bootstrap.expect("it is there").dcs;
+    let parameters = dcs.pointer("/postgresql/parameters").and_then(serde_json::Value::as_object).expect("they are");
+    assert!(!parameters.contains_key("wal_keep_segments") && parameters.contains_key("wal_level"));
+}
+
+#[test]
+fn every_section_arrives_where_it_belongs() {
+    let file = File::with(include_str!("full.yml"));
+    let loaded = file.read().map_err(|problems| file.said(&problems)).expect("it is accepted");
+    assert_eq!(file.said(&loaded.warnings), "");
+    let config = loaded.config;
+    assert_eq!(config.restapi.tls.as_ref().expect("it is there").verify_client, VerifyClient::Optional);
+    assert_eq!(config.api_url(), "https://10.0.0.1:8008/patroni");
+    assert_eq!(config.postgresql.local_address, HostPort::new("127.0.0.1", 5432));
+    assert_eq!(config.log.mode, Some(0o640), "YAML 1.1 has octal numbers");
+    // Passwords do not show in `Debug`.
+    insta::assert_debug_snapshot!((&config.bootstrap, &config.postgresql));
+}
+
+#[test]
+fn files_of_a_folder_are_merged_in_the_order_of_their_names() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("it is written");
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("its owner may");
+    };
+    write("10-least.yml", LEAST);
+    write("20-node.yaml", "name: pg2\npostgresql: { data_dir: /other }\ntags: { nosync: true }\n");
+    write("30-none.yml", "tags: null\nrestapi: { listne: 1 }\n");
+    write("ignored.txt", "no: [yaml");
+    let problems = read(Some(folder.path()), &Environment::default()).expect_err("a field is misspelt");
+    let said = problems[0].to_string().replace(&format!("{}/", folder.path().display()), "");
+    assert!(said.starts_with("30-none.yml:2:12: restapi.listne: found the field \"listne\""), "{said}");
+    write("30-none.yml", "tags: null\n");
+    let config = read(Some(folder.path()), &Environment::default()).expect("it is accepted").config;
+    assert_eq!((config.name.as_str(), config.postgresql.data_dir.as_str()), ("pg2", "/other"));
+    assert!(config.tags.is_empty());
+}
+
+#[test]
+fn a_file_with_passwords_that_everybody_can_read_is_warned_of() {
+    let file = File::with(LEAST);
+    file.permit(0o644);
+    let warnings = file.read().expect("it is accepted").warnings;
+    assert!(file.said(&warnings).contains("passwords in a file with permissions 0644"), "{warnings:?}");
+}
+
+#[test]
+fn groups_that_are_merged_by_anchors_are_read_as_patroni_reads_them() {
+    let text = format!("{LEAST}tags: &tags\n  nosync: true\npgdrill:\n  fencing:\n    mode: required\n");
+    let text = text.replace("restapi: {", "restapi: { <<: &open { request_queue_size: 7 },");
+    let config = File::with(&text).read().expect("it is accepted").config;
+    assert_eq!(config.restapi.request_queue_size, 7);
+    assert_eq!(config.fencing.mode, FencingMode::Required);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever is in the file: an answer.
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+        let _ = File::with(&text).read();
+    }
+
+    /// A right file with something else in any place of it: an answer that shows no password.
+    #[test]
+    fn no_broken_file_makes_it_panic_or_talk(at in 0usize..2000, with in "[a-z0-9:,{}\\[\\]\"'& *<\\-\\n]{0,4}") {
+        let full = include_str!("full.yml");
+        let at = at % full.len();
+        prop_assume!(full.is_char_boundary(at));
+        let text = format!("{}{with}{}", &full[..at], &full[at..]);
+        if let Err(problems) = File::with(&text).read() {
+            for problem in problems {
+                let shown = format!("{problem} {:?}", problem.report());
+                prop_assert!(!shown.contains("tell-nobody"), "{}", shown);
+            }
+        }
+    }
+}
