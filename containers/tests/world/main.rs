@@ -1,0 +1,101 @@
+//! A run on real nodes, from bring-up to the removal of everything it has made. Asked for by `PGDRILL_DOCKER=1`: it needs a
+//! Docker daemon and the images.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use pgdrill_containers::{
+    Agent, RealWorld,
+    docker::{Docker, OWNER, Owner, RUN, connect, create_network, sweep},
+};
+use pgdrill_lab::{
+    event::{Event, Outcome, What},
+    scenario::load_text,
+    world::World,
+};
+use testcontainers::bollard::query_parameters::ListNetworksOptions;
+
+const QUIET: &str = "name: quiet\nabout: Nothing happens.\nduration: 15s\n";
+
+fn asked_for() -> bool {
+    let asked = std::env::var_os("PGDRILL_DOCKER").is_some();
+    if !asked {
+        eprintln!("skipped: PGDRILL_DOCKER is not set");
+    }
+    asked
+}
+
+fn on_docker<R>(work: impl AsyncFnOnce(Docker) -> R) -> R {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { work(connect().await.expect("there is a Docker daemon")).await })
+}
+
+async fn networks_of(docker: &Docker, run: &str) -> usize {
+    let all = docker.list_networks(None::<ListNetworksOptions>).await.expect("networks are listed");
+    let is_of = |labels: &std::collections::HashMap<String, String>| labels.get(RUN).is_some_and(|name| name == run);
+    all.iter().filter(|network| network.labels.as_ref().is_some_and(is_of)).count()
+}
+
+fn acknowledged(events: &[Event]) -> usize {
+    let yes = |e: &&Event| matches!(&e.what, What::Return { outcome: Outcome::Acknowledged { .. }, .. });
+    events.iter().filter(yes).count()
+}
+
+/// One run at a time: what is left is looked for after each.
+static ONE: Mutex<()> = Mutex::new(());
+
+fn a_quiet_run_comes_to_its_end(agent: Agent) {
+    let _alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let scenario = load_text(Path::new("quiet.yaml"), QUIET).expect("it is a scenario").scenario;
+    let began = Instant::now();
+    let world = RealWorld::new(agent).telling(Arc::new(move |line| eprintln!("{:?} {line}", began.elapsed())));
+    assert!(world.cannot(&scenario).is_empty());
+    let recording = world.play(&scenario, 1).unwrap_or_else(|error| panic!("it cannot be played: {error}"));
+    assert!(acknowledged(&recording.events) > 20, "clients were served");
+    assert!(recording.events.is_sorted_by_key(|e| e.at), "events are in the order of time");
+    assert!(recording.events.iter().zip(0..).all(|(e, n)| e.ordinal == n), "and numbered in it");
+    let rows = recording.events.iter().filter(|e| matches!(&e.what, What::Rows { .. })).count();
+    assert_eq!(rows, 3, "the rows of every node were read");
+    assert!(recording.events.iter().any(|e| matches!(&e.what, What::End { .. })), "the settled state was read");
+    for n in 1..=2 {
+        let own = format!("pgdrill-{}-{n}", std::process::id());
+        assert_eq!(on_docker(async |docker| networks_of(&docker, &own).await), 0, "nothing is left");
+    }
+}
+
+#[test]
+fn patroni_is_brought_up_looked_at_and_removed() {
+    if asked_for() {
+        a_quiet_run_comes_to_its_end(Agent::Patroni);
+    }
+}
+
+#[test]
+fn the_agent_is_brought_up_looked_at_and_removed() {
+    if asked_for() {
+        a_quiet_run_comes_to_its_end(Agent::Pgdrill);
+    }
+}
+
+#[test]
+fn what_a_killed_run_left_behind_is_swept_and_what_a_living_one_uses_is_not() {
+    if !asked_for() {
+        return;
+    }
+    on_docker(async |docker| {
+        let (dead, living) =
+            (format!("pgdrill-test-dead-{}", std::process::id()), format!("pgdrill-test-{}", std::process::id()));
+        let owner = Owner::this_process().expect("there is a /proc");
+        create_network(&docker, &living, &owner.labels(&living), 300).await.expect("a network");
+        let mut labels = owner.labels(&dead);
+        labels.insert(OWNER.to_owned(), "another-boot/pid:[1]/1/1".to_owned());
+        create_network(&docker, &dead, &labels, 301).await.expect("a network");
+        sweep(&docker).await.expect("it can be swept");
+        assert_eq!((networks_of(&docker, &dead).await, networks_of(&docker, &living).await), (0, 1));
+        pgdrill_containers::docker::remove_run(&docker, &living).await.expect("it can be removed");
+        assert_eq!(networks_of(&docker, &living).await, 0);
+    });
+}
