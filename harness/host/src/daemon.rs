@@ -20,6 +20,7 @@ use tracing::{error, info};
 use crate::{
     logging::{self, LogObserver},
     postgres::{LocalPostgres, ServerOutput, Settings},
+    programs::HostPrograms,
 };
 
 /// How long calls into the operating system that hang may keep the process from ending.
@@ -70,9 +71,12 @@ async fn serve(config: AgentConfig) -> Result<(), DaemonError> {
     if let Some(dir) = &config.log.dir {
         settings.server_output = ServerOutput::File(dir.join("postgresql.log"));
     }
+    let passfile = std::path::absolute(&settings.passfile)?;
+    let programs = HostPrograms::new(passfile.parent().unwrap_or(&passfile));
     let postgres = LocalPostgres::new(settings)?;
     let observer = LogObserver::new(config.log.deduplicate_heartbeat_logs);
-    let agent = Agent::new(config, TokioNet, postgres, NoWatchdog, observer).with_reload(reload);
+    let agent =
+        Agent::new(config, TokioNet, postgres, NoWatchdog, observer).with_reload(reload).with_programs(programs);
     let ended = agent.run(shutdown).await;
     if let Err(why) = &ended {
         error!("the agent ends: {why}");

@@ -5,5 +5,7 @@ pub mod calibrate;
 pub mod config;
 pub mod daemon;
 pub mod logging;
+mod origin;
 pub mod postgres;
 pub mod preflight;
+mod programs;

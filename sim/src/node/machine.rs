@@ -34,6 +34,8 @@ pub(crate) struct Machine {
     roster: Roster,
     disk: DataDir,
     server: Arc<Mutex<Option<Server>>>,
+    /// `patroni.dynamic.json` in the data directory.
+    kept: Arc<Mutex<Option<String>>>,
 }
 
 /// The server process, running or not.
@@ -47,8 +49,8 @@ struct Server {
 
 impl Machine {
     pub(crate) fn new(node: &str, control: Control, timings: Timings, journal: Journal, roster: Roster) -> Self {
-        let (disk, server) = (DataDir::new(), Arc::default());
-        Self { node: node.to_owned(), control, timings, journal, roster, disk, server }
+        let (disk, server, kept) = (DataDir::new(), Arc::default(), Arc::default());
+        Self { node: node.to_owned(), control, timings, journal, roster, disk, server, kept }
     }
 
     /// The data directory.
@@ -76,6 +78,11 @@ impl Machine {
     /// The disk was replaced by an empty one. Only while nothing runs.
     pub(crate) fn wipe(&self) {
         self.disk.remove();
+        *self.kept() = None;
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<String>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn server(&self) -> MutexGuard<'_, Option<Server>> {
@@ -127,6 +134,18 @@ impl Postgres for Machine {
         let Some(_) = self.running() else { return Ok(None) };
         let pid = self.disk.lock().starts;
         Ok(self.server().as_ref().map(|s| Postmaster { pid, start_time: s.start_time }))
+    }
+
+    async fn kept_dynamic_config(&self) -> PostgresResult<Option<String>> {
+        Ok(self.kept().clone())
+    }
+
+    async fn keep_dynamic_config(&self, config: &str) -> PostgresResult<()> {
+        if self.disk.lock().cluster.is_none() {
+            return Err(PostgresError::Refused("there is no data directory".to_owned()));
+        }
+        *self.kept() = Some(config.to_owned());
+        Ok(())
     }
 
     async fn exited(&self) {
@@ -251,7 +270,7 @@ impl Postgres for Machine {
         let refused = self.refuse_running("removing the data directory");
         async move {
             refused?;
-            self.disk.remove();
+            self.wipe();
             Ok(())
         }
     }
@@ -259,7 +278,7 @@ impl Postgres for Machine {
     async fn set_aside_data_dir(&self) -> PostgresResult<()> {
         self.refuse_running("renaming the data directory")?;
         // Nobody looks into a simulated `.failed` directory.
-        self.disk.remove();
+        self.wipe();
         Ok(())
     }
 }

@@ -9,9 +9,9 @@ use pgdrill_ha::{
 };
 
 use super::{
-    demote, lifecycle,
+    adopt, bootstrap, copy, demote, lifecycle,
     parts::{Parts, Ports},
-    peers, slots,
+    peers, scripts, slots,
     task::TaskSlot,
 };
 use crate::{
@@ -88,12 +88,6 @@ impl<T: Ports> Executor<'_, T> {
             }
             Action::WatchdogKeepalive => self.parts.watchdog.keepalive().map_err(|e| e.to_string().into()),
             Action::WatchdogDisable => self.parts.watchdog.disable().map_err(|e| e.to_string().into()),
-            Action::RunPrePromote => {
-                // A script that was asked for and cannot be run has not ended with 0.
-                self.parts.trouble("postgres", "pre_promote scripts cannot be run by this agent");
-                round.pre_promote = Some(false);
-                Ok(())
-            }
             other => self.operate_postgres(other).await,
         }
     }
@@ -119,8 +113,12 @@ impl<T: Ports> Executor<'_, T> {
                 let value = match write {
                     ConfigWrite::Initial(value) => value,
                     ConfigWrite::Restore => {
-                        let cluster = self.parts.shared.published().last_config.clone();
-                        cluster.ok_or_else(|| Failure::from("no configuration was ever seen".to_owned()))?
+                        let known = self.parts.shared.published().last_config.clone();
+                        match known {
+                            Some(known) => known,
+                            // An instance that was there before any cluster: this is where it becomes one.
+                            None => adopt::first_config(&self.parts.sql, &self.parts.config).await,
+                        }
                     }
                 };
                 written(dcs.compare_and_set(&Key::Config, 0, &value.to_string()).await)
@@ -197,13 +195,17 @@ impl<T: Ports> Executor<'_, T> {
             Action::CrashRecovery => {
                 self.task.start(TaskKind::CrashRecovery, now, |_| lifecycle::crash_recovery(parts));
             }
+            Action::RunPrePromote => {
+                self.task.start(TaskKind::PrePromote, now, |_| async move { scripts::pre_promote(&parts).await });
+            }
             Action::Bootstrap => {
                 *self.stopped_on_purpose = false;
-                self.task.start(TaskKind::Bootstrap, now, |_| lifecycle::bootstrap(parts));
+                parts.callbacks.told().bootstrapping(true);
+                self.task.start(TaskKind::Bootstrap, now, |_| bootstrap::bootstrap(parts));
             }
             Action::Clone { from } => {
                 *self.stopped_on_purpose = true;
-                self.task.start(TaskKind::Clone, now, |_| lifecycle::clone(parts, from));
+                self.task.start(TaskKind::Clone, now, |_| copy::clone(parts, from, false));
             }
             other => self.parts.trouble("postgres", format!("{} is no task", other.name())),
         }
@@ -234,7 +236,7 @@ impl<T: Ports> Executor<'_, T> {
     async fn reconfigure(&mut self) -> Result<(), Failure> {
         lifecycle::write_config(self.parts).await?;
         if self.parts.postgres.postmaster().await.map_err(lifecycle::text)?.is_some() {
-            self.parts.postgres.reload().await.map_err(lifecycle::text)?;
+            lifecycle::reload(self.parts).await?;
         }
         Ok(())
     }
@@ -243,7 +245,7 @@ impl<T: Ports> Executor<'_, T> {
         // Half-started is neither up nor down: the postmaster goes with the task that was starting it.
         if self.task.cancel() == Some(TaskKind::Start) {
             *self.stopped_on_purpose = true;
-            lifecycle::stop(self.parts, crate::ports::StopMode::Immediate, None).await?;
+            lifecycle::stop_for_long(self.parts, crate::ports::StopMode::Immediate, None).await?;
         }
         Ok(())
     }

@@ -4,9 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use pgdrill_ha::{
-    Action, Config, Decision, Memory, Then, config as ha_config, decide,
+    Action, Config, Decision, Memory, Reason, Then, config as ha_config, decide,
     records::MemberRole,
-    view::{ClusterView, LocalView, LockOutcome, PostgresView, Process, Round, WatchdogView},
+    view::{
+        ClusterView, DataDir, LocalView, LockOutcome, PostgresView, Process, Round, TaskKind, TaskProgress,
+        WatchdogView,
+    },
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -17,14 +20,13 @@ use super::{
     lifecycle, member,
     observe::Observed,
     parts::{Parts, Ports},
-    server_config,
+    pending, server_config,
     task::TaskSlot,
 };
 use crate::{
     config::WatchdogMode,
     dcs::Kv,
     ports::{AgentEvent, Observer, Postgres, Watchdog, WatchdogState},
-    postgres::statements,
 };
 
 /// More rounds than any sequence of questions has: beyond that the decision goes round in circles.
@@ -42,6 +44,12 @@ pub(crate) struct HaLoop<T: Ports> {
     dynamic: Value,
     adopted: bool,
     check_pending_restart: bool,
+    /// The dynamic configuration is known: from the DCS or from an earlier life.
+    dynamic_known: bool,
+    /// The dynamic configuration that is kept in the data directory.
+    kept: Value,
+    /// A server that was running before us has not yet been given our configuration.
+    configure_adopted: bool,
     told: (bool, Option<MemberRole>),
 }
 
@@ -66,6 +74,9 @@ impl<T: Ports> HaLoop<T> {
             dynamic,
             adopted: false,
             check_pending_restart: false,
+            dynamic_known: false,
+            kept: json!({}),
+            configure_adopted: false,
             told: (false, None),
             parts,
         }
@@ -85,7 +96,11 @@ impl<T: Ports> HaLoop<T> {
             let decision = decide(&view, &local, &self.config, &mut self.memory, self.parts.clock.now());
             self.publish(&view, &local);
             self.tell(&decision);
+            let bootstrapped = decision.reason == Reason::Bootstrapped;
             self.act(decision.actions, &mut round).await;
+            if bootstrapped {
+                self.parts.callbacks.told().bootstrapping(false);
+            }
             match decision.then {
                 Then::DecideAgain => {}
                 Then::ObserveAgain => {
@@ -119,6 +134,7 @@ impl<T: Ports> HaLoop<T> {
                     self.dynamic = config.value.clone();
                     self.configure().await;
                 }
+                self.dynamic_known = true;
                 ClusterView::Known(cluster)
             }
             Err(error) => {
@@ -145,6 +161,37 @@ impl<T: Ports> HaLoop<T> {
         }
     }
 
+    /// Begins with the dynamic configuration of an earlier life, until the DCS says otherwise.
+    pub async fn recall(&mut self) {
+        let kept = match self.parts.postgres.kept_dynamic_config().await {
+            Ok(kept) => kept,
+            Err(error) => return self.parts.trouble("postgres", format!("the kept dynamic configuration: {error}")),
+        };
+        let Some(text) = kept else { return };
+        match serde_json::from_str::<Value>(&text) {
+            Ok(config) if config.is_object() => {
+                self.kept = config.clone();
+                self.dynamic = config;
+                self.dynamic_known = true;
+                self.configure().await;
+            }
+            _ => self.parts.trouble("config", "the kept dynamic configuration is no JSON object: it is not used"),
+        }
+    }
+
+    /// Keeps a changed dynamic configuration for the next life.
+    async fn keep_dynamic(&mut self, postgres: &PostgresView) {
+        if self.dynamic == self.kept || !self.dynamic_known || postgres.data_dir != DataDir::Present {
+            return;
+        }
+        match self.parts.postgres.keep_dynamic_config(&self.dynamic.to_string()).await {
+            Ok(()) => {}
+            Err(error) => self.parts.trouble("postgres", format!("keeping the dynamic configuration: {error}")),
+        }
+        // Once told is enough: what cannot be written now cannot be written in the next cycle either.
+        self.kept = self.dynamic.clone();
+    }
+
     /// Writes PostgreSQL's configuration and has it read.
     pub async fn reload(&mut self) {
         let running = self.parts.postgres.postmaster().await.is_ok_and(|postmaster| postmaster.is_some());
@@ -154,7 +201,7 @@ impl<T: Ports> HaLoop<T> {
         }
         self.check_pending_restart = true;
         let written = match lifecycle::write_config(&self.parts).await {
-            Ok(()) => self.parts.postgres.reload().await.map_err(lifecycle::text),
+            Ok(()) => lifecycle::reload(&self.parts).await,
             error => error,
         };
         if let Err(reason) = written {
@@ -172,6 +219,8 @@ impl<T: Ports> HaLoop<T> {
                 let follow = |follows| server_config::follow(&self.parts.config, &self.config, follows);
                 desired.recovery = Some(server.follows.as_ref().map(follow).unwrap_or_default());
             }
+            // What we started ourselves has our configuration.
+            self.configure_adopted = self.stopped_on_purpose;
             self.adopted = true;
             self.stopped_on_purpose = false;
         }
@@ -253,10 +302,16 @@ impl<T: Ports> HaLoop<T> {
 
     /// Writes the member key, unless the DCS could not be read.
     async fn end_cycle(&mut self, view: &ClusterView, postgres: &PostgresView, round: Round, started: Instant) {
+        if self.configure_adopted && self.dynamic_known && !self.task.is_busy() {
+            self.configure_adopted = false;
+            self.reload().await;
+        }
+        self.keep_dynamic(postgres).await;
         // The round's last outcome counts for REST too: a renewal in the last round extends what we may claim.
         if self.check_pending_restart {
             self.read_pending_restart(postgres).await;
         }
+        self.tell_callbacks(postgres);
         let ClusterView::Known(cluster) = view else { return };
         let renewed = matches!(round.lock, Some(LockOutcome::Held { .. }));
         let keep_alive = renewed || round.released || !cluster.is_leader(&self.parts.config.name);
@@ -272,17 +327,38 @@ impl<T: Ports> HaLoop<T> {
         }
     }
 
+    /// What is to be told about a server that runs, or that could not be started although we lead.
+    fn tell_callbacks(&mut self, postgres: &PostgresView) {
+        let task = self.task.view();
+        let start_failed = task
+            .as_ref()
+            .is_some_and(|task| task.kind == TaskKind::Start && matches!(task.progress, TaskProgress::Failed { .. }));
+        let ended = task.as_ref().is_some_and(|task| !task.is_running());
+        if ended && task.as_ref().is_some_and(|task| matches!(task.kind, TaskKind::Start | TaskKind::Restart)) {
+            // A standby may have been given higher limits than are configured.
+            self.check_pending_restart = true;
+        }
+        let due = if postgres.process == Process::Running && !self.task.is_busy() {
+            let role = self.parts.shared.published().role;
+            role.and_then(|role| self.parts.callbacks.told().runs(role))
+        } else if start_failed && postgres.is_absent() && !self.memory.may_lead(self.parts.clock.now()) {
+            self.parts.callbacks.told().failed_in_office()
+        } else {
+            None
+        };
+        self.parts.call_back(due);
+    }
+
     async fn read_pending_restart(&mut self, postgres: &PostgresView) {
         if postgres.process != Process::Running {
             self.parts.shared.published().pending_restart.clear();
             return;
         }
-        if let Ok(rows) = self.parts.sql.query(statements::PENDING_RESTART).await {
-            let names = rows.iter().filter_map(|row| row.try_get(0).ok().flatten().map(str::to_owned));
-            let names: Vec<_> = names.collect();
+        if let Ok(parameters) = pending::parameters(&self.parts.sql).await {
+            let reasons = pending::reasons(&parameters, &self.parts.shared.desired());
             // Until the restart has happened it must be looked for again.
-            self.check_pending_restart = !names.is_empty();
-            self.parts.shared.published().pending_restart = names;
+            self.check_pending_restart = !reasons.is_empty();
+            self.parts.shared.published().pending_restart = reasons;
         }
     }
 }
@@ -293,6 +369,9 @@ fn local_layer(config: &crate::AgentConfig) -> Value {
         "remove_data_directory_on_rewind_failure": config.postgresql.remove_data_directory_on_rewind_failure,
         "remove_data_directory_on_diverged_timelines": config.postgresql.remove_data_directory_on_diverged_timelines,
     });
+    if let Some(command) = &config.postgresql.pre_promote {
+        postgresql["pre_promote"] = command.as_str().into();
+    }
     if let Some(use_pg_rewind) = config.postgresql.use_pg_rewind {
         postgresql["use_pg_rewind"] = use_pg_rewind.into();
     }

@@ -20,6 +20,9 @@ use crate::ports::{ClusterState, Postgres, StopMode, Watchdog};
 /// How often the progress of the shutdown is looked at.
 const POLL: Duration = Duration::from_millis(500);
 
+/// How long candidates may take to receive the shutdown checkpoint before they are asked for it.
+const CATCH_UP: Duration = Duration::from_secs(1);
+
 /// Carries out a stop.
 pub(crate) async fn stop<T: Ports>(parts: Arc<Parts<T>>, request: StopRequest) -> Outcome {
     if request.checkpoint_first {
@@ -33,7 +36,7 @@ pub(crate) async fn stop<T: Ports>(parts: Arc<Parts<T>>, request: StopRequest) -
         HaStopMode::Immediate => StopMode::Immediate,
     };
     parts.sql.disconnect();
-    let stopping = lifecycle::stop(&parts, mode, request.escalate_at);
+    let stopping = lifecycle::stop_for_long(&parts, mode, request.escalate_at);
     let stopped = match request.early_release {
         None => stopping.await,
         Some(release) => {
@@ -53,23 +56,24 @@ pub(crate) async fn stop<T: Ports>(parts: Arc<Parts<T>>, request: StopRequest) -
 
 /// Gives the lock away once `pg_control` says "shut down" and a candidate has received the shutdown checkpoint.
 async fn release_early<T: Ports>(parts: &Parts<T>, release: &EarlyRelease) -> std::convert::Infallible {
-    let mut released = false;
+    let mut seen = false;
     loop {
         sleep(POLL).await;
-        if released {
-            continue;
-        }
         let Ok(control) = parts.postgres.controldata().await else { continue };
         if control.state != ClusterState::ShutDown {
             continue;
+        }
+        if !std::mem::replace(&mut seen, true) {
+            // The replicas get some more time to catch up (`Ha.demote`, `on_shutdown`).
+            sleep(CATCH_UP).await;
         }
         let checkpoint = Lsn(control.checkpoint_lsn);
         let candidates = candidates(parts, release);
         let answers = peers::ask_peers(parts, &candidates).await;
         let received = |status: &PeerStatus| matches!(status, PeerStatus::Answered(answer) if !answer.nofailover && answer.position >= checkpoint);
         if answers.values().any(received) {
-            released = true;
             release_lock(parts, Some(checkpoint)).await;
+            std::future::pending::<()>().await;
         }
     }
 }

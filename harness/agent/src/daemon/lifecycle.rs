@@ -1,18 +1,23 @@
-//! The long actions on PostgreSQL, as they run in the background: start, restart, promote, rewind, clone, bootstrap.
+//! The long actions on PostgreSQL, as they run in the background: start, stop, restart, promote, rewind.
 
 use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
-use pgdrill_ha::{Monotonic, decision::StartAs, decision::Upstream};
+use pgdrill_ha::{
+    Monotonic,
+    decision::{StartAs, Upstream},
+    records::MemberRole,
+};
 use tokio::time::{Instant, sleep};
 
 use super::{
+    callbacks::Callback,
     parts::{Parts, Ports},
     peers::address,
-    server_config,
+    scripts, server_config,
     task::PointOfNoReturn,
 };
 use crate::{
-    ports::{ClusterState, InitdbOptions, Postgres, PostgresError, StopMode},
+    ports::{ClusterState, Postgres, PostgresError, StopMode},
     postgres::{SqlError, statements},
 };
 
@@ -20,6 +25,10 @@ use crate::{
 const POLL: Duration = Duration::from_millis(250);
 /// A CHECKPOINT may take as long as it takes; after this long something else is wrong.
 const CHECKPOINT_LIMIT: Duration = Duration::from_secs(3600);
+
+/// How long `before_stop` may take when PostgreSQL must not serve any longer. Patroni waits for ever, and with it the stop that
+/// fences a primary.
+const SCRIPT_BEFORE_IMMEDIATE: Duration = Duration::from_secs(2);
 
 /// What a task returns: nothing, or the error for people.
 pub(crate) type Outcome = Result<(), String>;
@@ -32,6 +41,15 @@ pub(crate) fn text(error: PostgresError) -> String {
 pub(crate) async fn write_config<T: Ports>(parts: &Parts<T>) -> Outcome {
     let config = parts.shared.desired().server_config();
     parts.postgres.write_config(&config).await.map_err(text)
+}
+
+/// Has the running server read its configuration, and tells so (`on_reload`).
+pub(crate) async fn reload<T: Ports>(parts: &Arc<Parts<T>>) -> Outcome {
+    parts.postgres.reload().await.map_err(text)?;
+    let role = parts.shared.published().role.unwrap_or(MemberRole::Replica);
+    let due = parts.callbacks.told().reloaded(role);
+    parts.call_back(due);
+    Ok(())
 }
 
 /// Sets whom PostgreSQL follows when it is started next.
@@ -49,9 +67,14 @@ pub(crate) fn prepare<T: Ports>(parts: &Parts<T>, start_as: &StartAs) {
 /// Starts PostgreSQL and waits until it accepts connections, but no longer than `pg_ctl_timeout`: after that it is still
 /// starting, which is no failure.
 pub(crate) async fn start<T: Ports>(parts: Arc<Parts<T>>) -> Outcome {
-    write_config(&parts).await?;
+    parts.callbacks.told().will_start(Callback::OnStart);
+    start_again(&parts).await
+}
+
+async fn start_again<T: Ports>(parts: &Parts<T>) -> Outcome {
+    write_config(parts).await?;
     parts.postgres.start().await.map_err(text)?;
-    await_connections(&parts).await
+    await_connections(parts).await
 }
 
 async fn await_connections<T: Ports>(parts: &Parts<T>) -> Outcome {
@@ -70,21 +93,45 @@ async fn await_connections<T: Ports>(parts: &Parts<T>) -> Outcome {
     Ok(())
 }
 
+/// Stops PostgreSQL, not to be started again at once, and tells so (`on_stop`).
+pub(crate) async fn stop_for_long<T: Ports>(
+    parts: &Arc<Parts<T>>,
+    mode: StopMode,
+    escalate_at: Option<Monotonic>,
+) -> Outcome {
+    // Not being able to tell is no reason to be silent.
+    let ran = !matches!(parts.postgres.postmaster().await, Ok(None));
+    stop(parts, mode, escalate_at).await?;
+    if ran {
+        let role = parts.shared.published().role.unwrap_or(MemberRole::Replica);
+        let due = parts.callbacks.told().stopped(role);
+        parts.call_back(due);
+    }
+    Ok(())
+}
+
 /// Stops PostgreSQL in `mode`, then harder: at `escalate_at`, or after `pg_ctl_timeout` if a mode has no effect.
 pub(crate) async fn stop<T: Ports>(parts: &Parts<T>, mode: StopMode, escalate_at: Option<Monotonic>) -> Outcome {
-    let patience = parts.config.postgresql.pg_ctl_timeout;
-    let first = escalate_at.map_or(patience, |at| at.since(parts.clock.now()));
-    match parts.postgres.stop(mode, first).await {
-        Err(PostgresError::Unknown(_)) if mode != StopMode::Immediate && escalate_at.is_some() => {}
-        // A fast shutdown that nobody limits may take as long as it needs.
-        Err(PostgresError::Unknown(_)) if mode != StopMode::Immediate => {
-            return Box::pin(stop(parts, mode, escalate_at)).await;
-        }
-        Err(PostgresError::Unknown(_)) => return parts.postgres.kill().await.map_err(text),
-        other => return other.map_err(text),
+    if matches!(parts.postgres.postmaster().await, Ok(None)) {
+        return Ok(());
     }
-    // A postmaster that does not die of SIGQUIT at once hangs in the kernel or is frozen: only SIGKILL is left.
-    match parts.postgres.stop(StopMode::Immediate, Duration::from_secs(5)).await {
+    let left = |at: Monotonic| at.since(parts.clock.now());
+    let for_script = match (mode, escalate_at) {
+        (StopMode::Immediate, _) => Some(SCRIPT_BEFORE_IMMEDIATE),
+        (_, at) => at.map(|at| left(at) / 2),
+    };
+    scripts::before_stop(parts, for_script).await;
+    let patience = parts.config.postgresql.pg_ctl_timeout;
+    let mut stopped = parts.postgres.stop(mode, escalate_at.map_or(patience, left)).await;
+    while mode != StopMode::Immediate && escalate_at.is_none() && matches!(stopped, Err(PostgresError::Unknown(_))) {
+        // A fast shutdown that nobody limits may take as long as it needs.
+        stopped = parts.postgres.stop(mode, patience).await;
+    }
+    if mode != StopMode::Immediate && matches!(stopped, Err(PostgresError::Unknown(_))) {
+        // A postmaster that does not die of SIGQUIT at once hangs in the kernel or is frozen: only SIGKILL is left.
+        stopped = parts.postgres.stop(StopMode::Immediate, Duration::from_secs(5)).await;
+    }
+    match stopped {
         Err(PostgresError::Unknown(_)) => parts.postgres.kill().await.map_err(text),
         other => other.map_err(text),
     }
@@ -93,7 +140,8 @@ pub(crate) async fn stop<T: Ports>(parts: &Parts<T>, mode: StopMode, escalate_at
 /// Stops and starts PostgreSQL with the configuration as it is now desired.
 pub(crate) async fn restart<T: Ports>(parts: Arc<Parts<T>>) -> Outcome {
     stop(&parts, StopMode::Fast, None).await?;
-    start(parts).await
+    parts.callbacks.told().will_start(Callback::OnRestart);
+    start_again(&parts).await
 }
 
 /// `pg_ctl promote`, then waits until `pg_control` says "in production".
@@ -109,6 +157,8 @@ pub(crate) async fn promote<T: Ports>(
     past.store(true, Ordering::SeqCst);
     parts.postgres.promote().await.map_err(text)?;
     parts.shared.desired().recovery = None;
+    let due = parts.callbacks.told().promoted();
+    parts.call_back(due);
     let deadline = Instant::now() + parts.config.postgresql.pg_ctl_timeout;
     while Instant::now() < deadline {
         if parts.postgres.controldata().await.is_ok_and(|control| control.state == ClusterState::InProduction) {
@@ -130,7 +180,7 @@ pub(crate) async fn checkpoint<T: Ports>(parts: Arc<Parts<T>>) -> Outcome {
 /// `pg_rewind` against the leader.
 pub(crate) async fn rewind<T: Ports>(parts: Arc<Parts<T>>, upstream: Upstream) -> Outcome {
     let leader = address(&upstream).ok_or("nobody to rewind from")?;
-    stop(&parts, StopMode::Fast, None).await?;
+    stop_for_long(&parts, StopMode::Fast, None).await?;
     let source = server_config::source(&parts.config, &leader.host, leader.port, true);
     parts.postgres.rewind(&source).await.map_err(text)
 }
@@ -138,42 +188,4 @@ pub(crate) async fn rewind<T: Ports>(parts: Arc<Parts<T>>, upstream: Upstream) -
 /// `postgres --single` until it has shut down cleanly.
 pub(crate) async fn crash_recovery<T: Ports>(parts: Arc<Parts<T>>) -> Outcome {
     parts.postgres.single_user_recovery().await.map_err(text)
-}
-
-/// Copies the data directory of a running server, replacing whatever is there.
-pub(crate) async fn clone<T: Ports>(parts: Arc<Parts<T>>, from: Option<Upstream>) -> Outcome {
-    let from = from.as_ref().and_then(address).ok_or("no running server to copy from")?;
-    stop(&parts, StopMode::Immediate, None).await?;
-    parts.postgres.remove_data_dir().await.map_err(text)?;
-    let source = server_config::source(&parts.config, &from.host, from.port, false);
-    let copied = parts.postgres.basebackup(&source).await;
-    if copied.is_err() {
-        // What an interrupted copy leaves must not be taken for a data directory.
-        parts.postgres.remove_data_dir().await.map_err(text)?;
-    }
-    copied.map_err(text)
-}
-
-/// Makes a new cluster: initdb, start as primary, roles.
-pub(crate) async fn bootstrap<T: Ports>(parts: Arc<Parts<T>>) -> Outcome {
-    let bootstrap = parts.config.bootstrap.clone().ok_or("no bootstrap section")?;
-    let superuser = parts.config.postgresql.superuser.clone();
-    let options =
-        InitdbOptions { options: bootstrap.initdb, superuser: superuser.username, password: superuser.password };
-    parts.postgres.initdb(&options).await.map_err(text)?;
-    {
-        // The new cluster starts with the settings it will have from `/config` on.
-        let mut desired = parts.shared.desired();
-        desired.apply(&parts.config, &bootstrap.dcs);
-        desired.recovery = None;
-        desired.synchronous_standby_names.clear();
-    }
-    start(Arc::clone(&parts)).await?;
-    let replication = &parts.config.postgresql.replication;
-    if replication.username != options.superuser {
-        let password = replication.password.as_ref().map(crate::config::Password::reveal);
-        let statement = statements::create_replication_role(&replication.username, password);
-        parts.sql.query(&statement).await.map_err(|error| format!("creating the replication role: {error}"))?;
-    }
-    Ok(())
 }

@@ -4,7 +4,6 @@ use pgdrill_ha::{
     records::{MemberRecord, MemberRole, MemberState, ReplicationState},
     view::{DataDir, PostgresRole, PostgresView, Process, TaskKind, TaskProgress, TaskView},
 };
-use serde_json::{Map, Value, json};
 
 use super::shared::Published;
 use crate::AgentConfig;
@@ -69,7 +68,7 @@ pub(crate) fn record(config: &AgentConfig, published: &Published, checkpoint_pen
         checkpoint_after_promote: checkpoint_pending.then_some(false),
         tags: published.config.tags.shown(),
         pending_restart: (!published.pending_restart.is_empty()).then_some(true),
-        pending_restart_reason: pending(&published.pending_restart),
+        pending_restart_reason: published.pending_restart.clone(),
         scheduled_restart: published.scheduled_restart.as_ref().map(|restart| restart.request.clone()),
         pause: published.config.paused.then_some(true),
         ..MemberRecord::default()
@@ -97,8 +96,4 @@ pub(crate) fn replication_state(published: &Published) -> Option<ReplicationStat
     }
     let restores = published.config.dynamic.pointer("/postgresql/recovery_conf/restore_command").is_some();
     restores.then_some(ReplicationState::InArchiveRecovery)
-}
-
-fn pending(names: &[String]) -> Map<String, Value> {
-    names.iter().map(|name| (name.clone(), json!({}))).collect()
 }

@@ -5,7 +5,9 @@
 //! | `cycle` | one cycle: observe, decide, act |
 //! | `observe` | PostgreSQL as it is |
 //! | `act`, `demote`, `slots` | carrying out decisions |
-//! | `task`, `lifecycle` | what runs in the background |
+//! | `adopt`, `pending` | a server that was there before; what waits for a restart |
+//! | `task`, `lifecycle`, `bootstrap`, `copy` | what runs in the background |
+//! | `callbacks`, `scripts` | what an operator wants to be run |
 //! | `peers` | asking other members |
 //! | `member` | our own record |
 //! | `requests`, `shared` | between REST and the loop |
@@ -13,6 +15,10 @@
 //! | `shutdown` | the graceful end |
 
 mod act;
+mod adopt;
+mod bootstrap;
+mod callbacks;
+mod copy;
 mod cycle;
 mod demote;
 mod lifecycle;
@@ -20,7 +26,9 @@ pub(crate) mod member;
 mod observe;
 mod parts;
 pub(crate) mod peers;
+mod pending;
 mod requests;
+mod scripts;
 mod server_config;
 pub(crate) mod shared;
 mod shutdown;
@@ -46,7 +54,7 @@ pub use self::{
 use crate::{
     AgentConfig,
     dcs::{Etcd, EtcdTiming, wake_on_change},
-    ports::{AgentEvent, Observer, Postgres, Watchdog},
+    ports::{AgentEvent, NoPrograms, Observer, Postgres, Programs, Watchdog},
     rest,
 };
 
@@ -77,18 +85,27 @@ pub struct Agent<N, P, W, O> {
     watchdog: W,
     observer: O,
     reload: Arc<Notify>,
+    programs: Arc<dyn Programs>,
 }
 
 impl<N: Net, P: Postgres, W: Watchdog, O: Observer> Agent<N, P, W, O> {
     /// An agent on its ports. Nothing happens before [`Agent::run`].
     pub fn new(config: AgentConfig, net: N, postgres: P, watchdog: W, observer: O) -> Self {
-        Self { config, net, postgres, watchdog, observer, reload: Arc::default() }
+        let programs = Arc::new(NoPrograms);
+        Self { config, net, postgres, watchdog, observer, reload: Arc::default(), programs }
     }
 
     /// With somebody who may ask for what REST's `/reload` does: SIGHUP.
     #[must_use]
     pub fn with_reload(mut self, reload: Arc<Notify>) -> Self {
         self.reload = reload;
+        self
+    }
+
+    /// With something that runs the configured scripts. Without it each of them fails, loudly.
+    #[must_use]
+    pub fn with_programs(mut self, programs: impl Programs) -> Self {
+        self.programs = Arc::new(programs);
         self
     }
 
@@ -109,7 +126,8 @@ impl<N: Net, P: Postgres, W: Watchdog, O: Observer> Agent<N, P, W, O> {
             self.postgres,
             self.watchdog,
             self.observer,
-        );
+        )
+        .with_programs(self.programs);
         let parts = Arc::new(parts);
         let reloads = async {
             loop {
@@ -130,12 +148,17 @@ impl<N: Net, P: Postgres, W: Watchdog, O: Observer> Agent<N, P, W, O> {
 pub(crate) async fn run<T: Ports>(parts: Arc<Parts<T>>, shutdown: Shutdown) -> Result<(), AgentError> {
     let server = rest::Server::bind(&parts).await?;
     let adopted = parts.postgres.postmaster().await.is_ok_and(|postmaster| postmaster.is_some());
+    if adopted && let Some(why) = objection(&parts).await {
+        parts.observer.event(AgentEvent::Stopped { reason: why.clone() });
+        return Err(AgentError::MustExit(why));
+    }
     parts.observer.event(AgentEvent::Started { name: parts.config.name.clone(), adopted });
     let mut services = JoinSet::new();
     services.spawn(server.serve(Arc::clone(&parts)));
     let (kv, keys) = parts.dcs.kv();
     services.spawn(wake_on_change(Arc::clone(kv), keys.clone(), Arc::clone(&parts.wake)));
     let mut ha = HaLoop::new(Arc::clone(&parts));
+    ha.recall().await;
     let ended = tokio::select! {
         biased;
         ended = run_loop(&mut ha, &shutdown) => ended,
@@ -148,6 +171,21 @@ pub(crate) async fn run<T: Ports>(parts: Arc<Parts<T>>, shutdown: Shutdown) -> R
         parts.observer.event(AgentEvent::Stopped { reason: error.to_string() });
     }
     ended
+}
+
+/// Why the server that runs must not be taken over by this agent.
+async fn objection<T: Ports>(parts: &Parts<T>) -> Option<String> {
+    let origin = match parts.postgres.origin().await {
+        Ok(origin) => origin,
+        Err(error) => {
+            parts.trouble("postgres", format!("where the running server comes from is not known: {error}"));
+            None
+        }
+    };
+    if let Some(why) = origin.and_then(|origin| adopt::objection(&origin, &parts.config.postgresql.data_dir)) {
+        return Some(why);
+    }
+    adopt::login_objection(&parts.sql, &parts.config).await
 }
 
 async fn run_loop<T: Ports>(ha: &mut HaLoop<T>, shutdown: &Shutdown) -> Result<(), AgentError> {

@@ -6,12 +6,12 @@ use pgdrill_ha::records::Keys;
 use pgdrill_net::Net;
 use tokio::sync::Notify;
 
-use super::shared::Shared;
+use super::{callbacks::Callbacks, shared::Shared};
 use crate::{
     AgentConfig,
     clock::Clock,
     dcs::{Dcs, Kv},
-    ports::{AgentEvent, Observer, Postgres, Watchdog},
+    ports::{AgentEvent, NoPrograms, Observer, Postgres, Programs, Watchdog},
     postgres::Sql,
     rest::client::Client,
 };
@@ -53,6 +53,8 @@ pub struct Parts<T: Ports> {
     pub(crate) postgres: T::Postgres,
     pub(crate) watchdog: T::Watchdog,
     pub(crate) observer: T::Observer,
+    pub(crate) programs: Arc<dyn Programs>,
+    pub(crate) callbacks: Callbacks,
     pub(crate) shared: Shared,
     /// Ends the loop's sleep.
     pub(crate) wake: Arc<Notify>,
@@ -82,7 +84,15 @@ impl<T: Ports> Parts<T> {
             postgres,
             watchdog,
             observer,
+            programs: Arc::new(NoPrograms),
+            callbacks: Callbacks::default(),
         }
+    }
+
+    /// With something that runs programs.
+    pub(crate) fn with_programs(mut self, programs: Arc<dyn Programs>) -> Self {
+        self.programs = programs;
+        self
     }
 
     /// Reports something that went wrong and is survived.

@@ -10,6 +10,7 @@ use pgdrill_ha::{
 };
 
 use super::{
+    copy,
     cycle::HaLoop,
     lifecycle,
     parts::Ports,
@@ -99,7 +100,7 @@ impl<T: Ports> HaLoop<T> {
         }
         let parts = Arc::clone(&self.parts);
         self.stopped_on_purpose = true;
-        self.task.start(TaskKind::Clone, self.parts.clock.now(), |_| lifecycle::clone(parts, Some(from)));
+        self.task.start(TaskKind::Clone, self.parts.clock.now(), |_| copy::clone(parts, Some(from), false));
         Ok(())
     }
 }

@@ -26,6 +26,29 @@ const CLUSTER_WIDE: &[(&str, &str)] = &[
     ("wal_log_hints", "on"),
 ];
 
+/// Settings that a server is given on its command line, so that `ALTER SYSTEM` cannot change them (Patroni's
+/// `CMDLINE_OPTIONS`).
+pub(crate) const ON_COMMAND_LINE: &[&str] = &[
+    "cluster_name",
+    "hot_standby",
+    "listen_addresses",
+    "max_connections",
+    "max_locks_per_transaction",
+    "max_prepared_transactions",
+    "max_replication_slots",
+    "max_wal_senders",
+    "max_worker_processes",
+    "port",
+    "track_commit_timestamp",
+    "wal_level",
+    "wal_log_hints",
+];
+
+/// Patroni's default of a setting that must be alike on all members.
+pub(crate) fn cluster_wide_default(name: &str) -> Option<&'static str> {
+    CLUSTER_WIDE.iter().find(|(fixed, _)| *fixed == name).map(|(_, value)| *value)
+}
+
 /// Settings that follow from who and where the node is: nobody else may set them.
 const OWN: &[&str] = &["listen_addresses", "port", "cluster_name", "synchronous_standby_names", "hot_standby"];
 
@@ -40,6 +63,10 @@ pub(crate) struct Desired {
     parameters: BTreeMap<String, String>,
     hba: Option<Vec<String>>,
     ident: Option<Vec<String>>,
+    /// The superuser who is let in from this machine without a password, while a restored cluster still knows another one.
+    pub open_for: Option<String>,
+    /// Signal files and recovery settings in the data directory stay as they are.
+    pub keep_recovery: bool,
 }
 
 impl Desired {
@@ -53,8 +80,8 @@ impl Desired {
     pub fn apply(&mut self, config: &AgentConfig, dynamic: &Value) -> bool {
         let section = dynamic.get("postgresql");
         let lines = |name: &str| section.and_then(|s| s.get(name)).and_then(strings);
-        let bootstrap_hba = config.bootstrap.as_ref().and_then(|bootstrap| bootstrap.pg_hba.clone());
-        let hba = config.postgresql.pg_hba.clone().or_else(|| lines("pg_hba")).or(bootstrap_hba);
+        // `bootstrap.pg_hba` is for a cluster that is being made; an instance that was there keeps its own.
+        let hba = config.postgresql.pg_hba.clone().or_else(|| lines("pg_hba"));
         let parameters = parameters(config, section.and_then(|s| s.get("parameters")));
         let ident = lines("pg_ident");
         let changed = (&self.parameters, &self.hba, &self.ident) != (&parameters, &hba, &ident);
@@ -62,11 +89,32 @@ impl Desired {
         changed
     }
 
+    /// Who is let in, if nothing else says so: of a cluster that is being made.
+    pub fn default_hba(&mut self, lines: Option<Vec<String>>) {
+        self.hba = self.hba.take().or(lines);
+    }
+
     /// The whole configuration.
     pub fn server_config(&self) -> ServerConfig {
         let mut parameters = self.parameters.clone();
         parameters.insert("synchronous_standby_names".into(), self.synchronous_standby_names.clone());
-        ServerConfig { parameters, hba: self.hba.clone(), ident: self.ident.clone(), recovery: self.recovery.clone() }
+        ServerConfig {
+            parameters,
+            hba: self.hba_lines(),
+            ident: self.ident.clone(),
+            recovery: self.recovery.clone(),
+            keep_recovery: self.keep_recovery,
+        }
+    }
+}
+
+impl Desired {
+    fn hba_lines(&self) -> Option<Vec<String>> {
+        let Some(superuser) = &self.open_for else { return self.hba.clone() };
+        let user = superuser.replace('"', "\"\"");
+        let mut lines = vec![format!("local all \"{user}\" trust"), format!("host all \"{user}\" samehost trust")];
+        lines.extend(self.hba.clone().unwrap_or_default());
+        Some(lines)
     }
 }
 
@@ -88,7 +136,7 @@ fn parameters(config: &AgentConfig, dynamic: Option<&Value>) -> BTreeMap<String,
 }
 
 /// A YAML value as `postgresql.conf` has it.
-fn setting(value: &Value) -> String {
+pub(crate) fn setting(value: &Value) -> String {
     match value {
         Value::Bool(true) => "on".into(),
         Value::Bool(false) => "off".into(),
@@ -141,6 +189,7 @@ pub(crate) fn follow(config: &AgentConfig, ha: &Config, follows: &Follows) -> Re
         }),
         primary_slot_name: follows.slot.clone(),
         parameters: recovery_parameters(ha),
+        ends_at_target: false,
     }
 }
 

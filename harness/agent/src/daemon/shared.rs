@@ -8,7 +8,7 @@ use pgdrill_ha::{
     records::{MemberRecord, MemberRole, MemberState},
     view::{Cluster, FailsafePing, LocalView, PostgresView},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::server_config::Desired;
@@ -51,8 +51,8 @@ pub struct Published {
     pub cycle_started: Monotonic,
     /// Our member record as last written.
     pub member: MemberRecord,
-    /// Settings that wait for a restart.
-    pub pending_restart: Vec<String>,
+    /// Settings that wait for a restart: `{name: {old_value, new_value}}`.
+    pub pending_restart: Map<String, Value>,
     /// A restart at a later time, as it was asked for.
     pub scheduled_restart: Option<ScheduledRestart>,
 }

@@ -1,16 +1,23 @@
 //! The agent's graceful end, as Patroni's on SIGTERM: stop PostgreSQL, give the lock away with the last position. In pause,
 //! PostgreSQL and the lock are left as they are.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use pgdrill_ha::{
     Lsn,
     decision::{EarlyRelease, StopMode, StopRequest},
+    view::LockOutcome,
 };
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
-use super::{cycle::HaLoop, demote, member, parts::Ports};
-use crate::ports::{AgentEvent, ClusterState, Observer, Postgres};
+use super::{cycle::HaLoop, demote, lifecycle, member, parts::Ports};
+use crate::ports::{AgentEvent, ClusterState, Observer, Postgres, Watchdog};
+
+/// How long the callback that tells of the stop may still run.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// Asks an agent to end gracefully. Clones are the same request.
 #[derive(Clone, Debug)]
@@ -58,13 +65,21 @@ impl<T: Ports> HaLoop<T> {
         let request = StopRequest {
             mode: StopMode::Fast,
             checkpoint_first: leads,
-            // Nothing renews the lock meanwhile: a shutdown that takes longer than the lock must not go on as primary.
-            escalate_at: self.memory.leadership_deadline().filter(|_| leads),
+            escalate_at: None,
             // Whoever has everything may take over.
             early_release: leads.then(|| EarlyRelease { candidates: BTreeSet::new() }),
             watchdog_off_at_safepoint: true,
         };
-        if let Err(reason) = demote::stop(Arc::clone(&parts), request).await {
+        // A long shutdown checkpoint is no reason to lose the lock, and with it what standbys have not yet received.
+        let stopped = tokio::select! {
+            biased;
+            stopped = demote::stop(Arc::clone(&parts), request) => stopped,
+            () = self.lead_until_lost(leads) => {
+                // The order to stop stands; a primary whose lock has ended must be gone at once.
+                lifecycle::stop(&parts, crate::ports::StopMode::Immediate, None).await
+            }
+        };
+        if let Err(reason) = stopped {
             // A primary that may still be running keeps its lock: it ends by itself, and nobody is told a lie.
             parts.trouble("postgres", format!("shutdown: {reason}"));
             return;
@@ -76,7 +91,36 @@ impl<T: Ports> HaLoop<T> {
         }
         self.stopped_on_purpose = true;
         self.last_member_record().await;
+        parts.callbacks.finish(LAST_WORDS).await;
         parts.observer.event(AgentEvent::Stopped { reason: "asked to".into() });
+    }
+
+    /// Renews the lock until it is lost. Never completes if there is none, or once it was given away.
+    async fn lead_until_lost(&self, leads: bool) {
+        let parts = &self.parts;
+        let (ttl, pause) = (self.config.ttl, self.config.loop_wait.min(self.config.ttl / 3));
+        let mut deadline = self.memory.leadership_deadline().filter(|_| leads);
+        while let Some(until) = deadline {
+            sleep(pause.min(until.since(parts.clock.now()))).await;
+            if parts.shared.published().leadership_deadline.is_none() {
+                // Given to somebody who has everything: what still runs is no primary any more.
+                break;
+            }
+            let left = until.since(parts.clock.now());
+            match timeout(left, parts.dcs.renew_lock(ttl, &[])).await {
+                Ok(LockOutcome::Held { requested_at, ttl, .. }) => {
+                    deadline = Some(requested_at + ttl);
+                    parts.shared.published().leadership_deadline = deadline;
+                    // A watchdog that is not there need not be kept quiet.
+                    let _ = parts.watchdog.keepalive();
+                }
+                _ if parts.shared.published().leadership_deadline.is_none() => break,
+                Ok(LockOutcome::Lost) => return,
+                Ok(LockOutcome::Unknown { .. }) | Err(_) if parts.clock.now() >= until => return,
+                Ok(LockOutcome::Unknown { .. }) | Err(_) => {}
+            }
+        }
+        std::future::pending().await
     }
 
     async fn last_member_record(&mut self) {

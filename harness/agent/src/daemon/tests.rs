@@ -25,6 +25,21 @@ async fn run_for(seconds: u64, kv: &FakeKv, postgres: &FakePostgres, heard: &Hea
     ended.expect("the agent ends when it is asked to")
 }
 
+fn control(system_identifier: u64) -> ControlData {
+    ControlData {
+        system_identifier,
+        state: ClusterState::ShutDown,
+        checkpoint_lsn: 0x300_0028,
+        redo_lsn: 0x300_0028,
+        timeline: 1,
+        min_recovery_end_lsn: 0,
+        min_recovery_end_timeline: 0,
+        data_checksums: true,
+        wal_log_hints: true,
+        settings: Default::default(),
+    }
+}
+
 fn member(kv: &FakeKv) -> Value {
     kv.get("/service/demo/members/pg1").map_or(Value::Null, |kv| serde_json::from_str(&kv.value).expect("JSON"))
 }
@@ -61,8 +76,23 @@ async fn a_node_without_data_copies_the_leader() {
     kv.set("/service/demo/members/pg2", &leader.to_string());
     run_for(5, &kv, &postgres, &heard).await.unwrap();
     let calls = postgres.calls();
-    let expected = ["stop Immediate", "remove_data_dir", "basebackup 10.0.0.2:5433", "remove_data_dir"];
-    assert_eq!(calls[..4], expected, "what an interrupted copy left is removed: {calls:?}");
+    let expected = ["remove_data_dir", "basebackup 10.0.0.2:5433", "remove_data_dir"];
+    assert_eq!(calls[..3], expected, "what an interrupted copy left is removed: {calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_dynamic_configuration_outlives_the_agent_and_the_key() {
+    let control = control(7_437_112_345_678_901_234);
+    let (kv, postgres, heard) = (FakeKv::default(), FakePostgres::with_data(control.clone()), Heard::default());
+    kv.set("/service/demo/initialize", "7437112345678901234");
+    kv.set("/service/demo/config", r#"{"ttl":40,"pause":true}"#);
+    run_for(15, &kv, &postgres, &heard).await.unwrap();
+    assert_eq!(postgres.kept().as_deref(), Some(r#"{"ttl":40,"pause":true}"#));
+
+    let (kv, postgres) = (FakeKv::default(), FakePostgres::with_data(control).keeping(r#"{"ttl":40,"pause":true}"#));
+    kv.lose(Lose::Requests);
+    run_for(35, &kv, &postgres, &Heard::default()).await.unwrap();
+    assert!(!postgres.calls().contains(&"start".to_owned()), "it was paused: {:?}", postgres.calls());
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,18 +119,7 @@ async fn an_unreachable_dcs_is_survived_and_nothing_is_written_blindly() {
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_on_another_clusters_data_directory_ends() {
-    let control = ControlData {
-        system_identifier: 7_000_000_000_000_000_001,
-        state: ClusterState::ShutDown,
-        checkpoint_lsn: 0x300_0028,
-        redo_lsn: 0x300_0028,
-        timeline: 1,
-        min_recovery_end_lsn: 0,
-        min_recovery_end_timeline: 0,
-        data_checksums: true,
-        wal_log_hints: true,
-        settings: Default::default(),
-    };
+    let control = control(7_000_000_000_000_000_001);
     let (kv, postgres, heard) = (FakeKv::default(), FakePostgres::with_data(control), Heard::default());
     kv.set("/service/demo/initialize", "7437112345678901234");
     let ended = run_for(30, &kv, &postgres, &heard).await;

@@ -41,6 +41,19 @@ pub struct Postmaster {
     pub start_time: SystemTime,
 }
 
+/// Where a running server comes from, as the operating system tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The postmaster.
+    pub pid: u32,
+    /// Its parent, if that still lives, with its program's name.
+    pub parent: Option<(u32, String)>,
+    /// The systemd service that it runs in.
+    pub unit: Option<String>,
+    /// The systemd service that the agent itself runs in.
+    pub own_unit: Option<String>,
+}
+
 /// What is in the data directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataDir {
@@ -138,6 +151,23 @@ pub trait Postgres: Send + Sync + 'static {
     /// The running server, whoever started it: an agent that was restarted finds the one of its predecessor. `None`: no
     /// live process owns the data directory, a stale `postmaster.pid` notwithstanding.
     fn postmaster(&self) -> impl Future<Output = PostgresResult<Option<Postmaster>>> + Send;
+
+    /// Where the running server comes from; `None`: none runs, or it is the agent's own child. By default nothing else can have
+    /// started one.
+    fn origin(&self) -> impl Future<Output = PostgresResult<Option<Origin>>> + Send {
+        std::future::ready(Ok(None))
+    }
+
+    /// The dynamic configuration as last kept by [`Self::keep_dynamic_config`]; `None`: none was kept.
+    fn kept_dynamic_config(&self) -> impl Future<Output = PostgresResult<Option<String>>> + Send {
+        std::future::ready(Ok(None))
+    }
+
+    /// Keeps the dynamic configuration in the data directory (`patroni.dynamic.json`), durably, for an agent that is started
+    /// while there is no DCS, or no `/config` in it. Refused without a data directory.
+    fn keep_dynamic_config(&self, _config: &str) -> impl Future<Output = PostgresResult<()>> + Send {
+        std::future::ready(Err(PostgresError::Refused("this world keeps no dynamic configuration".into())))
+    }
 
     /// Completes when the server that runs now has ended, however it ended. Never completes while none runs.
     fn exited(&self) -> impl Future<Output = ()> + Send;

@@ -44,8 +44,10 @@ pub struct Recovery {
     /// Replication slot on the upstream.
     pub primary_slot_name: Option<String>,
     /// Other recovery parameters: `restore_command`, `archive_cleanup_command`, `recovery_min_apply_delay`, ...
-    /// `recovery_target_timeline` is always `latest`.
+    /// `recovery_target_timeline` is `latest` unless it is among them.
     pub parameters: BTreeMap<String, String>,
+    /// It ends recovery by itself at the target that `parameters` name: `recovery.signal` instead of `standby.signal`.
+    pub ends_at_target: bool,
 }
 
 /// Everything that configures a server.
@@ -60,4 +62,6 @@ pub struct ServerConfig {
     pub ident: Option<Vec<String>>,
     /// `Some`: a standby; `None`: a primary.
     pub recovery: Option<Recovery>,
+    /// Leave `standby.signal`, `recovery.signal` and the recovery settings as they are: a restore has made them.
+    pub keep_recovery: bool,
 }

@@ -81,6 +81,19 @@ impl<N: Net> Sql<N> {
         send(&client, statement, limit).await
     }
 
+    /// Sends statements one after the other on a connection of their own, as one session: settings of the first ones hold for
+    /// the last one. `limit` is for each.
+    ///
+    /// # Errors
+    /// The first statement's that fails; those after it were not sent.
+    pub async fn session(&self, statements: &[String], limit: Duration) -> Result<(), SqlError> {
+        let client = self.connect(Duration::ZERO).await?;
+        for statement in statements {
+            send(&client, statement, limit).await?;
+        }
+        Ok(())
+    }
+
     /// Closes the kept connection.
     pub fn disconnect(&self) {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;

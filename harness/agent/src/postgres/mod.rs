@@ -2,8 +2,10 @@
 //! answers ([`ServerState`]).
 
 mod connection;
+mod parameter;
 mod server_state;
 pub mod statements;
 
 pub use connection::{Reachability, Sql, SqlError};
+pub use parameter::Parameter;
 pub use server_state::{ServerState, StandbyRow, Walreceiver};

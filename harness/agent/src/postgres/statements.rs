@@ -3,6 +3,8 @@
 
 use pgdrill_ha::Lsn;
 
+use crate::config::User;
+
 /// Role, positions and the settings that decisions depend on: one row. Functions that raise an error in or out of recovery
 /// stand behind `CASE`.
 pub const STATE: &str = "SELECT pg_is_in_recovery(), \
@@ -39,8 +41,9 @@ pub const CHECKPOINT: &str = "CHECKPOINT";
 /// Goes on replaying.
 pub const RESUME_REPLAY: &str = "SELECT pg_wal_replay_resume()";
 
-/// Settings whose change waits for a restart.
-pub const PENDING_RESTART: &str = "SELECT name, setting FROM pg_settings WHERE pending_restart = true";
+/// The settings that only a restart changes.
+pub const POSTMASTER_PARAMETERS: &str =
+    "SELECT name, setting, unit, vartype, pending_restart FROM pg_settings WHERE context = 'postmaster'";
 
 /// A string literal.
 #[must_use]
@@ -72,24 +75,77 @@ pub fn advance_slot(slot: &str, to: Lsn) -> String {
     format!("SELECT pg_replication_slot_advance({}, '{to}')", literal(slot))
 }
 
-/// The role standbys connect with.
+/// What a session says first that sends a password: no log, no statistics and no audit may keep the statement's text
+/// (`Bootstrap.create_or_update_role`). Nor must a commit wait for standbys that a new cluster does not have.
+pub const SILENT_SESSION: &[&str] = &[
+    "SET log_statement TO none",
+    "SET log_min_duration_statement TO -1",
+    "SET log_min_error_statement TO 'log'",
+    "SET pg_stat_statements.track_utility TO 'off'",
+    "SET pgaudit.log TO none",
+    "SET synchronous_commit TO 'local'",
+];
+
+/// The functions that `pg_rewind` and the copying of logical slots call (documentation "pg_rewind", notes).
+pub const REWIND_FUNCTIONS: &[&str] = &[
+    "pg_ls_dir(text, boolean, boolean)",
+    "pg_stat_file(text, boolean)",
+    "pg_read_binary_file(text)",
+    "pg_read_binary_file(text, bigint, bigint, boolean)",
+];
+
+/// Whether a role is to be made or changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoleChange {
+    /// There is none of this name.
+    Create,
+    /// There is one.
+    Alter,
+}
+
+/// Makes or changes a role that can log in, unless its attributes say otherwise. To be sent after [`SILENT_SESSION`].
 #[must_use]
-pub fn create_replication_role(name: &str, password: Option<&str>) -> String {
-    let password = password.map(|secret| format!(" PASSWORD {}", literal(secret))).unwrap_or_default();
-    format!("CREATE ROLE \"{}\" WITH LOGIN REPLICATION{password}", name.replace('"', "\"\""))
+pub fn role(change: RoleChange, user: &User, attributes: &[&str]) -> String {
+    let verb = if change == RoleChange::Create { "CREATE" } else { "ALTER" };
+    let mut options: Vec<String> = attributes.iter().map(|attribute| attribute.to_ascii_uppercase()).collect();
+    if !options.iter().any(|option| option == "LOGIN" || option == "NOLOGIN") {
+        options.push("LOGIN".into());
+    }
+    options.extend(user.password.as_ref().map(|password| format!("PASSWORD {}", literal(password.reveal()))));
+    format!("{verb} ROLE {} WITH {}", identifier(&user.username), options.join(" "))
+}
+
+/// Whether there is a role: one row, or none.
+#[must_use]
+pub fn role_exists(name: &str) -> String {
+    format!("SELECT rolname FROM pg_roles WHERE rolname = {}", literal(name))
+}
+
+/// Lets a role call a function of the catalog.
+#[must_use]
+pub fn grant_execute(function: &str, role: &str) -> String {
+    format!("GRANT EXECUTE ON FUNCTION pg_catalog.{function} TO {}", identifier(role))
+}
+
+/// A quoted name.
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Password;
 
     #[test]
     fn names_and_passwords_cannot_leave_their_quotes() {
         assert_eq!(drop_slot("a'b"), "SELECT pg_drop_replication_slot('a''b')");
+        let user = User { username: "re\"pl".into(), password: Some(Password::new("o'brien")) };
         assert_eq!(
-            create_replication_role("re\"pl", Some("o'brien")),
-            "CREATE ROLE \"re\"\"pl\" WITH LOGIN REPLICATION PASSWORD 'o''brien'"
+            role(RoleChange::Create, &user, &["replication"]),
+            "CREATE ROLE \"re\"\"pl\" WITH REPLICATION LOGIN PASSWORD 'o''brien'"
         );
+        assert_eq!(role(RoleChange::Alter, &User::named("a"), &["NOLOGIN"]), "ALTER ROLE \"a\" WITH NOLOGIN");
         assert_eq!(advance_slot("pg2", Lsn(0x300_0060)), "SELECT pg_replication_slot_advance('pg2', '0/3000060')");
         assert_eq!(history_file(31), "SELECT pg_read_file('pg_wal/0000001F.history', 0, 1000000, true)");
     }

@@ -45,6 +45,11 @@ impl Cycle<'_> {
         if self.config.paused || task.kind == TaskKind::Bootstrap {
             return rest;
         }
+        // Neither PostgreSQL nor anybody else has seen anything of it yet.
+        if task.kind == TaskKind::PrePromote {
+            let reason = Reason::PostponingPromotion("the leader lock was lost".into());
+            return Decision::last(vec![Action::CancelTask], reason);
+        }
         let promoted = task.kind == TaskKind::Promote
             && task.progress == (TaskProgress::Running { past_point_of_no_return: true });
         if task.kind == TaskKind::Promote && !promoted {

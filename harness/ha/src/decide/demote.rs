@@ -1,5 +1,7 @@
 //! Ceasing to be the primary (`Ha.demote` in Patroni; its table of modes is `DemoteMode::plan`).
 
+use std::collections::BTreeSet;
+
 use super::Cycle;
 use crate::Monotonic;
 use crate::decision::{Action, Decision, DemoteMode, EarlyRelease, Reason, StartAs, StopRequest, Upstream};
@@ -65,9 +67,10 @@ impl Cycle<'_> {
     pub(super) fn demote_cluster(&mut self) -> Decision {
         let mode = DemoteMode::DemoteCluster;
         left_office(self.memory);
-        let optime = self.local.postgres.current_lsn;
-        let actions = vec![Action::Stop(stop(mode, None)), Action::WatchdogDisable, Action::ReleaseLock { optime }];
-        Decision::last(actions, Reason::Demoting { mode, because: "standby_cluster is configured" })
+        // As a task: the lock is renewed while it takes its time, and released when it has ended.
+        let request =
+            StopRequest { early_release: Some(EarlyRelease { candidates: BTreeSet::new() }), ..stop(mode, None) };
+        Decision::last(vec![Action::Stop(request)], Reason::Demoting { mode, because: "standby_cluster is configured" })
     }
 
     /// Stops for a switchover: everything reaches the candidates before the lock does.

@@ -5,7 +5,7 @@ use super::Cycle;
 use crate::config::SynchronousMode;
 use crate::decision::{Action, Decision, Reason, Upstream};
 use crate::records::SyncRecord;
-use crate::view::{SynchronousStandbyNames, WriteOutcome};
+use crate::view::{SynchronousStandbyNames, TaskKind, TaskProgress, WriteOutcome};
 
 impl Cycle<'_> {
     pub(super) fn promote_or_follow_remote(&mut self) -> Decision {
@@ -26,10 +26,11 @@ impl Cycle<'_> {
             return Err(Decision::rest(Reason::PostponingPromotion("the leader lock has expired".into())));
         };
         if self.config.has_pre_promote {
-            match self.local.round.pre_promote {
-                None => return Err(Decision::ask(vec![Action::RunPrePromote], Reason::Promoting)),
-                Some(true) => {}
-                Some(false) => return Err(self.pre_promote_failed()),
+            let ended = self.local.task.as_ref().filter(|task| task.kind == TaskKind::PrePromote);
+            match ended.map(|task| &task.progress) {
+                Some(TaskProgress::Done) => {}
+                Some(TaskProgress::Failed { .. }) => return Err(self.pre_promote_failed()),
+                _ => return Err(Decision::last(vec![Action::RunPrePromote], Reason::RunningPrePromote)),
             }
         }
         let mut actions = self.claim_sync()?;

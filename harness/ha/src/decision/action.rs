@@ -68,7 +68,7 @@ pub enum Action {
     WatchdogKeepalive,
     /// Disarm the watchdog, if armed.
     WatchdogDisable,
-    /// Run the `pre_promote` script and wait for it, renewing nothing meanwhile. Sets `Round::pre_promote`.
+    /// Task `PrePromote`: run the `pre_promote` script. The lock is renewed meanwhile, as during any task.
     RunPrePromote,
     /// Task `Start`: start PostgreSQL and wait until it accepts connections.
     Start(StartAs),

@@ -17,6 +17,8 @@ pub enum Reason {
     RenewedDuring(TaskKind),
     /// The lock's renewal failed or is unknown, and we run on until we can no longer be sure.
     RenewalUnknown(String),
+    /// We hold the lock, and `pre_promote` is to say whether we promote.
+    RunningPrePromote,
     /// We hold the lock and promote.
     Promoting,
     /// We hold the lock and keep out of promotion for now.
@@ -203,6 +205,7 @@ impl Reason {
             Reason::RenewingLock => "renewing_lock",
             Reason::RenewedDuring(_) => "renewed_during_task",
             Reason::RenewalUnknown(_) => "renewal_unknown",
+            Reason::RunningPrePromote => "running_pre_promote",
             Reason::Promoting => "promoting",
             Reason::PostponingPromotion(_) => "postponing_promotion",
             Reason::AcquiringLock => "acquiring_lock",

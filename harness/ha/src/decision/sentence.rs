@@ -11,6 +11,7 @@ impl Display for TaskKind {
         f.write_str(match self {
             TaskKind::Bootstrap => "bootstrap",
             TaskKind::Clone => "clone",
+            TaskKind::PrePromote => "pre_promote",
             TaskKind::Promote => "promote",
             TaskKind::Demote => "demote",
             TaskKind::Start => "start",
@@ -29,6 +30,7 @@ impl Display for Reason {
             Reason::RenewingLock => f.write_str("renewing the leader lock"),
             Reason::RenewedDuring(task) => write!(f, "updated leader lock during {task}"),
             Reason::RenewalUnknown(error) => write!(f, "the leader lock's renewal is unknown: {error}"),
+            Reason::RunningPrePromote => f.write_str("running pre_promote: it decides whether to promote"),
             Reason::Promoting => f.write_str("promoting: I hold the leader lock"),
             Reason::PostponingPromotion(why) => write!(f, "postponing promotion: {why}"),
             Reason::AcquiringLock => f.write_str("acquiring the leader lock: I am the healthiest node"),

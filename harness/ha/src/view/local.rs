@@ -50,6 +50,8 @@ pub enum TaskKind {
     Bootstrap,
     /// Copying a data directory.
     Clone,
+    /// The `pre_promote` script, whose exit code decides whether the promotion goes on.
+    PrePromote,
     /// Making a primary of a replica, until pg_control says "in production".
     Promote,
     /// A switchover's stop with checkpoint and early lock release.

@@ -25,8 +25,6 @@ pub struct Round {
     pub sync: Option<WriteOutcome>,
     /// Of `WriteInitialize(Create)`.
     pub initialize: Option<WriteOutcome>,
-    /// Of `RunPrePromote`: whether the script ended with 0.
-    pub pre_promote: Option<bool>,
     /// Of `WatchdogActivate`: whether it is armed.
     pub watchdog: Option<bool>,
     /// The action that failed and so ended the list it stood in. Cleared by the agent before the next list.

@@ -4,7 +4,7 @@ use pgdrill_ha::Lsn;
 use pgdrill_ha::config::{SynchronousMode, WatchdogMode};
 use pgdrill_ha::decision::{Action, PeerPurpose, Then};
 use pgdrill_ha::records::HistoryRecord;
-use pgdrill_ha::view::{LockOutcome, PeerAnswer, PeerStatus, Process};
+use pgdrill_ha::view::{LockOutcome, PeerAnswer, PeerStatus, Process, TaskKind, TaskProgress, TaskView};
 
 use crate::fixture::{END, NOW, Scene, actions, answer, scene};
 
@@ -184,7 +184,16 @@ fn a_failed_pre_promote_gives_the_lock_back() {
     let mut scene = racing().holding();
     scene.config.has_pre_promote = true;
     assert_eq!(actions(&scene.decide()), ["run_pre_promote"]);
-    scene.local.round.pre_promote = Some(false);
+    let task = |progress| Some(TaskView { id: 1, kind: TaskKind::PrePromote, started: NOW, progress });
+    scene.local.task = task(TaskProgress::Running { past_point_of_no_return: false });
+    assert_eq!(scene.decide().reason.to_string(), "updated leader lock during pre_promote");
+    let mut lost = scene.clone();
+    lost.local.round.lock = Some(LockOutcome::Lost);
+    assert_eq!(actions(&lost.decide()), ["cancel_task"]);
+    let mut passed = scene.clone();
+    passed.local.task = task(TaskProgress::Done);
+    assert_eq!(actions(&passed.decide()), ["promote"]);
+    scene.local.task = task(TaskProgress::Failed { reason: "exit code 1".into() });
     assert_eq!(actions(&scene.decide()), ["release_lock"]);
     assert_eq!(scene.memory.pre_promote_failed, Some(NOW));
 }

@@ -68,7 +68,9 @@ fn recovery_settings(text: &mut String, recovery: &Recovery, settings: &Settings
     let conninfo = recovery.primary_conninfo.as_ref().map(|to| primary_conninfo(to, settings)).unwrap_or_default();
     setting(text, "primary_conninfo", &conninfo)?;
     setting(text, "primary_slot_name", recovery.primary_slot_name.as_deref().unwrap_or_default())?;
-    setting(text, "recovery_target_timeline", "latest")?;
+    // Only a recovery that ends at a target may stay on an older timeline.
+    let timeline = recovery.parameters.get("recovery_target_timeline").filter(|_| recovery.ends_at_target);
+    setting(text, "recovery_target_timeline", timeline.map_or("latest", String::as_str))?;
     for (name, value) in &recovery.parameters {
         if name != "recovery_target_timeline" {
             setting(text, name, value)?;

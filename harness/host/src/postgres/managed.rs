@@ -36,8 +36,12 @@ fn write_files(settings: &Settings, config: &ServerConfig) -> Result<(), Problem
         passfile::write(&settings.passfile, &to.host, to.port, &to.user, to.password.as_ref())?;
     }
     let standby_signal = settings.data_dir.join("standby.signal");
-    if config.recovery.is_some() {
-        durable::touch(&standby_signal, mode)?;
+    // Point-in-time recovery ends by itself; a standby does not.
+    let recovery_signal = settings.data_dir.join("recovery.signal");
+    let signals = [&standby_signal, &recovery_signal];
+    let wanted = config.recovery.as_ref().map(|recovery| if recovery.ends_at_target { signals[1] } else { signals[0] });
+    if let Some(wanted) = wanted {
+        durable::touch(wanted, mode)?;
     }
     let own = keep_own(&dir.join("postgresql.conf"), &dir.join(BASE), mode)?;
     let custom = settings.custom_conf.as_ref().map(|file| file.to_string_lossy().into_owned());
@@ -58,10 +62,11 @@ fn write_files(settings: &Settings, config: &ServerConfig) -> Result<(), Problem
     if let Some(sane) = fs::read_to_string(&auto).ok().as_deref().and_then(conf::sane_auto_conf) {
         durable::replace(&auto, &sane, mode)?;
     }
-    if config.recovery.is_none() {
-        durable::remove(&standby_signal)?;
+    if !config.keep_recovery {
         // A point-in-time recovery that somebody left behind would turn a primary into a standby.
-        durable::remove(&settings.data_dir.join("recovery.signal"))?;
+        for other in signals.into_iter().filter(|signal| Some(*signal) != wanted) {
+            durable::remove(other)?;
+        }
     }
     Ok(())
 }
@@ -128,5 +133,13 @@ mod tests {
         assert!(!read(&settings, "postgresql.conf").contains("include"), "there was no file to keep");
         write(&settings, &ServerConfig::default()).expect("it is written");
         assert!(!signal.exists());
+        let recovery = Recovery { ends_at_target: true, ..Recovery::default() };
+        write(&settings, &ServerConfig { recovery: Some(recovery), ..ServerConfig::default() }).expect("it is written");
+        let restored = settings.data_dir.join("recovery.signal");
+        assert!(restored.exists() && !signal.exists(), "it ends at its target");
+        write(&settings, &ServerConfig { keep_recovery: true, ..ServerConfig::default() }).expect("it is written");
+        assert!(restored.exists(), "what a restore has made is kept");
+        write(&settings, &ServerConfig::default()).expect("it is written");
+        assert!(!restored.exists());
     }
 }

@@ -20,6 +20,7 @@ mod controldata;
 mod copy;
 mod directory;
 mod durable;
+mod kept;
 mod managed;
 mod passfile;
 mod pidfile;

@@ -7,14 +7,16 @@ use std::{
 };
 
 use pgdrill_agent::ports::{
-    ControlData, DataDir, InitdbOptions, Lsn, Postgres, PostgresError, PostgresResult, Postmaster, ServerConfig,
-    SignalFiles, StopMode, Upstream,
+    ControlData, DataDir, InitdbOptions, Lsn, Origin, Postgres, PostgresError, PostgresResult, Postmaster,
+    ServerConfig, SignalFiles, StopMode, Upstream,
 };
 use tokio::task;
 
 use super::{
-    controldata, copy, directory, managed, program, rewind, server::Server, settings::Settings, signal::Handle, wal,
+    controldata, copy, directory, kept, managed, program, rewind, server::Server, settings::Settings, signal::Handle,
+    wal,
 };
+use crate::origin;
 
 /// PostgreSQL on this machine.
 ///
@@ -95,6 +97,21 @@ impl Postgres for LocalPostgres {
     async fn postmaster(&self) -> PostgresResult<Option<Postmaster>> {
         let server = Arc::clone(&self.server);
         blocking(move || server.find()).await
+    }
+
+    async fn origin(&self) -> PostgresResult<Option<Origin>> {
+        let Some(server) = self.postmaster().await? else { return Ok(None) };
+        self.files(move |_| Ok(origin::of(server.pid))).await
+    }
+
+    async fn kept_dynamic_config(&self) -> PostgresResult<Option<String>> {
+        self.files(kept::read).await
+    }
+
+    async fn keep_dynamic_config(&self, config: &str) -> PostgresResult<()> {
+        self.refuse_unless(&[DataDir::Valid], "keeping the dynamic configuration").await?;
+        let config = config.to_owned();
+        self.files(move |settings| kept::write(settings, &config)).await
     }
 
     async fn exited(&self) {

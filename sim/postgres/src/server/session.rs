@@ -340,7 +340,11 @@ impl Session {
     fn set(&mut self, set: &Set) -> Result<Outcome, PgError> {
         match set {
             Set::SingleAssignment { variable, values, .. } => {
-                let name = plain_name(variable)?;
+                // With a prefix it belongs to an extension, and is taken whether that is loaded or not.
+                let name = match variable.0.len() {
+                    1 => plain_name(variable)?,
+                    _ => variable.to_string().to_ascii_lowercase(),
+                };
                 let text: Vec<String> =
                     values.iter().map(|value| value.to_string().trim_matches('\'').to_owned()).collect();
                 if crate::disk::settings::POSTMASTER_PARAMETERS.contains(&name.as_str()) {

@@ -217,6 +217,7 @@ fn settings(server: &Server, session: &BTreeMap<String, String>) -> Rows {
             text(name),
             text(value),
             Datum::Null,
+            text(vartype(value)),
             text(if restart_only { "postmaster" } else { "sighup" }),
             text(if file.contains_key(name) { "configuration file" } else { "default" }),
             Datum::Bool(pending),
@@ -228,12 +229,22 @@ fn settings(server: &Server, session: &BTreeMap<String, String>) -> Rows {
             ("name", PgType::Text),
             ("setting", PgType::Text),
             ("unit", PgType::Text),
+            ("vartype", PgType::Text),
             ("context", PgType::Text),
             ("source", PgType::Text),
             ("pending_restart", PgType::Bool),
         ],
         rows,
     )
+}
+
+/// A parameter's type as far as its value gives it away: the model keeps values as they were written.
+fn vartype(value: &str) -> &'static str {
+    match value {
+        "on" | "off" => "bool",
+        number if number.parse::<i64>().is_ok() => "integer",
+        _ => "string",
+    }
 }
 
 fn control_checkpoint(server: &Server) -> Rows {

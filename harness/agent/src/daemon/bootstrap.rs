@@ -1,0 +1,142 @@
+//! Making a new cluster: `initdb` or the own method, the first start, roles, `post_bootstrap` (`patroni/postgresql/bootstrap.py`).
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+
+use super::{
+    lifecycle::{self, Outcome, text},
+    parts::{Parts, Ports},
+    scripts,
+    server_config::setting,
+};
+use crate::{
+    config::{BootstrapConfig, BootstrapMethod, BootstrapUser, User},
+    ports::{DataDir, InitdbOptions, Postgres, Recovery},
+    postgres::statements::{self, RoleChange},
+};
+
+/// How often the end of a recovery is looked for.
+const POLL: Duration = Duration::from_secs(1);
+/// Creating a role takes moments; after this long something else is wrong.
+const ROLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// The whole of it: afterwards the new cluster is a running primary with its roles.
+pub(crate) async fn bootstrap<T: Ports>(parts: Arc<Parts<T>>) -> Outcome {
+    let bootstrap = parts.config.bootstrap.clone().ok_or("no bootstrap section")?;
+    match &bootstrap.method {
+        None => initdb(&parts, &bootstrap).await?,
+        Some(method) => restore(&parts, method).await?,
+    }
+    first_configuration(&parts, &bootstrap);
+    lifecycle::start(Arc::clone(&parts)).await?;
+    await_primary(&parts).await?;
+    create_roles(&parts, &bootstrap).await?;
+    scripts::post_bootstrap(&parts).await?;
+    if bootstrap.method.is_some() {
+        close_doors(&parts).await?;
+    }
+    Ok(())
+}
+
+async fn initdb<T: Ports>(parts: &Parts<T>, bootstrap: &BootstrapConfig) -> Outcome {
+    let superuser = parts.config.postgresql.superuser.clone();
+    let options = InitdbOptions {
+        options: bootstrap.initdb.clone(),
+        superuser: superuser.username,
+        password: superuser.password,
+    };
+    parts.postgres.initdb(&options).await.map_err(text)
+}
+
+async fn restore<T: Ports>(parts: &Parts<T>, method: &BootstrapMethod) -> Outcome {
+    scripts::custom_bootstrap(parts, method).await?;
+    match parts.postgres.data_dir().await.map_err(text)? {
+        DataDir::Valid => Ok(()),
+        found => Err(format!("bootstrap method {} ended well and left no data directory ({found:?})", method.name)),
+    }
+}
+
+/// The new cluster starts with the settings it will have from `/config` on.
+fn first_configuration<T: Ports>(parts: &Parts<T>, bootstrap: &BootstrapConfig) {
+    let mut desired = parts.shared.desired();
+    desired.apply(&parts.config, &bootstrap.dcs);
+    desired.default_hba(bootstrap.pg_hba.clone());
+    desired.synchronous_standby_names.clear();
+    desired.recovery = None;
+    let Some(method) = &bootstrap.method else { return };
+    // What was restored may know the superuser by another password.
+    desired.open_for = Some(parts.config.postgresql.superuser.username.clone());
+    let settings = &method.recovery_conf;
+    desired.keep_recovery = method.keep_existing_recovery_conf && settings.is_empty();
+    desired.recovery = (!settings.is_empty()).then(|| Recovery {
+        parameters: settings.iter().map(|(name, value)| (name.clone(), setting(value))).collect(),
+        ends_at_target: true,
+        ..Recovery::default()
+    });
+}
+
+/// What was restored may have to be recovered first, which takes as long as it takes.
+async fn await_primary<T: Ports>(parts: &Parts<T>) -> Outcome {
+    loop {
+        if let Ok(rows) = parts.sql.query(statements::STATE).await
+            && rows.first().is_some_and(|row| row.try_get(0).ok().flatten() == Some("f"))
+        {
+            return Ok(());
+        }
+        if parts.postgres.postmaster().await.map_err(text)?.is_none() {
+            return Err("PostgreSQL ended before it became a primary".into());
+        }
+        sleep(POLL).await;
+    }
+}
+
+async fn create_roles<T: Ports>(parts: &Parts<T>, bootstrap: &BootstrapConfig) -> Outcome {
+    let postgresql = &parts.config.postgresql;
+    let superuser = &postgresql.superuser;
+    // `initdb` has given it its password; what was restored has another one, or none.
+    if bootstrap.method.is_some() && superuser.password.is_some() {
+        role(parts, superuser, &["SUPERUSER"]).await?;
+    }
+    if postgresql.replication.username != superuser.username {
+        role(parts, &postgresql.replication, &["REPLICATION"]).await?;
+    }
+    if let Some(rewind) = postgresql.rewind.as_ref().filter(|rewind| rewind.username != superuser.username) {
+        role(parts, rewind, &[]).await?;
+        for function in statements::REWIND_FUNCTIONS {
+            sql(parts, &[statements::grant_execute(function, &rewind.username)]).await?;
+        }
+    }
+    for BootstrapUser { name, password, options } in &bootstrap.users {
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        role(parts, &User { username: name.clone(), password: password.clone() }, &options).await?;
+    }
+    Ok(())
+}
+
+/// Creates a role, or changes it if it is there (`create_or_update_role`).
+async fn role<T: Ports>(parts: &Parts<T>, user: &User, attributes: &[&str]) -> Outcome {
+    let found = parts.sql.query(&statements::role_exists(&user.username)).await.map_err(|error| error.to_string())?;
+    let change = if found.is_empty() { RoleChange::Create } else { RoleChange::Alter };
+    let mut session: Vec<String> = statements::SILENT_SESSION.iter().map(|&statement| statement.to_owned()).collect();
+    session.push(statements::role(change, user, attributes));
+    sql(parts, &session).await.map_err(|error| format!("role {}: {error}", user.username))
+}
+
+async fn sql<T: Ports>(parts: &Parts<T>, session: &[String]) -> Outcome {
+    parts.sql.session(session, ROLE_LIMIT).await.map_err(|error| error.to_string())
+}
+
+/// The end of an own method: no more trust for the superuser, no more recovery settings.
+async fn close_doors<T: Ports>(parts: &Parts<T>) -> Outcome {
+    {
+        let mut desired = parts.shared.desired();
+        desired.open_for = None;
+        desired.keep_recovery = false;
+        desired.recovery = None;
+    }
+    lifecycle::write_config(parts).await?;
+    parts.postgres.reload().await.map_err(text)?;
+    parts.sql.disconnect();
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! Making a replica's data directory: the configured methods in their order, else `pg_basebackup` (`Bootstrap.create_replica`).
+
+use std::{sync::Arc, time::Duration};
+
+use pgdrill_ha::decision::Upstream;
+use tokio::time::sleep;
+
+use super::{
+    lifecycle::{self, Outcome, text},
+    parts::{Parts, Ports},
+    peers::address,
+    scripts, server_config,
+};
+use crate::{
+    config::{HostPort, ReplicaMethod},
+    ports::{DataDir, Postgres, StopMode},
+};
+
+/// The name of the built-in method.
+const BASEBACKUP: &str = "basebackup";
+/// How often `pg_basebackup` is tried, and how long is waited in between (Patroni's `maxfailures`).
+const TRIES: u32 = 2;
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Makes the data directory anew. Without `from` only methods that need no running server are tried. `only_basebackup`: as
+/// `reinitialize` with `from_leader` asks for it.
+pub(crate) async fn clone<T: Ports>(parts: Arc<Parts<T>>, from: Option<Upstream>, only_basebackup: bool) -> Outcome {
+    let from = from.as_ref().and_then(address);
+    let methods = methods(&parts, from.is_some(), only_basebackup);
+    if methods.is_empty() {
+        return Err("no running server to copy from, and no method that works without one".into());
+    }
+    lifecycle::stop_for_long(&parts, StopMode::Immediate, None).await?;
+    let mut failed = Vec::new();
+    for (name, method) in &methods {
+        let copied = match (method, &from) {
+            (Some(method), from) => custom(&parts, name, method, from.as_ref()).await,
+            (None, Some(from)) => basebackup(&parts, from).await,
+            (None, None) => continue,
+        };
+        match copied {
+            Ok(()) => return Ok(()),
+            Err(reason) => {
+                parts.trouble("postgres", &reason);
+                failed.push(reason);
+            }
+        }
+    }
+    Err(failed.join("; "))
+}
+
+/// The methods to try, by name; `None` is `pg_basebackup`. A name without a section of its own is a command.
+fn methods<T: Ports>(
+    parts: &Parts<T>,
+    has_source: bool,
+    only_basebackup: bool,
+) -> Vec<(String, Option<ReplicaMethod>)> {
+    let postgresql = &parts.config.postgresql;
+    let names = &postgresql.create_replica_methods;
+    if names.is_empty() || only_basebackup {
+        return if has_source { vec![(BASEBACKUP.into(), None)] } else { Vec::new() };
+    }
+    let method = |name: &String| {
+        let section = || postgresql.replica_methods.get(name).cloned().unwrap_or_default();
+        (name.clone(), (name != BASEBACKUP).then(section))
+    };
+    let works = |(_, method): &(String, Option<ReplicaMethod>)| {
+        has_source || method.as_ref().is_some_and(|method| method.no_leader)
+    };
+    names.iter().map(method).filter(works).collect()
+}
+
+async fn basebackup<T: Ports>(parts: &Parts<T>, from: &HostPort) -> Outcome {
+    let source = server_config::source(&parts.config, &from.host, from.port, false);
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        parts.postgres.remove_data_dir().await.map_err(text)?;
+        let copied = parts.postgres.basebackup(&source).await.map_err(text);
+        if copied.is_ok() {
+            return copied;
+        }
+        // What an interrupted copy leaves must not be taken for a data directory.
+        parts.postgres.remove_data_dir().await.map_err(text)?;
+        if tried == TRIES {
+            return copied;
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+async fn custom<T: Ports>(parts: &Parts<T>, name: &str, method: &ReplicaMethod, from: Option<&HostPort>) -> Outcome {
+    if !method.keep_data {
+        parts.postgres.remove_data_dir().await.map_err(text)?;
+    }
+    let mut made = scripts::custom_replica(parts, name, method, from).await;
+    if made.is_ok() {
+        // What it says counts only if it can be seen.
+        let found = parts.postgres.data_dir().await.map_err(text)?;
+        if found != DataDir::Valid {
+            made = Err(format!("{name} ended well and left no data directory ({found:?})"));
+        }
+    }
+    if made.is_err() && !method.keep_data {
+        parts.postgres.remove_data_dir().await.map_err(text)?;
+    }
+    made
+}

@@ -1,0 +1,135 @@
+//! The scripts that are waited for: `pre_promote`, `before_stop`, `post_bootstrap`, and own ways to make a cluster or a replica.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{
+    lifecycle::Outcome,
+    parts::{Parts, Ports},
+};
+use crate::{
+    config::{BootstrapMethod, HostPort, ReplicaMethod, User},
+    ports::{ActionOutcome, AgentEvent, Observer, PgpassEntry, Program},
+};
+
+/// Runs a program, and tells the log what it was and how it ended. Anything but exit code 0 is an error.
+async fn run<T: Ports>(parts: &Parts<T>, what: &str, program: Program) -> Outcome {
+    parts.observer.event(AgentEvent::ActionStarted { action: format!("{what} ({})", program.argv.join(" ")) });
+    let outcome = match parts.programs.run(program).await {
+        Ok(exit) if exit.is_success() => Ok(()),
+        Ok(exit) => Err(format!("{what} ended with {exit}")),
+        Err(error) => Err(format!("{what}: {error}")),
+    };
+    let told = outcome.clone().map_or_else(ActionOutcome::Failed, |()| ActionOutcome::Done);
+    parts.observer.event(AgentEvent::ActionEnded { action: what.to_owned(), outcome: told });
+    outcome
+}
+
+fn parse(what: &str, command: &str) -> Result<Program, String> {
+    Program::parse(command).map_err(|error| format!("{what}: {error}"))
+}
+
+/// Runs `pre_promote`: only its exit code 0 lets the promotion go on.
+pub(crate) async fn pre_promote<T: Ports>(parts: &Parts<T>) -> Outcome {
+    match &parts.config.postgresql.pre_promote {
+        Some(command) => run(parts, "pre_promote", parse("pre_promote", command)?).await,
+        None => Ok(()),
+    }
+}
+
+/// Runs `before_stop`, no longer than `limit`. Whatever comes of it, PostgreSQL is stopped.
+pub(crate) async fn before_stop<T: Ports>(parts: &Parts<T>, limit: Option<Duration>) {
+    let Some(command) = &parts.config.postgresql.before_stop else { return };
+    let program = match parse("before_stop", command) {
+        Ok(program) => program,
+        Err(reason) => return parts.trouble("scripts", reason),
+    };
+    let running = run(parts, "before_stop", program);
+    // A failure was told to the log; nothing else depends on it.
+    let ended = match limit {
+        None => running.await.is_ok(),
+        Some(limit) => timeout(limit, running).await.is_ok(),
+    };
+    if !ended && limit.is_some() {
+        parts.trouble("scripts", "before_stop was ended: PostgreSQL cannot wait for it any longer");
+    }
+}
+
+/// A connection string without password (`format_dsn`).
+pub(crate) fn connection_string(address: &HostPort, user: &User, dbname: &str) -> String {
+    let quote = |value: &str| match value.is_empty() || value.contains([' ', '\'', '\\']) {
+        true => format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'")),
+        false => value.to_owned(),
+    };
+    format!(
+        "dbname={} user={} host={} port={}",
+        quote(dbname),
+        quote(&user.username),
+        quote(&address.host),
+        address.port
+    )
+}
+
+fn pgpass(hosts: Vec<String>, port: u16, user: &User) -> Option<PgpassEntry> {
+    let password = user.password.clone()?;
+    Some(PgpassEntry { hosts, port, user: user.username.clone(), password })
+}
+
+/// Runs `post_bootstrap` against the new cluster.
+pub(crate) async fn post_bootstrap<T: Ports>(parts: &Parts<T>) -> Outcome {
+    let bootstrap = parts.config.bootstrap.as_ref();
+    let Some(command) = bootstrap.and_then(|bootstrap| bootstrap.post_bootstrap.as_deref()) else { return Ok(()) };
+    let (address, user) = (&parts.config.postgresql.local_address, &parts.config.postgresql.superuser);
+    let mut program = parse("post_bootstrap", command)?.arg(connection_string(address, user, "postgres"));
+    // `localhost` also stands for a Unix socket in a password file.
+    program.pgpass = pgpass(vec![address.host.clone(), "localhost".into()], address.port, user);
+    // No standby is there yet that a commit could wait for.
+    program.env.insert("PGOPTIONS".into(), "-c synchronous_commit=local -c statement_timeout=0".into());
+    run(parts, "post_bootstrap", program).await
+}
+
+/// Makes a data directory with an own method.
+pub(crate) async fn custom_bootstrap<T: Ports>(parts: &Parts<T>, method: &BootstrapMethod) -> Outcome {
+    let what = format!("bootstrap method {}", method.name);
+    let mut program = parse(&what, &method.command)?;
+    if !method.no_params {
+        program = program
+            .arg(format!("--scope={}", parts.config.scope))
+            .arg(format!("--datadir={}", parts.config.postgresql.data_dir));
+    }
+    run(parts, &what, with_options(program, &method.params)).await
+}
+
+/// Makes a replica's data directory with an own method. `from`: a running server to copy from, if there is one.
+pub(crate) async fn custom_replica<T: Ports>(
+    parts: &Parts<T>,
+    name: &str,
+    method: &ReplicaMethod,
+    from: Option<&HostPort>,
+) -> Outcome {
+    let what = format!("create_replica_method {name}");
+    let mut program = parse(&what, method.command.as_deref().unwrap_or(name))?;
+    program = with_options(program, &method.params);
+    let user = &parts.config.postgresql.replication;
+    if let Some(from) = from {
+        program.pgpass = pgpass(vec![from.host.clone()], from.port, user);
+    }
+    if !method.no_params {
+        let connstring = from.map(|from| connection_string(from, user, "postgres")).unwrap_or_default();
+        program = program
+            .arg(format!("--scope={}", parts.config.scope))
+            .arg("--role=replica")
+            .arg(format!("--datadir={}", parts.config.postgresql.data_dir))
+            .arg(format!("--connstring={connstring}"));
+    }
+    run(parts, &what, program).await
+}
+
+fn with_options(program: Program, options: &[(String, String)]) -> Program {
+    options.iter().fold(program, |program, (name, value)| program.arg(format!("--{name}={value}")))
+}
+
+#[cfg(test)]
+#[path = "scripts_tests.rs"]
+mod tests;
