@@ -9,3 +9,4 @@ mod origin;
 pub mod postgres;
 pub mod preflight;
 mod programs;
+mod slot_files;

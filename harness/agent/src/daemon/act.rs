@@ -9,7 +9,7 @@ use pgdrill_ha::{
 };
 
 use super::{
-    adopt, bootstrap, copy, demote, lifecycle,
+    adopt, bootstrap, copy, copy_slots, demote, lifecycle,
     parts::{Parts, Ports},
     peers, scripts, slots,
     task::TaskSlot,
@@ -197,6 +197,9 @@ impl<T: Ports> Executor<'_, T> {
             }
             Action::RunPrePromote => {
                 self.task.start(TaskKind::PrePromote, now, |_| async move { scripts::pre_promote(&parts).await });
+            }
+            Action::CopySlots { slots, from } => {
+                self.task.start(TaskKind::CopySlots, now, |_| copy_slots::copy(parts, slots, from));
             }
             Action::Bootstrap => {
                 *self.stopped_on_purpose = false;

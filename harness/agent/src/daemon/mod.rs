@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `cycle` | one cycle: observe, decide, act |
 //! | `observe` | PostgreSQL as it is |
-//! | `act`, `demote`, `slots` | carrying out decisions |
+//! | `act`, `demote`, `slots`, `copy_slots` | carrying out decisions |
 //! | `adopt`, `pending` | a server that was there before; what waits for a restart |
 //! | `task`, `lifecycle`, `bootstrap`, `copy` | what runs in the background |
 //! | `callbacks`, `scripts` | what an operator wants to be run |
@@ -19,6 +19,7 @@ mod adopt;
 mod bootstrap;
 mod callbacks;
 mod copy;
+mod copy_slots;
 mod cycle;
 mod demote;
 mod lifecycle;

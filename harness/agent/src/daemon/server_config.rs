@@ -82,7 +82,7 @@ impl Desired {
         let lines = |name: &str| section.and_then(|s| s.get(name)).and_then(strings);
         // `bootstrap.pg_hba` is for a cluster that is being made; an instance that was there keeps its own.
         let hba = config.postgresql.pg_hba.clone().or_else(|| lines("pg_hba"));
-        let parameters = parameters(config, section.and_then(|s| s.get("parameters")));
+        let parameters = parameters(config, section.and_then(|s| s.get("parameters")), has_logical_slots(dynamic));
         let ident = lines("pg_ident");
         let changed = (&self.parameters, &self.hba, &self.ident) != (&parameters, &hba, &ident);
         (self.parameters, self.hba, self.ident) = (parameters, hba, ident);
@@ -118,7 +118,17 @@ impl Desired {
     }
 }
 
-fn parameters(config: &AgentConfig, dynamic: Option<&Value>) -> BTreeMap<String, String> {
+/// Whether permanent logical slots are configured.
+fn has_logical_slots(dynamic: &Value) -> bool {
+    let slots = dynamic.get("slots").and_then(Value::as_object);
+    let is_logical = |slot: &Value| match slot.get("type").and_then(Value::as_str) {
+        Some(kind) => kind == "logical",
+        None => slot.get("database").is_some() && slot.get("plugin").is_some(),
+    };
+    slots.is_some_and(|slots| slots.values().any(is_logical)) && dynamic.get("standby_cluster").is_none_or(Value::is_null)
+}
+
+fn parameters(config: &AgentConfig, dynamic: Option<&Value>, has_logical_slots: bool) -> BTreeMap<String, String> {
     let mut all: BTreeMap<String, String> =
         CLUSTER_WIDE.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     let own = config.postgresql.parameters.iter();
@@ -127,6 +137,10 @@ fn parameters(config: &AgentConfig, dynamic: Option<&Value>) -> BTreeMap<String,
         if !OWN.contains(&name.as_str()) && !value.is_null() {
             all.insert(name.clone(), setting(value));
         }
+    }
+    if has_logical_slots {
+        // The primary must not remove what a replica's logical slots still need (Patroni forces it as well).
+        all.insert("hot_standby_feedback".into(), "on".into());
     }
     let address = &config.postgresql.listen;
     all.insert("listen_addresses".into(), address.host.clone());

@@ -1,9 +1,15 @@
 //! Replication slots as a decision wants them.
 
+use std::time::Duration;
+
 use pgdrill_ha::decision::Slots;
+use serde_json::Value;
 
 use super::parts::{Parts, Ports};
 use crate::postgres::statements;
+
+/// How long the loop waits for one logical slot.
+const LOGICAL_LIMIT: Duration = Duration::from_secs(1);
 
 /// Creates, advances and drops. One slot that resists is reported and tried again in the next cycle; it does not keep the
 /// others from being right.
@@ -26,11 +32,19 @@ pub(crate) async fn sync<T: Ports>(parts: &Parts<T>, slots: &Slots) {
             Some(_) => {}
         }
     }
-    if !slots.logical.is_empty() {
-        // Copying a logical slot to a standby needs its files; saying nothing would look like success.
-        let names: Vec<_> = slots.logical.keys().filter(|name| !present.contains_key(*name)).cloned().collect();
-        if !names.is_empty() {
-            parts.trouble("sql", format!("logical slots are not copied: {}", names.join(", ")));
+    for (slot, (section, position)) in &slots.logical {
+        let text = |name: &str| section.get(name).and_then(Value::as_str).unwrap_or_default();
+        let statement = match present.get(slot) {
+            None => statements::create_logical_slot(slot, text("plugin")),
+            Some(found) => {
+                let behind = position.filter(|wanted| !found.active && found.position.is_some_and(|at| at < *wanted));
+                let Some(wanted) = behind else { continue };
+                statements::advance_slot(slot, wanted)
+            }
+        };
+        // Decoding up to there takes its time: what is not done now is done in the next cycle.
+        if let Err(error) = parts.sql.query_in(text("database"), &statement, LOGICAL_LIMIT).await {
+            parts.trouble("sql", format!("{statement}: {error}"));
         }
     }
     for statement in todo {

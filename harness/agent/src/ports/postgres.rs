@@ -228,6 +228,12 @@ pub trait Postgres: Send + Sync + 'static {
     /// `standby.signal` away before. Refused when a server runs.
     fn single_user_recovery(&self) -> impl Future<Output = PostgresResult<()>> + Send;
 
+    /// Puts the state of logical slots into the data directory (`pg_replslot/<name>/state`), durably, each whole or not at all.
+    /// Refused when a server runs.
+    fn install_slots(&self, _states: &BTreeMap<String, Vec<u8>>) -> impl Future<Output = PostgresResult<()>> + Send {
+        std::future::ready(Err(PostgresError::Refused("this world copies no logical slots".into())))
+    }
+
     /// Removes the data directory with everything in it. Refused when a server runs.
     fn remove_data_dir(&self) -> impl Future<Output = PostgresResult<()>> + Send;
 

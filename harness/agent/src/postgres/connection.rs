@@ -94,6 +94,15 @@ impl<N: Net> Sql<N> {
         Ok(())
     }
 
+    /// Sends one statement to another database than the one that everything else goes to.
+    ///
+    /// # Errors
+    /// See [`SqlError`].
+    pub async fn query_in(&self, database: &str, statement: &str, limit: Duration) -> Result<(), SqlError> {
+        let client = self.connect_to(database, Duration::ZERO).await?;
+        send(&client, statement, limit).await.map(drop)
+    }
+
     /// Closes the kept connection.
     pub fn disconnect(&self) {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -111,6 +120,10 @@ impl<N: Net> Sql<N> {
 
     /// Connects; a `statement_timeout` of zero is none.
     async fn connect(&self, statement_timeout: Duration) -> Result<Client, SqlError> {
+        self.connect_to("postgres", statement_timeout).await
+    }
+
+    async fn connect_to(&self, database: &str, statement_timeout: Duration) -> Result<Client, SqlError> {
         let options = SocketOptions {
             connect_timeout: CONNECT_TIMEOUT,
             keepalive: Some(Keepalive { idle: Duration::from_secs(5), interval: Duration::from_secs(2), count: 3 }),
@@ -124,7 +137,7 @@ impl<N: Net> Sql<N> {
                 .await
                 .map_err(|error| unreachable(error.to_string()))?;
             let (client, connection) =
-                self.config(statement_timeout).connect_raw(stream, NoTls).await.map_err(|error| rejected(&error))?;
+                self.config(database, statement_timeout).connect_raw(stream, NoTls).await.map_err(|error| rejected(&error))?;
             // The task ends with the connection, and the connection with the client; how it ended is seen there.
             tokio::spawn(async move {
                 let _ = connection.await;
@@ -134,9 +147,9 @@ impl<N: Net> Sql<N> {
         timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or_else(|_| Err(unreachable("connecting timed out".into())))
     }
 
-    fn config(&self, statement_timeout: Duration) -> Config {
+    fn config(&self, database: &str, statement_timeout: Duration) -> Config {
         let mut config = Config::new();
-        config.user(&self.user.username).dbname("postgres").application_name("pgdrill");
+        config.user(&self.user.username).dbname(database).application_name("pgdrill");
         if let Some(password) = &self.user.password {
             config.password(password.reveal());
         }

@@ -69,6 +69,27 @@ pub fn drop_slot(slot: &str) -> String {
     format!("SELECT pg_drop_replication_slot({})", literal(slot))
 }
 
+/// A logical slot, on a primary and in its own database.
+#[must_use]
+pub fn create_logical_slot(slot: &str, plugin: &str) -> String {
+    format!("SELECT pg_create_logical_replication_slot({}, {})", literal(slot), literal(plugin))
+}
+
+/// The state of logical slots as their server has it on disk, in hexadecimal digits: name, database, plugin, state. No rows
+/// from a server in recovery. Needs the rights of [`REWIND_FUNCTIONS`].
+#[must_use]
+pub fn logical_slot_states<'a>(slots: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<String> = slots.map(literal).collect();
+    format!(
+        "SELECT slot_name, database, plugin, encode(pg_read_binary_file('pg_replslot/' || slot_name || '/state'), 'hex') \
+         FROM pg_replication_slots WHERE slot_type = 'logical' AND NOT pg_is_in_recovery() AND slot_name IN ({})",
+        names.join(", ")
+    )
+}
+
+/// `wal_level` in force: without `logical` a server with a logical slot does not start.
+pub const WAL_LEVEL: &str = "SELECT current_setting('wal_level')";
+
 /// Moves a slot forward.
 #[must_use]
 pub fn advance_slot(slot: &str, to: Lsn) -> String {

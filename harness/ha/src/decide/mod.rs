@@ -164,6 +164,10 @@ impl Cycle<'_> {
         let mut decision = decision.after(first);
         if !gives_up(&decision) {
             decision.actions.extend(self.slots_to_sync());
+            // With a restart: only of a replica that has nothing else to do.
+            if matches!(decision.reason, Reason::Following(_)) {
+                decision.actions.extend(self.slots_to_copy());
+            }
         }
         decision
     }

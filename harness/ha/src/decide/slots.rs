@@ -1,13 +1,13 @@
 //! Replication slots (`patroni/postgresql/slots.py`): one for every member, so that none loses the WAL it needs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::Cycle;
 use crate::Lsn;
 use crate::decision::{Action, Slots};
-use crate::view::{Process, TaskKind};
+use crate::view::{Process, SlotView, TaskKind};
 
 /// A member's slot: its name in lower case, with what a slot may not contain replaced (`slot_name_from_member_name`).
 pub fn slot_name_from_member_name(member: &str) -> String {
@@ -24,6 +24,20 @@ pub fn slot_name_from_member_name(member: &str) -> String {
     slot
 }
 
+/// Whether a permanent slot is a logical one: it says so, or has what only those have.
+fn is_logical(slot: &Value) -> bool {
+    match slot.get("type").and_then(Value::as_str) {
+        Some(kind) => kind == "logical",
+        None => slot.get("database").is_some() && slot.get("plugin").is_some(),
+    }
+}
+
+/// Whether a slot that is there is the configured one (`compare_slots`).
+fn is_as_configured(found: &SlotView, slot: &Value) -> bool {
+    let text = |name: &str| slot.get(name).and_then(Value::as_str);
+    !found.physical && found.database.as_deref() == text("database") && found.plugin.as_deref() == text("plugin")
+}
+
 impl Cycle<'_> {
     /// The slots' change for this cycle, if PostgreSQL can be asked for it and something differs.
     pub(super) fn slots_to_sync(&self) -> Option<Action> {
@@ -37,12 +51,34 @@ impl Cycle<'_> {
         }
         let wanted = self.wanted_slots();
         let differs = !wanted.drop.is_empty()
-            || wanted.physical.iter().any(|(name, target)| self.physical_differs(name, *target))
-            || wanted.logical.iter().any(|(name, (_, target))| self.physical_differs(name, *target));
+            || wanted.physical.iter().any(|(name, target)| self.is_behind(name, *target))
+            || wanted.logical.iter().any(|(name, (_, target))| self.is_behind(name, *target));
         differs.then_some(Action::SyncSlots(wanted))
     }
 
-    fn physical_differs(&self, name: &str, target: Option<Lsn>) -> bool {
+    /// Logical slots that the leader has and this replica has not. Only those with a published position: the leader's are
+    /// copied, not made (`_ensure_logical_slots_replica`).
+    pub(super) fn slots_to_copy(&self) -> Option<Action> {
+        let postgres = &self.local.postgres;
+        let idle = self.local.task.as_ref().is_none_or(|task| !task.is_running());
+        if !idle || !postgres.is_streaming || self.config.paused || self.holds_lock() || !self.may_have_logical() {
+            return None;
+        }
+        let from = self.upstream_member(self.cluster.leader_name()?)?;
+        let published = &self.cluster.status.value.slots;
+        let missing = |(name, _): &(String, Value)| published.contains_key(name) && !postgres.slots.contains_key(name);
+        let slots: BTreeMap<_, _> =
+            self.permanent_slots().into_iter().filter(|(_, slot)| is_logical(slot)).filter(missing).collect();
+        (!slots.is_empty()).then_some(Action::CopySlots { slots, from })
+    }
+
+    /// Without feedback to the primary a logical slot on a replica is not safe, and a node that is never promoted needs none.
+    fn may_have_logical(&self) -> bool {
+        let tags = &self.config.tags;
+        self.config.use_slots && !tags.nofailover() && !tags.nostream() && !self.is_standby_cluster()
+    }
+
+    fn is_behind(&self, name: &str, target: Option<Lsn>) -> bool {
         let Some(slot) = self.local.postgres.slots.get(name) else { return true };
         // Somebody who uses the slot advances it himself.
         !slot.active && target.is_some_and(|target| slot.position.is_none_or(|position| position < target))
@@ -53,13 +89,24 @@ impl Cycle<'_> {
         let mut keep = BTreeSet::new();
         let is_primary = self.local.postgres.is_running_primary();
         let published = |name: &str| if is_primary { None } else { self.cluster.status.value.slots.get(name).copied() };
-        for (name, permanent) in self.permanent_slots() {
-            let logical = permanent.get("type").and_then(Value::as_str) == Some("logical");
-            keep.insert(name.clone());
-            if logical && (is_primary || self.local.postgres.slots.contains_key(&name)) {
-                slots.logical.insert(name.clone(), (permanent, published(&name)));
-            } else if !logical {
-                slots.physical.insert(name.clone(), published(&name));
+        let own = slot_name_from_member_name(&self.local.name);
+        // A node that is never promoted has no permanent slots.
+        let permanent = if is_primary || !self.config.tags.nofailover() { self.permanent_slots() } else { Vec::new() };
+        for (name, permanent) in permanent {
+            if !is_logical(&permanent) {
+                // Nobody streams from himself.
+                slots.physical.extend((name != own).then(|| (name.clone(), published(&name))));
+                continue;
+            }
+            let fits = self.local.postgres.slots.get(&name).map(|slot| is_as_configured(slot, &permanent));
+            // One of another plugin or database is in its way, and dropped; on a replica it is copied, not made.
+            if fits != Some(false) && (is_primary || self.may_have_logical()) {
+                keep.insert(name.clone());
+                // A replica's slot cannot go further than what was replayed.
+                let target = published(&name).min(self.local.postgres.replayed_lsn);
+                if is_primary || fits == Some(true) {
+                    slots.logical.insert(name, (permanent, target));
+                }
             }
         }
         // A node that can never be promoted needs slots only for those that follow it.
@@ -92,7 +139,11 @@ impl Cycle<'_> {
 
     fn permanent_slots(&self) -> Vec<(String, Value)> {
         let configured = self.config.dynamic.get("slots").and_then(Value::as_object);
-        configured.into_iter().flatten().map(|(name, slot)| (name.clone(), slot.clone())).collect()
+        let cluster = if self.is_standby_cluster() { "standby" } else { "primary" };
+        // `cluster_type` keeps a slot for one of two clusters that share a configuration.
+        let here = |slot: &Value| slot.get("cluster_type").and_then(Value::as_str).is_none_or(|kind| kind == cluster);
+        let all = configured.into_iter().flatten().filter(|(_, slot)| here(slot));
+        all.map(|(name, slot)| (name.clone(), slot.clone())).collect()
     }
 
     /// `ignore_slots`: matchers, each of whose given fields must match.

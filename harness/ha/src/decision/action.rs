@@ -112,6 +112,14 @@ pub enum Action {
     SetSynchronousStandbyNames(SynchronousStandbyNames),
     /// Bring the replication slots into the given state.
     SyncSlots(Slots),
+    /// Task `CopySlots`: read the state of logical slots on the leader, stop PostgreSQL, put them into its data directory, start
+    /// it again. A standby cannot make a logical slot at a position of the past in any other way (`copy_logical_slots`).
+    CopySlots {
+        /// The slots with their configuration.
+        slots: BTreeMap<String, Value>,
+        /// The leader.
+        from: Upstream,
+    },
 }
 
 /// Somebody to ask.
@@ -265,6 +273,7 @@ impl Action {
             Action::RemoveDataDir => "remove_data_dir",
             Action::SetSynchronousStandbyNames(_) => "set_synchronous_standby_names",
             Action::SyncSlots(_) => "sync_slots",
+            Action::CopySlots { .. } => "copy_slots",
         }
     }
 }

@@ -18,6 +18,7 @@ impl Display for TaskKind {
             TaskKind::Restart => "restart",
             TaskKind::Rewind => "pg_rewind",
             TaskKind::CrashRecovery => "crash recovery",
+            TaskKind::CopySlots => "copying of logical slots",
             TaskKind::Checkpoint => "checkpoint",
         })
     }

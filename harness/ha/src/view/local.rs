@@ -64,6 +64,8 @@ pub enum TaskKind {
     Rewind,
     /// Single-user crash recovery.
     CrashRecovery,
+    /// Copying logical slots from the leader, with a stop and a start of PostgreSQL.
+    CopySlots,
     /// The first CHECKPOINT after a promotion. It does not keep other decisions from being made.
     Checkpoint,
 }

@@ -59,7 +59,9 @@ fn write_files(settings: &Settings, config: &ServerConfig) -> Result<(), Problem
     }
     durable::replace(&dir.join("postgresql.conf"), &text, mode)?;
     let auto = settings.data_dir.join("postgresql.auto.conf");
-    if let Some(sane) = fs::read_to_string(&auto).ok().as_deref().and_then(conf::sane_auto_conf) {
+    let sane = fs::read_to_string(&auto).ok().as_deref().and_then(conf::sane_auto_conf);
+    // What a restore wrote there is how it is to be recovered.
+    if let Some(sane) = sane.filter(|_| !config.keep_recovery) {
         durable::replace(&auto, &sane, mode)?;
     }
     if !config.keep_recovery {

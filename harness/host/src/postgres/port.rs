@@ -1,6 +1,7 @@
 //! The port itself.
 
 use std::{
+    collections::BTreeMap,
     path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -16,7 +17,7 @@ use super::{
     controldata, copy, directory, kept, managed, program, rewind, server::Server, settings::Settings, signal::Handle,
     wal,
 };
-use crate::origin;
+use crate::{origin, slot_files};
 
 /// PostgreSQL on this machine.
 ///
@@ -208,6 +209,14 @@ impl Postgres for LocalPostgres {
         self.refuse_running("postgres --single").await?;
         self.refuse_unless(&[DataDir::Valid], "postgres --single").await?;
         rewind::single_user_recovery(&self.settings).await
+    }
+
+    async fn install_slots(&self, states: &BTreeMap<String, Vec<u8>>) -> PostgresResult<()> {
+        self.refuse_running("putting slots into the data directory").await?;
+        self.refuse_unless(&[DataDir::Valid], "putting slots into the data directory").await?;
+        let states = states.clone();
+        let install = move |settings: &Settings| slot_files::install(&settings.data_dir, &states);
+        self.files(move |settings| install(settings).map_err(|error| PostgresError::Failed(error.to_string()))).await
     }
 
     async fn remove_data_dir(&self) -> PostgresResult<()> {
