@@ -125,7 +125,8 @@ fn has_logical_slots(dynamic: &Value) -> bool {
         Some(kind) => kind == "logical",
         None => slot.get("database").is_some() && slot.get("plugin").is_some(),
     };
-    slots.is_some_and(|slots| slots.values().any(is_logical)) && dynamic.get("standby_cluster").is_none_or(Value::is_null)
+    slots.is_some_and(|slots| slots.values().any(is_logical))
+        && dynamic.get("standby_cluster").is_none_or(Value::is_null)
 }
 
 fn parameters(config: &AgentConfig, dynamic: Option<&Value>, has_logical_slots: bool) -> BTreeMap<String, String> {

@@ -136,8 +136,11 @@ impl<N: Net> Sql<N> {
                 .connect(&self.address.host, self.address.port, &options)
                 .await
                 .map_err(|error| unreachable(error.to_string()))?;
-            let (client, connection) =
-                self.config(database, statement_timeout).connect_raw(stream, NoTls).await.map_err(|error| rejected(&error))?;
+            let (client, connection) = self
+                .config(database, statement_timeout)
+                .connect_raw(stream, NoTls)
+                .await
+                .map_err(|error| rejected(&error))?;
             // The task ends with the connection, and the connection with the client; how it ended is seen there.
             tokio::spawn(async move {
                 let _ = connection.await;

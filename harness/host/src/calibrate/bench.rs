@@ -177,6 +177,7 @@ impl Server {
             ]),
             ident: None,
             recovery,
+            ..ServerConfig::default()
         };
         self.postgres.write_config(&config).await.during("writing the configuration")
     }

@@ -187,6 +187,7 @@ mod tests {
                 }),
                 primary_slot_name: Some("pg2".into()),
                 parameters: BTreeMap::new(),
+                ends_at_target: false,
             }),
             ..ServerConfig::default()
         }

@@ -99,6 +99,7 @@ impl Local {
                 }),
                 ..Recovery::default()
             }),
+            ..ServerConfig::default()
         }
     }
 
