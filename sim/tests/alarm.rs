@@ -29,13 +29,14 @@ fn rings(text: &str, expected: &[&str]) {
     }
 }
 
-/// Patroni's documentation, "Watchdog support": without one, a frozen agent leaves a primary that takes writes.
+/// Patroni's documentation, "Watchdog support": without one, a frozen agent leaves a primary that takes writes. Patroni has no
+/// dead-man process, so there is none here.
 #[test]
 fn a_frozen_agent_without_a_watchdog_makes_two_writers() {
     let text = "
 name: alarm
 about: The leader's agent stands still, and nothing resets its host.
-cluster: { nodes: 3, etcd: 3, router: direct, watchdog: off }
+cluster: { nodes: 3, etcd: 3, router: direct, watchdog: off, fencing: off }
 timeline:
   - { at: 20s, freeze: { process: agent, on: leader }, as: old }
   - { at: 70s, cut: { between: [old, client1 + client2] }, for: 20s }

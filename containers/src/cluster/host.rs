@@ -44,7 +44,7 @@ impl Kind {
     #[must_use]
     pub const fn processes(self) -> &'static [Process] {
         match self {
-            Self::Node => &[Process::Agent, Process::Postgres],
+            Self::Node => &[Process::Agent, Process::Deadman, Process::Postgres],
             other => other.services(),
         }
     }

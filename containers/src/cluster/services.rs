@@ -72,6 +72,7 @@ impl Cluster {
             Process::Haproxy => words(&["haproxy", "-db", "-f", HAPROXY_CFG]),
             Process::Agent if self.agent == Agent::Patroni => words(&["patroni", PATRONI_YML]),
             Process::Agent => words(&["pgdrill", "agent", PATRONI_YML]),
+            Process::Deadman => return Err("the dead-man process is its agent's to start".to_owned()),
             Process::Postgres => return Err("PostgreSQL is its agent's to start".to_owned()),
         })
     }

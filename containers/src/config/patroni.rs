@@ -1,6 +1,6 @@
 //! `patroni.yml` of a node.
 
-use pgdrill_lab::scenario::WatchdogMode;
+use pgdrill_lab::scenario::{Fencing, WatchdogMode};
 use serde_json::{Value, json};
 
 use super::{SUPERUSER, Settings, yaml};
@@ -37,6 +37,12 @@ impl Settings {
             "postgresql": self.postgresql(&own),
             "watchdog": { "mode": watchdog, "safety_margin": patroni.watchdog.safety_margin },
         });
+        // pgdrill's own, which Patroni passes over. The default is not written, so that the file stays Patroni's.
+        match cluster.fencing {
+            Fencing::Off => document["pgdrill"] = json!({ "fencing": { "mode": "off" } }),
+            Fencing::Required => document["pgdrill"] = json!({ "fencing": { "mode": "required" } }),
+            Fencing::Automatic => {}
+        }
         let tags = cluster.tags_of(node).to_json();
         if !tags.is_empty() {
             document["tags"] = tags.into();

@@ -87,7 +87,7 @@ impl Faults {
         }
         record(cluster, line, done_on(&killed, &format!("{process} was running and is gone")), targets);
         // A killed PostgreSQL is its agent's to start again; everything else stays down until it is started.
-        if !killed.is_empty() && process != Process::Postgres {
+        if !killed.is_empty() && !process.is_started_by_its_agent() {
             self.stand(cluster, line, Kind::Down(process, killed), 0, true);
         }
         Ok(())
@@ -114,7 +114,7 @@ impl Faults {
             return Ok(());
         }
         self.pending.push(Pending::Gone { index: line.index, process, hosts: asked.clone(), since });
-        if process != Process::Postgres {
+        if !process.is_started_by_its_agent() {
             self.stand(cluster, line, Kind::Down(process, asked), 0, true);
         }
         Ok(())

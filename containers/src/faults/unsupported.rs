@@ -40,6 +40,7 @@ fn why_not(action: &Action, targets: &BTreeSet<HostKind>) -> Option<&'static str
             "only on PostgreSQL nodes can fsync be made slow: etcd is a static program that calls the kernel itself",
         ),
         Action::Start(spec) if spec.process == Process::Postgres => Some("PostgreSQL is its agent's to start"),
+        Action::Start(spec) if spec.process == Process::Deadman => Some("the dead-man process is its agent's to start"),
         Action::Freeze(spec) | Action::Thaw(spec) if spec.process.is_none() && targets.contains(&HostKind::Client) => {
             Some("the clients share one container; cut them off instead")
         }

@@ -65,6 +65,7 @@ fn kind(words: &[String]) -> Option<Process> {
         "postgres" if has("-D") && !["--single", "--boot", "--check", "-C"].iter().any(|w| has(w)) => {
             Some(Process::Postgres)
         }
+        "pgdrill" if words.get(1..3).is_some_and(|words| words == ["internal", "deadman"]) => Some(Process::Deadman),
         "pgdrill" if words.get(1).is_some_and(|word| word == "agent") => Some(Process::Agent),
         _ if program.starts_with("python") && words.iter().take(3).any(|w| w.ends_with("/patroni")) => {
             Some(Process::Agent)
@@ -107,6 +108,8 @@ mod tests {
             ("etcd --name etcd1", Some(Process::Etcd)),
             ("/usr/sbin/haproxy -db -f /etc/pgdrill/haproxy.cfg", Some(Process::Haproxy)),
             ("/usr/local/bin/pgdrill agent /etc/pgdrill/patroni.yml", Some(Process::Agent)),
+            ("/usr/local/bin/pgdrill internal deadman /var/lib/postgresql/data/pg", Some(Process::Deadman)),
+            ("/usr/local/bin/pgdrill internal processes", None),
             ("/usr/local/bin/pgdrill internal processes", None),
             ("/usr/bin/python3 /usr/local/bin/patroni /etc/pgdrill/patroni.yml", Some(Process::Agent)),
             ("/usr/bin/python3 /usr/local/bin/patronictl list", None),

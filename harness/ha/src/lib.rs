@@ -46,6 +46,7 @@
 //!     },
 //!     task: None,
 //!     watchdog: WatchdogView { is_active: true, is_usable: true },
+//!     fence: FenceView { is_armed: true, is_usable: true },
 //!     failsafe_ping: None,
 //!     round: Round::default(),
 //! };

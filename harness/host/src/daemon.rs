@@ -6,9 +6,9 @@
 //! | SIGHUP | applies the configuration again |
 //! | SIGKILL | ends at once: PostgreSQL goes on, and the next agent finds it |
 
-use std::{io, sync::Arc, time::Duration};
+use std::{env, io, sync::Arc, time::Duration};
 
-use pgdrill_agent::{Agent, AgentConfig, AgentError, Shutdown, ports::NoWatchdog};
+use pgdrill_agent::{Agent, AgentConfig, AgentError, Shutdown};
 use pgdrill_net::TokioNet;
 use tokio::{
     runtime,
@@ -18,9 +18,12 @@ use tokio::{
 use tracing::{error, info};
 
 use crate::{
+    deadman::DeadMan,
     logging::{self, LogObserver},
     postgres::{LocalPostgres, ServerOutput, Settings},
     programs::HostPrograms,
+    systemd::{self, Notifying},
+    watchdog::Device,
 };
 
 /// How long calls into the operating system that hang may keep the process from ending.
@@ -57,15 +60,24 @@ async fn serve(config: AgentConfig) -> Result<(), DaemonError> {
     let (shutdown, reload) = (Shutdown::new(), Arc::new(Notify::new()));
     obey(signal(SignalKind::terminate())?, "SIGTERM", {
         let shutdown = shutdown.clone();
-        move || shutdown.request()
+        move || {
+            systemd::stopping();
+            shutdown.request();
+        }
     });
     obey(signal(SignalKind::interrupt())?, "SIGINT", {
         let shutdown = shutdown.clone();
-        move || shutdown.request()
+        move || {
+            systemd::stopping();
+            shutdown.request();
+        }
     });
     obey(signal(SignalKind::hangup())?, "SIGHUP", {
         let reload = Arc::clone(&reload);
-        move || reload.notify_one()
+        move || {
+            systemd::reloading();
+            reload.notify_one();
+        }
     });
     let mut settings = Settings::of(&config.postgresql);
     if let Some(dir) = &config.log.dir {
@@ -74,9 +86,14 @@ async fn serve(config: AgentConfig) -> Result<(), DaemonError> {
     let passfile = std::path::absolute(&settings.passfile)?;
     let programs = HostPrograms::new(passfile.parent().unwrap_or(&passfile));
     let postgres = LocalPostgres::new(settings)?;
-    let observer = LogObserver::new(config.log.deduplicate_heartbeat_logs);
-    let agent =
-        Agent::new(config, TokioNet, postgres, NoWatchdog, observer).with_reload(reload).with_programs(programs);
+    let observer = Notifying::new(LogObserver::new(config.log.deduplicate_heartbeat_logs));
+    let watchdog = Device::new(&config.watchdog.device);
+    // The same program; should its file be replaced while it runs, the new one has the same word for it.
+    let dead_man = DeadMan::new(env::current_exe()?, &config.postgresql.data_dir);
+    let agent = Agent::new(config, TokioNet, postgres, watchdog, observer)
+        .with_reload(reload)
+        .with_programs(programs)
+        .with_fence(dead_man);
     let ended = agent.run(shutdown).await;
     if let Err(why) = &ended {
         error!("the agent ends: {why}");

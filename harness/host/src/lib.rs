@@ -4,9 +4,12 @@
 pub mod calibrate;
 pub mod config;
 pub mod daemon;
+pub mod deadman;
 pub mod logging;
 mod origin;
 pub mod postgres;
 pub mod preflight;
 mod programs;
 mod slot_files;
+pub mod systemd;
+pub mod watchdog;

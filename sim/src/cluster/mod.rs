@@ -65,6 +65,7 @@ impl Cluster<'_> {
     pub(crate) fn process(&self, process: Process, host: &str) -> Option<ProcessId> {
         match process {
             Process::Agent => self.nodes.get(host).map(|n| n.agent),
+            Process::Deadman => self.nodes.get(host).and_then(|n| n.deadmen.process()),
             Process::Postgres => self.nodes.get(host).and_then(|n| n.machine.process()),
             Process::Etcd => self.etcd.get(host).map(|m| m.process),
             Process::Haproxy => self.haproxy.filter(|_| host == HAPROXY),

@@ -40,8 +40,8 @@ impl Faults {
             killed.push(host);
         }
         record(cluster, line, done_on(&killed, &format!("{process} was running and is gone")), targets);
-        // A killed PostgreSQL is its agent's to start again; everything else stays down until it is started.
-        if !killed.is_empty() && process != Process::Postgres {
+        // A killed PostgreSQL or dead-man is its agent's to start again; everything else stays down until it is started.
+        if !killed.is_empty() && !process.is_started_by_its_agent() {
             self.stand(cluster, line, Kind::Down(process, killed), true);
         }
     }
@@ -68,7 +68,7 @@ impl Faults {
             hosts: running.clone(),
             since: cluster.journal.now(),
         });
-        if process != Process::Postgres {
+        if !process.is_started_by_its_agent() {
             self.stand(cluster, line, Kind::Down(process, running), true);
         }
     }

@@ -24,6 +24,9 @@ use crate::{
     ports,
 };
 
+/// How long a server has after the dead-man's SIGQUIT, as on a real machine.
+const GONE_WITHIN: Duration = Duration::from_millis(500);
+
 /// One node's PostgreSQL. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Machine {
@@ -68,6 +71,20 @@ impl Machine {
         if let Some(server) = &*self.server() {
             server.signals.send(Signal::FastShutdown);
         }
+    }
+
+    /// What the dead-man process does to the server that runs now: SIGQUIT, and SIGKILL if it is not gone at once, because
+    /// it is frozen for example. A server that is started meanwhile is not touched.
+    pub(super) async fn stop_at_once(&self) {
+        let (Some(process), Some(start_time)) = (self.running(), self.start_time()) else { return };
+        let _ = self.signal(Signal::ImmediateShutdown);
+        if timeout(GONE_WITHIN, self.control.exited(process)).await.is_err() && self.start_time() == Some(start_time) {
+            self.control.kill(process);
+        }
+    }
+
+    fn start_time(&self) -> Option<SystemTime> {
+        self.server().as_ref().map(|s| s.start_time)
     }
 
     /// The host's power is gone.

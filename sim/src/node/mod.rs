@@ -1,5 +1,7 @@
-//! A simulated PostgreSQL node: one host with an agent, a PostgreSQL that the agent runs, and perhaps a watchdog device.
+//! A simulated PostgreSQL node: one host with an agent, a PostgreSQL that the agent runs, the dead-man process beside the
+//! agent, and perhaps a watchdog device.
 
+mod deadman;
 mod device;
 mod files;
 mod machine;
@@ -11,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use deadman::DeadMen;
 pub(crate) use device::Device;
 pub(crate) use machine::Machine;
 use pgdrill_agent::{Agent, Shutdown};
@@ -30,6 +33,7 @@ pub(crate) struct Node {
     pub(crate) agent: ProcessId,
     pub(crate) machine: Machine,
     pub(crate) device: Device,
+    pub(crate) deadmen: DeadMen,
     /// The running agent's shutdown handle.
     shutdown: Arc<Mutex<Shutdown>>,
 }
@@ -57,12 +61,14 @@ impl Node {
         timings.empty_cluster_bytes = timings.empty_cluster_bytes.max(plan.scenario.cluster.data_size.bytes);
         let machine = Machine::new(plan.name, engine.control(host), timings, journal.clone(), roster.clone());
         let device = Device::new(plan.scenario.cluster.has_watchdog_device(plan.name));
+        let control = engine.control(host);
+        let deadmen = DeadMen::new(plan.name, control, machine.clone(), journal.clone(), roster.clone());
         let shutdown = Arc::new(Mutex::new(Shutdown::new()));
         let first = Arc::new(Mutex::new(Some(delay)));
 
-        let all = (config, machine.clone(), device.clone(), shutdown.clone(), journal.clone());
+        let all = (config, machine.clone(), device.clone(), deadmen.clone(), shutdown.clone(), journal.clone());
         let agent = engine.spawn(host, "agent", move || {
-            let (config, machine, device, shutdown, journal) = all.clone();
+            let (config, machine, device, deadmen, shutdown, journal) = all.clone();
             let delay = first.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
             async move {
                 sleep(delay).await;
@@ -71,7 +77,8 @@ impl Node {
                 let token = Shutdown::new();
                 *shutdown.lock().unwrap_or_else(PoisonError::into_inner) = token.clone();
                 let voice = voice::Voice::new(&name, journal.clone());
-                let ended = Agent::new(config, SimNet, machine, device, voice).run(token).await;
+                let agent = Agent::new(config, SimNet, machine, device, voice);
+                let ended = agent.with_fence(deadmen.for_one_agent()).run(token).await;
                 let text = match ended {
                     Ok(()) => "the agent has ended".to_owned(),
                     Err(why) => format!("the agent has ended: {why}"),
@@ -80,7 +87,7 @@ impl Node {
             }
         });
         roster.enter(agent, plan.name, "agent");
-        Self { agent, machine, device, shutdown }
+        Self { agent, machine, device, deadmen, shutdown }
     }
 
     /// SIGTERM to the agent.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use pgdrill_agent::config::{
-    AgentConfig, BootstrapConfig, HostPort, Password, User, WatchdogConfig, WatchdogMode as AgentWatchdogMode,
+    AgentConfig, BootstrapConfig, FencingConfig, FencingMode, HostPort, Password, User, WatchdogConfig,
+    WatchdogMode as AgentWatchdogMode,
 };
-use pgdrill_lab::scenario::{Scenario, WatchdogMode};
+use pgdrill_lab::scenario::{Fencing, Scenario, WatchdogMode};
 use serde_json::Value;
 
 use crate::ports;
@@ -19,6 +20,7 @@ pub(crate) fn agent_config(scenario: &Scenario, node: &str, addresses: &Addresse
     config.namespace.clone_from(&patroni.namespace);
     config.tags = cluster.tags_of(node).to_json();
     config.watchdog = watchdog(scenario);
+    config.fencing = FencingConfig { mode: fencing(scenario.cluster.fencing), ..FencingConfig::default() };
     config.bootstrap = Some(BootstrapConfig {
         dcs: Value::Object(patroni.dynamic_config()),
         initdb: patroni.data_checksums.then(|| ("data-checksums".to_owned(), None)).into_iter().collect(),
@@ -62,6 +64,14 @@ impl Addresses {
     /// Address to name.
     pub(crate) fn reversed(&self) -> std::collections::BTreeMap<String, String> {
         self.by_name.iter().map(|(name, address)| (address.clone(), name.clone())).collect()
+    }
+}
+
+fn fencing(mode: Fencing) -> FencingMode {
+    match mode {
+        Fencing::Off => FencingMode::Off,
+        Fencing::Automatic => FencingMode::Automatic,
+        Fencing::Required => FencingMode::Required,
     }
 }
 

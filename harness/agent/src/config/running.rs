@@ -39,18 +39,13 @@ impl Default for WatchdogConfig {
 
 /// `pgdrill.fencing`: the dead-man process beside the agent, which stops PostgreSQL when the leadership deadline passes
 /// unrenewed. It is for what a watchdog device would catch where there is none: a frozen or hung agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FencingConfig {
     /// `mode`.
     pub mode: FencingMode,
-    /// `safety_margin`: how long before the lease ends PostgreSQL is stopped.
+    /// `safety_margin`: how long before the lease ends PostgreSQL is stopped. None by default: an agent that works may need
+    /// the whole lease to get its renewal through (`loop_wait + 2 * retry_timeout <= ttl`), and must not be shot for it.
     pub safety_margin: Duration,
-}
-
-impl Default for FencingConfig {
-    fn default() -> Self {
-        Self { mode: FencingMode::Automatic, safety_margin: Duration::from_secs(5) }
-    }
 }
 
 /// `pgdrill.fencing.mode`.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::WatchdogMode,
-    ports::{Postgres, Watchdog},
+    ports::{FenceError, Postgres, Watchdog},
     postgres::{SqlError, statements},
 };
 
@@ -87,7 +87,13 @@ impl<T: Ports> Executor<'_, T> {
                 Ok(())
             }
             Action::WatchdogKeepalive => self.parts.watchdog.keepalive().map_err(|e| e.to_string().into()),
-            Action::WatchdogDisable => self.parts.watchdog.disable().map_err(|e| e.to_string().into()),
+            Action::WatchdogDisable => demote::disarm(self.parts).await.map_err(Failure::from),
+            Action::FenceArm { until } => {
+                let armed = self.parts.fencing.arm(self.parts.clock.instant(until)).await;
+                let armed = armed.inspect_err(|error| self.parts.trouble("fencing", unfenced(error)));
+                round.fence = Some(armed.is_ok());
+                Ok(())
+            }
             other => self.operate_postgres(other).await,
         }
     }
@@ -262,6 +268,11 @@ impl<T: Ports> Executor<'_, T> {
         }
         self.parts.watchdog.activate(timeout).inspect_err(|error| self.parts.trouble("watchdog", error)).is_ok()
     }
+}
+
+/// Said loudly: in mode `automatic` the node leads all the same.
+pub(super) fn unfenced(error: &FenceError) -> String {
+    format!("{error}: nothing will stop PostgreSQL if this agent freezes")
 }
 
 fn written(outcome: WriteOutcome) -> Result<(), Failure> {

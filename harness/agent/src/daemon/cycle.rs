@@ -7,8 +7,8 @@ use pgdrill_ha::{
     Action, Config, Decision, Memory, Reason, Then, config as ha_config, decide,
     records::MemberRole,
     view::{
-        ClusterView, DataDir, LocalView, LockOutcome, PostgresView, Process, Round, TaskKind, TaskProgress,
-        WatchdogView,
+        ClusterView, DataDir, LocalView, LockOutcome, PostgresRole, PostgresView, Process, Round, TaskKind,
+        TaskProgress, WatchdogView,
     },
 };
 use serde_json::{Value, json};
@@ -16,7 +16,8 @@ use tokio::time::Instant;
 
 use super::{
     AgentError,
-    act::Executor,
+    act::{Executor, unfenced},
+    fencing::Guarded,
     lifecycle, member,
     observe::Observed,
     parts::{Parts, Ports},
@@ -24,7 +25,7 @@ use super::{
     task::TaskSlot,
 };
 use crate::{
-    config::WatchdogMode,
+    config::{FencingMode, WatchdogMode},
     dcs::Kv,
     ports::{AgentEvent, Observer, Postgres, Watchdog, WatchdogState},
 };
@@ -89,6 +90,7 @@ impl<T: Ports> HaLoop<T> {
         self.task.begin_cycle().await.map_err(|error| AgentError::Task(error.to_string()))?;
         let mut view = self.read_dcs().await;
         let mut postgres = self.look().await;
+        self.tend_fence(&postgres).await;
         self.carry_out_requests(&view, &postgres).await;
         let mut round = Round::default();
         for _ in 0..MAX_ROUNDS {
@@ -96,6 +98,7 @@ impl<T: Ports> HaLoop<T> {
             let decision = decide(&view, &local, &self.config, &mut self.memory, self.parts.clock.now());
             self.publish(&view, &local);
             self.tell(&decision);
+            self.extend_fence().await;
             let bootstrapped = decision.reason == Reason::Bootstrapped;
             self.act(decision.actions, &mut round).await;
             if bootstrapped {
@@ -116,6 +119,27 @@ impl<T: Ports> HaLoop<T> {
         }
         self.parts.trouble("ha", format!("no decision after {MAX_ROUNDS} rounds"));
         Ok(Next::Sleep(None))
+    }
+
+    /// Looks after the dead-man process, and takes a deadline from it that nobody will replace.
+    async fn tend_fence(&mut self, postgres: &PostgresView) {
+        let guarded = match (postgres.process, postgres.role) {
+            _ if postgres.is_absent() => Guarded::Absent,
+            (Process::Running, PostgresRole::Replica) => Guarded::Replica,
+            _ => Guarded::MayWrite,
+        };
+        let settled = !self.task.is_busy() && !self.memory.may_lead(self.parts.clock.now());
+        if let Err(error) = self.parts.fencing.tend(guarded, settled, self.config.paused).await {
+            self.parts.trouble("fencing", error);
+        }
+    }
+
+    /// The decision has taken notice of how the lock was renewed: the dead-man process gets the new end of our leadership.
+    async fn extend_fence(&mut self) {
+        let Some(deadline) = self.memory.leadership_deadline() else { return };
+        if let Err(error) = self.parts.fencing.extend(self.parts.clock.instant(deadline)).await {
+            self.parts.trouble("fencing", unfenced(&error));
+        }
     }
 
     async fn act(&mut self, actions: Vec<Action>, round: &mut Round) {
@@ -240,6 +264,7 @@ impl<T: Ports> HaLoop<T> {
                 is_usable: state != WatchdogState::Unavailable
                     || self.config.watchdog != ha_config::WatchdogMode::Required,
             },
+            fence: self.parts.fencing.view(),
             failsafe_ping: self.parts.shared.failsafe_ping().clone(),
             round,
         }
@@ -262,7 +287,7 @@ impl<T: Ports> HaLoop<T> {
         published.role = Some(role);
         published.leadership_deadline = self.memory.leadership_deadline();
         published.failsafe_active = self.memory.failsafe.agreed_until.is_some();
-        published.watchdog_failed = !local.watchdog.is_usable;
+        published.watchdog_failed = !local.watchdog.is_usable || !local.fence.is_usable;
         published.config = self.config.clone();
         published.local = Some(local.clone());
         published.memory = self.memory.clone();
@@ -380,7 +405,17 @@ fn local_layer(config: &crate::AgentConfig) -> Value {
         WatchdogMode::Automatic => "automatic",
         WatchdogMode::Required => "required",
     };
-    let mut layer = json!({ "postgresql": postgresql, "tags": config.tags, "watchdog": { "mode": mode } });
+    let fencing = match config.fencing.mode {
+        FencingMode::Off => "off",
+        FencingMode::Automatic => "automatic",
+        FencingMode::Required => "required",
+    };
+    let mut layer = json!({
+        "postgresql": postgresql,
+        "tags": config.tags,
+        "watchdog": { "mode": mode },
+        "pgdrill": { "fencing": { "mode": fencing } },
+    });
     if let Some(bootstrap) = &config.bootstrap {
         layer["bootstrap"] = json!({ "dcs": bootstrap.dcs });
     }

@@ -49,9 +49,18 @@ pub(crate) async fn stop<T: Ports>(parts: Arc<Parts<T>>, request: StopRequest) -
         }
     };
     if stopped.is_ok() && request.watchdog_off_at_safepoint {
-        parts.watchdog.disable().map_err(|error| error.to_string())?;
+        disarm(&parts).await?;
     }
     stopped
+}
+
+/// There is no primary to be stopped any more: neither the watchdog nor the dead-man process may act.
+pub(crate) async fn disarm<T: Ports>(parts: &Parts<T>) -> Outcome {
+    if let Err(error) = parts.fencing.disarm().await {
+        // One that does not answer has been ended, and its deadline with it.
+        parts.trouble("fencing", error);
+    }
+    parts.watchdog.disable().map_err(|error| error.to_string())
 }
 
 /// Gives the lock away once `pg_control` says "shut down" and a candidate has received the shutdown checkpoint.
@@ -73,6 +82,10 @@ async fn release_early<T: Ports>(parts: &Parts<T>, release: &EarlyRelease) -> st
         let received = |status: &PeerStatus| matches!(status, PeerStatus::Answered(answer) if !answer.nofailover && answer.position >= checkpoint);
         if answers.values().any(received) {
             release_lock(parts, Some(checkpoint)).await;
+            // Everything is written and handed over. What is left of the server may take its time, and is not to be shot.
+            if let Err(error) = parts.fencing.disarm().await {
+                parts.trouble("fencing", error);
+            }
             std::future::pending::<()>().await;
         }
     }

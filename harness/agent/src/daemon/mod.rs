@@ -5,6 +5,7 @@
 //! | `cycle` | one cycle: observe, decide, act |
 //! | `observe` | PostgreSQL as it is |
 //! | `act`, `demote`, `slots`, `copy_slots` | carrying out decisions |
+//! | `fencing` | the dead-man process |
 //! | `adopt`, `pending` | a server that was there before; what waits for a restart |
 //! | `task`, `lifecycle`, `bootstrap`, `copy` | what runs in the background |
 //! | `callbacks`, `scripts` | what an operator wants to be run |
@@ -22,6 +23,7 @@ mod copy;
 mod copy_slots;
 mod cycle;
 mod demote;
+mod fencing;
 mod lifecycle;
 pub(crate) mod member;
 mod observe;
@@ -55,7 +57,7 @@ pub use self::{
 use crate::{
     AgentConfig,
     dcs::{Etcd, EtcdTiming, wake_on_change},
-    ports::{AgentEvent, NoPrograms, Observer, Postgres, Programs, Watchdog},
+    ports::{AgentEvent, Fence, NoFence, NoPrograms, Observer, Postgres, Programs, Watchdog},
     rest,
 };
 
@@ -79,21 +81,30 @@ pub enum AgentError {
 }
 
 /// The HA agent of one node.
-pub struct Agent<N, P, W, O> {
+pub struct Agent<N, P, W, O, F = NoFence> {
     config: AgentConfig,
     net: N,
     postgres: P,
     watchdog: W,
+    fence: F,
     observer: O,
     reload: Arc<Notify>,
     programs: Arc<dyn Programs>,
 }
 
 impl<N: Net, P: Postgres, W: Watchdog, O: Observer> Agent<N, P, W, O> {
-    /// An agent on its ports. Nothing happens before [`Agent::run`].
+    /// An agent on its ports, without a dead-man process. Nothing happens before [`Agent::run`].
     pub fn new(config: AgentConfig, net: N, postgres: P, watchdog: W, observer: O) -> Self {
         let programs = Arc::new(NoPrograms);
-        Self { config, net, postgres, watchdog, observer, reload: Arc::default(), programs }
+        Self { config, net, postgres, watchdog, fence: NoFence, observer, reload: Arc::default(), programs }
+    }
+}
+
+impl<N: Net, P: Postgres, W: Watchdog, O: Observer, F: Fence> Agent<N, P, W, O, F> {
+    /// The same agent with a dead-man process, used as `pgdrill.fencing` says.
+    pub fn with_fence<G: Fence>(self, fence: G) -> Agent<N, P, W, O, G> {
+        let Self { config, net, postgres, watchdog, observer, reload, programs, .. } = self;
+        Agent { config, net, postgres, watchdog, fence, observer, reload, programs }
     }
 
     /// With somebody who may ask for what REST's `/reload` does: SIGHUP.
@@ -120,12 +131,13 @@ impl<N: Net, P: Postgres, W: Watchdog, O: Observer> Agent<N, P, W, O> {
         let members = self.config.etcd.hosts.len();
         let timing = EtcdTiming::new(defaults.ttl, defaults.loop_wait, defaults.retry_timeout, members);
         let etcd = Etcd::new(self.net.clone(), &self.config.etcd, timing);
-        let parts = Parts::<PortTypes<Etcd<N>, N, P, W, O>>::new(
+        let parts = Parts::<PortTypes<Etcd<N>, N, P, W, O, F>>::new(
             self.config,
             etcd,
             self.net,
             self.postgres,
             self.watchdog,
+            self.fence,
             self.observer,
         )
         .with_programs(self.programs);
@@ -154,6 +166,9 @@ pub(crate) async fn run<T: Ports>(parts: Arc<Parts<T>>, shutdown: Shutdown) -> R
         return Err(AgentError::MustExit(why));
     }
     parts.observer.event(AgentEvent::Started { name: parts.config.name.clone(), adopted });
+    if let Err(error) = parts.fencing.start().await {
+        parts.trouble("fencing", error);
+    }
     let mut services = JoinSet::new();
     services.spawn(server.serve(Arc::clone(&parts)));
     let (kv, keys) = parts.dcs.kv();
@@ -198,6 +213,7 @@ async fn run_loop<T: Ports>(ha: &mut HaLoop<T>, shutdown: &Shutdown) -> Result<(
             Next::Sleep(at_most) => at_most,
             Next::Exit(reason) => return Err(AgentError::MustExit(reason)),
         };
+        parts.observer.turned();
         next_run += ha.config.loop_wait;
         // An overrun runs at once and does not try to make up for lost cycles.
         next_run = next_run.max(Instant::now());
@@ -215,6 +231,7 @@ async fn run_loop<T: Ports>(ha: &mut HaLoop<T>, shutdown: &Shutdown) -> Result<(
             }
             () = parts.wake.notified() => true,
             () = parts.postgres.exited() => true,
+            () = parts.fencing.exited() => true,
             () = sleep_until(until) => false,
         };
         if woken || at_most.is_some() {
@@ -224,5 +241,7 @@ async fn run_loop<T: Ports>(ha: &mut HaLoop<T>, shutdown: &Shutdown) -> Result<(
     }
 }
 
+#[cfg(test)]
+mod fencing_tests;
 #[cfg(test)]
 mod tests;

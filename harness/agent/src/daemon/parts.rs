@@ -6,12 +6,12 @@ use pgdrill_ha::records::Keys;
 use pgdrill_net::Net;
 use tokio::sync::Notify;
 
-use super::{callbacks::Callbacks, shared::Shared};
+use super::{callbacks::Callbacks, fencing::Fencing, shared::Shared};
 use crate::{
     AgentConfig,
     clock::Clock,
     dcs::{Dcs, Kv},
-    ports::{AgentEvent, NoPrograms, Observer, Postgres, Programs, Watchdog},
+    ports::{AgentEvent, Fence, NoFence, NoPrograms, Observer, Postgres, Programs, Watchdog},
     postgres::Sql,
     rest::client::Client,
 };
@@ -26,18 +26,21 @@ pub trait Ports: Send + Sync + 'static {
     type Postgres: Postgres;
     /// The watchdog device.
     type Watchdog: Watchdog;
+    /// The dead-man process.
+    type Fence: Fence;
     /// The log.
     type Observer: Observer;
 }
 
 /// A [`Ports`] of given types.
-pub struct PortTypes<K, N, P, W, O>(PhantomData<(K, N)>, PhantomData<(P, W, O)>);
+pub struct PortTypes<K, N, P, W, O, F = NoFence>(PhantomData<(K, N)>, PhantomData<(P, W, O, F)>);
 
-impl<K: Kv, N: Net, P: Postgres, W: Watchdog, O: Observer> Ports for PortTypes<K, N, P, W, O> {
+impl<K: Kv, N: Net, P: Postgres, W: Watchdog, O: Observer, F: Fence> Ports for PortTypes<K, N, P, W, O, F> {
     type Kv = K;
     type Net = N;
     type Postgres = P;
     type Watchdog = W;
+    type Fence = F;
     type Observer = O;
 }
 
@@ -52,6 +55,7 @@ pub struct Parts<T: Ports> {
     pub(crate) sql: Sql<T::Net>,
     pub(crate) postgres: T::Postgres,
     pub(crate) watchdog: T::Watchdog,
+    pub(crate) fencing: Fencing<T::Fence>,
     pub(crate) observer: T::Observer,
     pub(crate) programs: Arc<dyn Programs>,
     pub(crate) callbacks: Callbacks,
@@ -67,6 +71,7 @@ impl<T: Ports> Parts<T> {
         net: T::Net,
         postgres: T::Postgres,
         watchdog: T::Watchdog,
+        fence: T::Fence,
         observer: T::Observer,
     ) -> Self {
         let clock = Clock::new();
@@ -79,6 +84,7 @@ impl<T: Ports> Parts<T> {
             sql: Sql::new(net.clone(), config.postgresql.local_address.clone(), superuser),
             shared: Shared::new(&config, clock),
             wake: Arc::new(Notify::new()),
+            fencing: Fencing::new(fence, config.fencing.clone()),
             config,
             net,
             postgres,

@@ -75,6 +75,9 @@ pub enum AgentEvent {
 pub trait Observer: Send + Sync + 'static {
     /// Takes one event.
     fn event(&self, event: AgentEvent);
+
+    /// The HA loop has turned once more. Whoever looks after the agent from outside learns by this that it is alive.
+    fn turned(&self) {}
 }
 
 /// Listens to nothing.

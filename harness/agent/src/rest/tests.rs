@@ -205,6 +205,7 @@ fn local() -> LocalView {
         postgres: Default::default(),
         task: None,
         watchdog: Default::default(),
+        fence: Default::default(),
         failsafe_ping: None,
         round: Default::default(),
     }

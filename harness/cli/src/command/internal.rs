@@ -25,6 +25,11 @@ pub(crate) enum InternalCommand {
     },
     /// Follows the processes of this container
     Processes,
+    /// The dead-man process of a data directory; its agent is on standard input
+    Deadman {
+        /// PostgreSQL's data directory
+        data_dir: PathBuf,
+    },
     /// Holds packets of an NFQUEUE, until SIGINT
     PacketDelay(PacketDelayArgs),
     /// Steers the fault shim, and prints what its file says then
@@ -66,6 +71,7 @@ pub(crate) fn run(command: &InternalCommand) -> Result<ExitCode, Failure> {
             .and_then(|text| serde_json::from_slice(&text).map_err(std::io::Error::other))
             .and_then(|plan| clients::run(&plan)),
         InternalCommand::Processes => processes::watch(),
+        InternalCommand::Deadman { data_dir } => pgdrill_host::deadman::run(data_dir),
         InternalCommand::PacketDelay(arguments) => packet_delay(arguments),
         InternalCommand::Steer { file, step_ns, fsync_ns } => {
             steer(file, &steer::Change { step_ns: *step_ns, fsync_ns: *fsync_ns })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::settings::{Config, SynchronousMode, WatchdogMode};
+use super::settings::{Config, FencingMode, SynchronousMode, WatchdogMode};
 use super::{Tags, Timing, adjust_timing};
 
 /// Settings that the whole cluster must agree on: they count only from the dynamic layer, wherever else they stand
@@ -141,6 +141,7 @@ fn typed(document: &Value) -> Config {
         may_bootstrap: get("bootstrap").is_some(),
         bootstrap_dcs: document.pointer("/bootstrap/dcs").cloned().unwrap_or(default.bootstrap_dcs),
         watchdog: document.pointer("/watchdog/mode").map_or(WatchdogMode::Automatic, watchdog_mode),
+        fencing: document.pointer("/pgdrill/fencing/mode").map_or(FencingMode::Automatic, fencing_mode),
         tags: Tags(get("tags").and_then(Value::as_object).cloned().unwrap_or_default()),
         dynamic: Value::Null,
     }
@@ -162,6 +163,14 @@ fn watchdog_mode(value: &Value) -> WatchdogMode {
         // YAML 1.1 reads a bare `off` as false.
         (_, Some(false)) => WatchdogMode::Off,
         _ => WatchdogMode::Automatic,
+    }
+}
+
+fn fencing_mode(value: &Value) -> FencingMode {
+    match watchdog_mode(value) {
+        WatchdogMode::Off => FencingMode::Off,
+        WatchdogMode::Automatic => FencingMode::Automatic,
+        WatchdogMode::Required => FencingMode::Required,
     }
 }
 

@@ -11,6 +11,6 @@ mod timing;
 
 pub use check::{Problem, check};
 pub use layers::{merge, merge_patch, resolve};
-pub use settings::{Config, SynchronousMode, WatchdogMode};
+pub use settings::{Config, FencingMode, SynchronousMode, WatchdogMode};
 pub use tags::Tags;
 pub use timing::{Timing, adjust_timing};

@@ -30,6 +30,18 @@ pub enum WatchdogMode {
     Required,
 }
 
+/// `pgdrill.fencing.mode`: the dead-man process, which stops PostgreSQL when the leadership ends unrenewed. Patroni has none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FencingMode {
+    /// Never started.
+    Off,
+    /// Used; without a working one the node leads all the same, and says so.
+    #[default]
+    Automatic,
+    /// Without a working one the node does not lead.
+    Required,
+}
+
 /// The resolved configuration of one node: all layers merged, illegal values replaced, timings adjusted.
 ///
 /// Make one with [`resolve`](super::resolve); `Config::default()` is Patroni's defaults.
@@ -83,6 +95,8 @@ pub struct Config {
     pub bootstrap_dcs: Value,
     /// `watchdog.mode`.
     pub watchdog: WatchdogMode,
+    /// `pgdrill.fencing.mode`.
+    pub fencing: FencingMode,
     /// This node's tags.
     pub tags: Tags,
     /// The merged document (dynamic and local), for what is not interpreted here.
@@ -116,6 +130,7 @@ impl Default for Config {
             may_bootstrap: true,
             bootstrap_dcs: Value::Object(Default::default()),
             watchdog: WatchdogMode::Automatic,
+            fencing: FencingMode::Automatic,
             tags: Tags::default(),
             dynamic: Value::Object(Default::default()),
         }

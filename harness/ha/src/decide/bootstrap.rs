@@ -1,7 +1,7 @@
 //! Creating a cluster or a replica, and knowing whose data directory it is (`Ha.bootstrap`, `post_bootstrap`).
 
 use super::Cycle;
-use crate::config::WatchdogMode;
+use crate::config::{FencingMode, WatchdogMode};
 use crate::decision::{Action, ConfigWrite, Decision, InitializeWrite, Reason, Then};
 use crate::records::{Initialize, StatusRecord};
 use crate::view::{DataDir, TaskKind, TaskProgress, WriteOutcome};
@@ -13,7 +13,7 @@ impl Cycle<'_> {
             return None;
         }
         let mut actions: Vec<Action> = self.plain_stop().into_iter().collect();
-        if self.local.watchdog.is_active {
+        if self.is_fenced() {
             actions.push(Action::WatchdogDisable);
         }
         if self.holds_lock() {
@@ -92,6 +92,9 @@ impl Cycle<'_> {
                 None => Decision::ask(vec![Action::WatchdogActivate], Reason::Bootstrapping),
                 Some(_) => self.cancel_bootstrap("the watchdog could not be activated".into()),
             };
+        }
+        if self.config.fencing == FencingMode::Required && !self.local.fence.is_usable {
+            return self.cancel_bootstrap("the dead-man process is required and does not run".into());
         }
         let Some(id) = self.local.postgres.system_identifier.filter(|_| self.local.postgres.is_running_primary())
         else {

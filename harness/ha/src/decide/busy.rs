@@ -91,6 +91,10 @@ impl Cycle<'_> {
     }
 
     fn starting_with_lock(&mut self, since: crate::Monotonic) -> Decision {
+        let writable_soon = !self.local.postgres.has_standby_signal && self.local.round.fence.is_none();
+        if writable_soon && let Some(ask) = self.arm_fence() {
+            return ask;
+        }
         if self.has_passed(since, self.config.primary_start_timeout) {
             match self.can_hand_over() {
                 Err(ask) => return ask,

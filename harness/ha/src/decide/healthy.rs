@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Cycle, demote, failsafe};
-use crate::config::WatchdogMode;
+use crate::config::{FencingMode, WatchdogMode};
 use crate::decision::{Action, Decision, Reason};
 use crate::records::{HistoryRecord, StatusRecord};
 use crate::view::{LockOutcome, PostgresRole, TaskView};
@@ -36,7 +36,7 @@ impl Cycle<'_> {
         if let Some(decision) = self.manual_from_leader() {
             return decision;
         }
-        if let Some(decision) = self.arm_watchdog() {
+        if let Some(decision) = self.arm_watchdog().or_else(|| self.arm_fence()) {
             return decision;
         }
         if self.local.postgres.role == PostgresRole::Replica {
@@ -65,6 +65,30 @@ impl Cycle<'_> {
                     return Some(self.demote_immediate("the watchdog could not be activated"));
                 }
                 let reason = Reason::ReleasingLock("the watchdog could not be activated");
+                Some(Decision::last(vec![Action::ReleaseLock { optime: None }], reason))
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// Before the promotion and for as long as we are a primary, the dead-man process holds the end of our leadership. A
+    /// standby leader takes no writes, so there is nothing to stop.
+    pub(super) fn arm_fence(&mut self) -> Option<Decision> {
+        let mode = self.config.fencing;
+        let unasked = mode == FencingMode::Off || self.config.paused || self.is_standby_cluster();
+        if unasked || self.local.fence.is_armed {
+            return None;
+        }
+        match self.local.round.fence {
+            None => {
+                let until = self.memory.leadership_deadline()?;
+                Some(Decision::ask(vec![Action::FenceArm { until }], Reason::RenewingLock))
+            }
+            Some(false) if mode == FencingMode::Required => {
+                if self.local.postgres.is_running_primary() {
+                    return Some(self.demote_immediate("the dead-man process could not be armed"));
+                }
+                let reason = Reason::ReleasingLock("the dead-man process could not be armed");
                 Some(Decision::last(vec![Action::ReleaseLock { optime: None }], reason))
             }
             Some(_) => None,

@@ -153,7 +153,7 @@ impl Cycle<'_> {
             return decision;
         }
         let mut first = Vec::new();
-        if self.config.paused && self.local.watchdog.is_active {
+        if self.config.paused && self.is_fenced() {
             first.push(Action::WatchdogDisable);
         }
         // Repairs are the holder's; what gives leadership up has no time for them.
@@ -170,6 +170,11 @@ impl Cycle<'_> {
             }
         }
         decision
+    }
+
+    /// Whether something would stop this node if we did nothing from now on.
+    fn is_fenced(&self) -> bool {
+        self.local.watchdog.is_active || self.local.fence.is_armed
     }
 
     fn is_standby_cluster(&self) -> bool {

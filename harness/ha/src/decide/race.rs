@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Cycle, demote};
 use crate::Lsn;
-use crate::config::WatchdogMode;
+use crate::config::{FencingMode, WatchdogMode};
 use crate::decision::{Action, Decision, Peer, PeerPurpose, Reason, Unfit};
 use crate::view::{LockOutcome, PeerAnswer, PeerStatus, Process};
 
@@ -102,6 +102,9 @@ impl Cycle<'_> {
     fn fit_as_replica(&self) -> Result<(), Obstacle> {
         if self.config.watchdog == WatchdogMode::Required && !self.local.watchdog.is_usable {
             return Err(Unfit::NoWatchdog.into());
+        }
+        if self.config.fencing == FencingMode::Required && !self.local.fence.is_usable {
+            return Err(Unfit::NoFence.into());
         }
         let failsafe = self.cluster.failsafe.as_ref().filter(|record| !record.is_empty());
         if self.config.failsafe_mode && failsafe.is_some_and(|record| !record.contains_key(&self.local.name)) {

@@ -101,7 +101,7 @@ impl Cycle<'_> {
     fn start_replica(&mut self, upstream: Upstream, how: &'static str) -> Decision {
         self.memory.recovering = true;
         let mut actions = Vec::new();
-        if self.local.watchdog.is_active && upstream_name(&upstream) != self.local.name {
+        if self.is_fenced() && upstream_name(&upstream) != self.local.name {
             actions.push(Action::WatchdogDisable);
         }
         actions.push(Action::Start(StartAs::Replica(upstream)));

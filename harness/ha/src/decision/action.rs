@@ -66,8 +66,14 @@ pub enum Action {
     WatchdogActivate,
     /// Keep the watchdog from firing.
     WatchdogKeepalive,
-    /// Disarm the watchdog, if armed.
+    /// Disarm the watchdog and the dead-man process, if armed.
     WatchdogDisable,
+    /// Have the dead-man process hold the end of our leadership: it stops PostgreSQL when that moment passes. The agent hands
+    /// it every later end by itself. Sets `Round::fence`.
+    FenceArm {
+        /// The end of our leadership as it is now.
+        until: Monotonic,
+    },
     /// Task `PrePromote`: run the `pre_promote` script. The lock is renewed meanwhile, as during any task.
     RunPrePromote,
     /// Task `Start`: start PostgreSQL and wait until it accepts connections.
@@ -257,6 +263,7 @@ impl Action {
             Action::WatchdogActivate => "watchdog_activate",
             Action::WatchdogKeepalive => "watchdog_keepalive",
             Action::WatchdogDisable => "watchdog_disable",
+            Action::FenceArm { .. } => "fence_arm",
             Action::RunPrePromote => "run_pre_promote",
             Action::Start(_) => "start",
             Action::Stop(_) => "stop",

@@ -137,6 +137,8 @@ pub enum Unfit {
     Nofailover,
     /// The watchdog is required and unusable.
     NoWatchdog,
+    /// The dead-man process is required and does not run.
+    NoFence,
     /// We are not in `/failsafe`.
     NotInFailsafe,
     /// Synchronous mode is on and we are not in `/sync`.
@@ -259,6 +261,7 @@ impl Unfit {
             Unfit::Paused => "unfit_paused",
             Unfit::Nofailover => "unfit_nofailover",
             Unfit::NoWatchdog => "unfit_no_watchdog",
+            Unfit::NoFence => "unfit_no_fence",
             Unfit::NotInFailsafe => "unfit_not_in_failsafe",
             Unfit::NotSynchronous => "unfit_not_synchronous",
             Unfit::UnknownPosition => "unfit_unknown_position",

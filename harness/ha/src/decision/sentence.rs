@@ -102,6 +102,7 @@ impl Display for Unfit {
             Unfit::Paused => f.write_str("the cluster is paused"),
             Unfit::Nofailover => f.write_str("tagged nofailover"),
             Unfit::NoWatchdog => f.write_str("the watchdog is required and cannot be used"),
+            Unfit::NoFence => f.write_str("the dead-man process is required and does not run"),
             Unfit::NotInFailsafe => f.write_str("not one of the members in /failsafe"),
             Unfit::NotSynchronous => f.write_str("not a synchronous standby"),
             Unfit::UnknownPosition => f.write_str("the own WAL position is unknown"),

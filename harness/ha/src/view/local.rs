@@ -22,6 +22,8 @@ pub struct LocalView {
     pub task: Option<TaskView>,
     /// The watchdog.
     pub watchdog: WatchdogView,
+    /// The dead-man process.
+    pub fence: FenceView,
     /// The latest `POST /failsafe` that was answered `Accepted`.
     pub failsafe_ping: Option<FailsafePing>,
     /// What the earlier rounds of this cycle brought; empty in the first.
@@ -113,5 +115,14 @@ pub struct WatchdogView {
     /// It is armed: it will reset the machine unless kept alive.
     pub is_active: bool,
     /// There is a device that accepts our timeout, or the mode does not ask for one (`Watchdog.is_healthy`).
+    pub is_usable: bool,
+}
+
+/// The dead-man process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FenceView {
+    /// It holds a deadline: it will stop PostgreSQL when that passes.
+    pub is_armed: bool,
+    /// It runs, or the mode does not ask for it.
     pub is_usable: bool,
 }

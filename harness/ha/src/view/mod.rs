@@ -8,7 +8,7 @@ mod round;
 mod ssn;
 
 pub use cluster::{Cluster, ClusterView, Leader, Versioned};
-pub use local::{FailsafePing, LocalView, TaskKind, TaskProgress, TaskView, WatchdogView};
+pub use local::{FailsafePing, FenceView, LocalView, TaskKind, TaskProgress, TaskView, WatchdogView};
 pub use postgres::{
     ControlData, DataDir, DbState, Follows, PostgresRole, PostgresView, Process, SlotView, StandbyView, SyncState,
 };

@@ -27,6 +27,8 @@ pub struct Round {
     pub initialize: Option<WriteOutcome>,
     /// Of `WatchdogActivate`: whether it is armed.
     pub watchdog: Option<bool>,
+    /// Of `FenceArm`: whether the dead-man process has said that it holds the deadline.
+    pub fence: Option<bool>,
     /// The action that failed and so ended the list it stood in. Cleared by the agent before the next list.
     pub failed: Option<FailedAction>,
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use pgdrill_ha::decision::{Action, Decision};
 use pgdrill_ha::records::{Initialize, MemberRecord, MemberRole, MemberState, StatusRecord, SyncRecord};
 use pgdrill_ha::view::{
-    Cluster, ClusterView, ControlData, DataDir, DbState, Follows, Leader, LocalView, LockOutcome, PeerAnswer,
-    PeerStatus, PostgresRole, PostgresView, Process, Round, StandbyView, Versioned, WatchdogView,
+    Cluster, ClusterView, ControlData, DataDir, DbState, FenceView, Follows, Leader, LocalView, LockOutcome,
+    PeerAnswer, PeerStatus, PostgresRole, PostgresView, Process, Round, StandbyView, Versioned, WatchdogView,
 };
 use pgdrill_ha::{Config, Lsn, Memory, Monotonic, decide};
 
@@ -62,10 +62,16 @@ pub fn scene(name: &str) -> Scene {
             postgres: if name == "pg1" { primary() } else { replica() },
             task: None,
             watchdog: WatchdogView { is_active: false, is_usable: true },
+            fence: FenceView { is_armed: false, is_usable: true },
             failsafe_ping: None,
             round: Round::default(),
         },
-        config: Config { use_slots: false, watchdog: pgdrill_ha::config::WatchdogMode::Off, ..Config::default() },
+        config: Config {
+            use_slots: false,
+            watchdog: pgdrill_ha::config::WatchdogMode::Off,
+            fencing: pgdrill_ha::config::FencingMode::Off,
+            ..Config::default()
+        },
         memory: Memory::default(),
         now: NOW,
     };

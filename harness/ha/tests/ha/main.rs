@@ -5,6 +5,7 @@ mod fixture;
 mod properties;
 mod sync_order;
 mod table_failsafe;
+mod table_fencing;
 mod table_healthy;
 mod table_manual;
 mod table_pause;

@@ -17,6 +17,9 @@ use crate::{
 /// For a machine that does much else at the same time.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// `ttl` of these clusters.
+const LEASE: Duration = Duration::from_secs(20);
+
 struct Cluster {
     members: Vec<Member>,
     _etcd: Process,
@@ -186,10 +189,33 @@ pub(crate) fn restart_of_the_agent(bin: &str) {
     cluster.until("it leads again", || cluster.members[0].is_primary());
     assert_eq!(cluster.members[0].postmaster(), Some(before), "the new agent has found it");
     assert!(cluster.members[0].log().contains("started beside a running PostgreSQL"));
+    sleep(LEASE);
+    assert_eq!(cluster.members[0].postmaster(), Some(before), "the deadline of the agent before it is void");
     cluster.members[0].agent.as_ref().expect("it runs").signal(libc::SIGHUP);
     sleep(Duration::from_secs(1));
     assert!(cluster.members[0].agent.as_mut().expect("it runs").is_running(), "SIGHUP is no end");
     shut_down(cluster, 0);
+}
+
+/// SIGSTOP to the leader's agent and nothing else: the dead-man process must act before anybody else leads.
+pub(crate) fn frozen_agent(bin: &str) {
+    let cluster = Cluster::new(bin, 2);
+    let old = cluster.leader();
+    let before = cluster.members[old].postmaster().expect("it runs");
+    // Its lease is renewed more than once: a healthy agent's server is left alone.
+    sleep(LEASE);
+    assert_eq!(cluster.members[old].postmaster(), Some(before), "nothing was wrong");
+    let began = Instant::now();
+    cluster.members[old].agent.as_ref().expect("it runs").signal(libc::SIGSTOP);
+    cluster.until("the dead-man stops the server", || cluster.members[old].postmaster() != Some(before));
+    let stopped = began.elapsed();
+    eprintln!("frozen agent: its server was stopped after {:.1} s", stopped.as_secs_f64());
+    assert!(stopped < LEASE + Duration::from_secs(5), "too late: {stopped:?}");
+    assert!(!cluster.members[1 - old].is_primary(), "another leads already");
+    cluster.until("the other member leads", || cluster.members[1 - old].is_primary());
+    cluster.members[old].agent.as_ref().expect("it runs").signal(libc::SIGCONT);
+    cluster.until("the old primary streams again", || cluster.is_whole());
+    shut_down(cluster, 1 - old);
 }
 
 pub(crate) fn refusals(bin: &str) {

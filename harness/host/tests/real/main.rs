@@ -2,7 +2,7 @@
 //! nothing is played, and each test says so and counts as ignored.
 //!
 //! PostgreSQL does not run as root. So this program starts itself again as an ordinary user: `adapter` plays the adapter's
-//! test, `agent` is the agent of one node.
+//! test, `agent` is the agent of one node, `internal deadman` its dead-man process.
 
 mod adapter;
 mod cluster;
@@ -21,6 +21,10 @@ fn main() -> ExitCode {
     match arguments.iter().skip(1).map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["adapter", dir, bin] => return adapter::play(dir, bin),
         ["agent", node] => return member::run(node),
+        ["internal", "deadman", data_dir] => {
+            let ended = pgdrill_host::deadman::run(data_dir.as_ref());
+            return ended.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+        }
         _ => {}
     }
     let (postgres, etcd) = (Programs::postgres(), Programs::etcd());
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         trial(ADAPTER, adapter::start),
         trial("three_members_fail_over_switch_over_and_take_the_old_primary_back", cluster::failover),
         trial("an_agent_that_starts_finds_its_running_server", cluster::restart_of_the_agent),
+        trial("a_frozen_agents_server_is_stopped_before_another_leads", cluster::frozen_agent),
         trial("what_is_wrong_with_a_machine_is_told_and_nothing_is_touched", cluster::refusals),
     ];
     // On a small machine three clusters at once only measure each other.

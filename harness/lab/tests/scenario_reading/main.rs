@@ -1,5 +1,6 @@
 //! Reading scenario files: what is accepted, and what every kind of mistake is answered with.
 
+mod fencing;
 mod limits;
 mod mistakes;
 mod patroni_yml;

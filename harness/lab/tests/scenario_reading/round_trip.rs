@@ -1,8 +1,8 @@
 //! Scenarios written back as YAML read the same, whatever they hold: the shrinker depends on it.
 
 use pgdrill_lab::scenario::{
-    Action, BandwidthSpec, ClockRate, DelaySpec, Direction, End, FreezeSpec, HealSpec, Latency, Link, LossSpec,
-    OnProcess, Process, Rate, Repeat, Scenario, Selector, Shift, Size, Span, StartSpec, Step, SwitchoverSpec,
+    Action, BandwidthSpec, ClockRate, DelaySpec, Direction, End, Fencing, FreezeSpec, HealSpec, Latency, Link,
+    LossSpec, OnProcess, Process, Rate, Repeat, Scenario, Selector, Shift, Size, Span, StartSpec, Step, SwitchoverSpec,
     SynchronousMode, Throughput,
 };
 use proptest::prelude::*;
@@ -66,6 +66,8 @@ fn action() -> impl Strategy<Value = Action> {
         (link(), 0.001f64..1.0).prop_map(|(link, probability)| Action::Loss(LossSpec { link, probability })),
         on().prop_map(|on| Action::Kill(OnProcess { process: Process::Agent, on })),
         on().prop_map(|on| Action::Stop(OnProcess { process: Process::Agent, on })),
+        on().prop_map(|on| Action::Kill(OnProcess { process: Process::Deadman, on })),
+        on().prop_map(|on| Action::Freeze(FreezeSpec { process: Some(Process::Deadman), on })),
         on().prop_map(Action::PowerOff),
         on().prop_map(|on| Action::Freeze(FreezeSpec { process: None, on })),
         on().prop_map(|on| Action::Freeze(FreezeSpec { process: Some(Process::Agent), on })),
@@ -127,6 +129,7 @@ prop_compose! {
             scenario.cluster.patroni.postgresql.parameters.insert("max_connections".into(), 50.into());
             scenario.cluster.patroni.postgresql.parameters.insert("odd: #1".into(), "1e5".into());
             scenario.expect.end = Some(End::Writable);
+            scenario.cluster.fencing = Fencing::Off;
         }
         scenario
     }

@@ -25,10 +25,18 @@ pub(crate) struct AgentArgs {
     /// With --validate-config: ports that the agent and PostgreSQL listen on may be in use
     #[arg(short, long, requires = "validate_config")]
     ignore_listen_port: bool,
+    /// Print a systemd unit for the agent, with the reasons for what is in it, and end
+    #[arg(long, conflicts_with = "validate_config")]
+    systemd_unit: bool,
 }
 
 /// Runs until it is asked to end.
 pub(crate) fn run(arguments: &AgentArgs) -> Result<ExitCode, Failure> {
+    if arguments.systemd_unit {
+        let printed = std::io::stdout().write_all(pgdrill_host::systemd::UNIT.as_bytes());
+        let unprinted = |why| Failure::Usage(vec![error(format_args!("standard output: {why}"))]);
+        return printed.map(|()| ExitCode::SUCCESS).map_err(unprinted);
+    }
     let loaded = read(arguments.config.as_deref(), &Environment::of_the_process())
         .map_err(|problems| Failure::Usage(problems.iter().map(draw).collect()))?;
     let mut stderr = anstream::stderr().lock();

@@ -120,7 +120,7 @@ fn keeps_a_node_out(step: &Step) -> bool {
     }
     match &step.action {
         Action::PowerOff(on) => nodes(on),
-        Action::Freeze(spec) => spec.process != Some(Process::Agent) && nodes(&spec.on),
+        Action::Freeze(spec) => !matches!(spec.process, Some(Process::Agent | Process::Deadman)) && nodes(&spec.on),
         Action::Kill(spec) | Action::Stop(spec) => spec.process == Process::Agent && nodes(&spec.on),
         Action::Cut(Link::Isolate { isolate, .. }) => nodes(isolate),
         _ => false,

@@ -245,7 +245,9 @@ fn kind_of(host: &str) -> HostKind {
 
 fn process_kind(process: Process) -> (&'static [HostKind], &'static str) {
     match process {
-        Process::Agent | Process::Postgres => (&[HostKind::Node], "PostgreSQL nodes: leader, any replica, pg1, ..."),
+        Process::Agent | Process::Deadman | Process::Postgres => {
+            (&[HostKind::Node], "PostgreSQL nodes: leader, any replica, pg1, ...")
+        }
         Process::Etcd => (&[HostKind::Etcd], "etcd members: etcd leader, etcd, etcd1, ..."),
         Process::Haproxy => (&[HostKind::Haproxy], "haproxy"),
     }

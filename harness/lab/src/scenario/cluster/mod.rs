@@ -1,10 +1,12 @@
 //! The cluster that a scenario is played on.
 
+mod fencing;
 mod process;
 mod watchdog;
 
 use std::collections::BTreeMap;
 
+pub use fencing::Fencing;
 pub use process::Process;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,9 @@ pub struct Cluster {
     /// The watchdog. Without it: Patroni's default mode, and no device on any node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watchdog: Option<Watchdog>,
+    /// The dead-man process that stops PostgreSQL when its agent no longer can. Of pgdrill's agent only: the real Patroni has
+    /// none, and this setting is not applied to it.
+    pub fencing: Fencing,
     /// How much a base backup has to copy.
     pub data_size: Size,
 }
@@ -53,6 +58,7 @@ impl Default for Cluster {
             zones: BTreeMap::new(),
             network: Network::default(),
             watchdog: None,
+            fencing: Fencing::default(),
             data_size: Size::from_mib(64),
         }
     }

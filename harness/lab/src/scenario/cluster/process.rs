@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Process {
     /// The HA agent (Patroni or pgdrill's) of a node.
     Agent,
+    /// The dead-man process beside pgdrill's agent, see `cluster.fencing`. Its agent starts it again.
+    Deadman,
     /// The PostgreSQL of a node.
     Postgres,
     /// An etcd member.
@@ -25,10 +27,19 @@ impl Process {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Agent => "agent",
+            Self::Deadman => "deadman",
             Self::Postgres => "postgres",
             Self::Etcd => "etcd",
             Self::Haproxy => "haproxy",
         }
+    }
+}
+
+impl Process {
+    /// Whether it is its agent's to start again, so that a kill is no lasting fault.
+    #[must_use]
+    pub const fn is_started_by_its_agent(self) -> bool {
+        matches!(self, Self::Postgres | Self::Deadman)
     }
 }
 

@@ -48,11 +48,12 @@ pub(super) const KEYWORDS: [&str; 28] = [
     "edit_config",
 ];
 
-const PROCESSES: [(&str, Process); 4] = [
+const PROCESSES: [(&str, Process); 5] = [
     ("agent", Process::Agent),
     ("postgres", Process::Postgres),
     ("etcd", Process::Etcd),
     ("haproxy", Process::Haproxy),
+    ("deadman", Process::Deadman),
 ];
 
 /// Reads the action behind its keyword.
@@ -143,18 +144,24 @@ fn heal(reader: &mut Reader<'_>, at: &At<'_>) -> Option<HealSpec> {
 }
 
 fn on_process(reader: &mut Reader<'_>, at: &At<'_>) -> Option<OnProcess> {
-    let StartSpec { process, on, .. } = process_of(reader, at, false)?;
+    let StartSpec { process, on, .. } = process_of(reader, at, &PROCESSES, false)?;
     Some(OnProcess { process, on })
 }
 
+/// A dead-man process is nobody's to start but its agent's.
 fn start(reader: &mut Reader<'_>, at: &At<'_>) -> Option<StartSpec> {
-    process_of(reader, at, true)
+    process_of(reader, at, &PROCESSES[..4], true)
 }
 
-fn process_of(reader: &mut Reader<'_>, at: &At<'_>, may_wipe: bool) -> Option<StartSpec> {
+fn process_of(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    processes: &[(&str, Process)],
+    may_wipe: bool,
+) -> Option<StartSpec> {
     let mut fields = reader.fields(at);
     let process = fields.require(reader, "process", "agent, postgres, etcd or haproxy");
-    let process = process.and_then(|at| reader.word(&at, &PROCESSES));
+    let process = process.and_then(|at| reader.word(&at, processes));
     let on = fields.require(reader, "on", "whose: a selector").and_then(|at| selector(reader, &at));
     let wipe = may_wipe && fields.take("wipe").and_then(|at| reader.boolean(&at)).unwrap_or(false);
     fields.finish(reader);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{At, Reader, Value, one_of};
 use crate::scenario::{
-    cluster::{Cluster, Devices, Network, Router, Watchdog},
+    cluster::{Cluster, Devices, Fencing, Network, Router, Watchdog},
     patroni::{self, Tags, WatchdogMode},
     quantity::{Latency, Size},
 };
@@ -36,6 +36,10 @@ pub(super) fn cluster(reader: &mut Reader<'_>, at: &At<'_>) -> Cluster {
     }
     if let Some(at) = fields.take("watchdog") {
         it.watchdog = watchdog(reader, &at, &it.node_names());
+    }
+    let fencings = [("off", Fencing::Off), ("automatic", Fencing::Automatic), ("required", Fencing::Required)];
+    if let Some(fencing) = fields.take("fencing").and_then(|at| reader.word(&at, &fencings)) {
+        it.fencing = fencing;
     }
     if let Some(size) =
         fields.take("data_size").and_then(|at| reader.parsed::<Size>(&at, "a size with its unit: 64MiB"))

@@ -227,11 +227,11 @@ pub struct SwitchoverSpec {
 
 impl Action {
     /// Whether it lasts and can be undone, so that `for` makes sense: faults of network, clock rate and disk, freeze, kill and
-    /// stop, power off, replay pause and maintenance mode. A killed PostgreSQL is not among them: its agent starts it again.
+    /// stop, power off, replay pause and maintenance mode. A killed PostgreSQL or dead-man process is not among them: its agent starts it again.
     #[must_use]
     pub fn is_reversible(&self) -> bool {
         match self {
-            Self::Kill(on) | Self::Stop(on) => on.process != Process::Postgres,
+            Self::Kill(on) | Self::Stop(on) => !on.process.is_started_by_its_agent(),
             Self::Cut(_) | Self::Delay(_) | Self::Loss(_) | Self::Bandwidth(_) => true,
             Self::PowerOff(_) | Self::Freeze(_) => true,
             Self::ClockDrift { .. } | Self::DiskFull { .. } | Self::SlowFsync { .. } => true,
