@@ -39,7 +39,7 @@ pub struct Memory {
     pub was_paused: bool,
     /// A bootstrap of ours is on its way.
     pub bootstrapping: bool,
-    /// PostgreSQL has been started or found running by us at least once.
+    /// PostgreSQL has been started or found running by us at least once, on the present data directory.
     pub ever_started: bool,
     /// The last time each member's key was seen (for `member_slots_ttl`).
     pub members_seen: BTreeMap<String, Monotonic>,

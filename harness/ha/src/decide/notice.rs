@@ -77,7 +77,12 @@ fn task(local: &LocalView, memory: &mut Memory, now: Monotonic) {
         TaskKind::Rewind => {
             memory.rewind.state = if done { RewindState::Success } else { RewindState::Failed };
         }
-        TaskKind::Clone if done => memory.rewind = Default::default(),
+        TaskKind::Clone if done => {
+            // Another directory than the one that was started before: it has no history of its own to compare.
+            memory.rewind = Default::default();
+            memory.ever_started = false;
+            memory.was_primary = false;
+        }
         _ => {}
     }
 }

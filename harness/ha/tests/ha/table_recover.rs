@@ -64,6 +64,18 @@ fn lock_none_crashed_primary_is_recovered_in_single_user_mode_once_unless_a_back
     assert_eq!(actions(&scene.decide()), ["start"]);
 }
 
+/// What `reinit` leaves behind: the copy of a running primary, whose pg_control says "in production".
+#[test]
+fn a_copy_made_while_the_agent_lives_is_started_without_comparing_histories() {
+    let mut scene = superseded();
+    scene.local.postgres.control = Some(control(DbState::InProduction));
+    scene.local.postgres.has_backup_label = true;
+    assert_eq!(actions(&scene.clone().decide()), ["inspect_leader"], "without a copy it is a former primary's");
+    scene.memory.rewind.state = RewindState::Check;
+    scene.local.task = ended(TaskKind::Clone, TaskProgress::Done);
+    assert_eq!(actions(&scene.decide()), ["start"]);
+}
+
 /// pg1 was the primary, pg3 leads now on timeline 3.
 fn superseded() -> Scene {
     let mut scene = down(scene("pg1"), Process::Stopped, DbState::ShutDown);
