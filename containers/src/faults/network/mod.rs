@@ -101,7 +101,8 @@ impl Network {
         let fault = self.numbers;
         let unreachable = self.unreachable(routes).await?;
         let mut todo: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let mut shared: BTreeMap<String, u16> = BTreeMap::new();
+        // One queue for all links of a host that become equally long.
+        let mut shared: BTreeMap<(String, Duration, Duration), u16> = BTreeMap::new();
         for route in routes {
             let (end, at) = Self::place(route, &unreachable);
             let effect = match breakage {
@@ -113,11 +114,12 @@ impl Network {
                 }
                 Breakage::Delay(add, jitter) => {
                     let (base, spread) = self.latency.get(route).copied().unwrap_or_default();
-                    let number = match shared.get(&at) {
+                    let key = (at.clone(), base + add, spread + jitter);
+                    let number = match shared.get(&key) {
                         Some(number) => *number,
-                        None => self.open_queue(fault, &at, base + add, spread + jitter, None, &mut todo),
+                        None => self.open_queue(fault, &at, key.1, key.2, None, &mut todo),
                     };
-                    shared.insert(at.clone(), number);
+                    shared.insert(key, number);
                     Effect::Delay(number)
                 }
             };
