@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `docker` | the daemon: its client, commands in containers, labels, leftovers |
 //! | `cluster` | all hosts of a scenario, as containers on a network of their own, and handles to them |
+//! | `images` | the images, built from what is reachable |
 //! | `config` | what agents, etcd and HAProxy are told |
 //! | `inside` | what pgdrill does inside the containers: the clients, and looking at processes |
 //! | `shim` | what is preloaded into processes whose clock or disk is to be wrong |
@@ -18,6 +19,7 @@ pub mod cluster;
 mod config;
 pub mod docker;
 pub mod faults;
+pub mod images;
 pub mod inside;
 mod interrupt;
 mod play;

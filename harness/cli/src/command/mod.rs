@@ -4,6 +4,7 @@ mod agent;
 mod calibrate;
 mod compare;
 mod ctl;
+mod images;
 mod internal;
 mod matrix;
 mod run;
@@ -60,6 +61,9 @@ enum Command {
     /// What the binary does inside a container of a run
     #[command(subcommand, hide = true)]
     Internal(internal::InternalCommand),
+    /// Build, list and remove the container images of the real worlds
+    #[command(subcommand)]
+    Images(images::ImagesCommand),
 }
 
 /// How a command ends that does not end with an exit code of its own.
@@ -83,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Scenario(command) => scenario::run(command, screen),
         Command::Agent(arguments) => agent::run(&arguments),
         Command::Internal(command) => internal::run(&command),
+        Command::Images(command) => images::run(command, screen),
     };
     match done {
         Ok(code) => code,
