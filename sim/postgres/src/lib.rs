@@ -8,6 +8,7 @@
 //! - [`server`]: postmaster, recovery, backends, checkpoints, shutdown;
 //! - `replication`: walsender, walreceiver, synchronous replication;
 //! - `sql`: what can be asked; everything else is error 0A000;
+//! - [`conformance`]: what the model and real servers must both do;
 //! - [`tools`]: `initdb`, `pg_controldata`, `pg_basebackup`, `pg_rewind`, single-user recovery.
 //!
 //! # What is simpler than PostgreSQL
@@ -17,6 +18,7 @@
 //! - A standby makes a restartpoint for every checkpoint record it replays.
 //! - Authentication is `trust`. Logical replication, WAL archives and `restore_command` do not exist.
 
+pub mod conformance;
 pub mod disk;
 mod error;
 mod lsn;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use etcd_client::{Client, Error, GetOptions, PutOptions};
 use tonic::Code;
 
-use super::{TestCluster, refused, revision};
+use super::{TestCluster, refused, revision, soon};
 
 /// The member that leads, as the members themselves see it.
 async fn leader(cluster: &impl TestCluster, up: &[usize]) -> usize {
@@ -22,16 +22,9 @@ async fn leader(cluster: &impl TestCluster, up: &[usize]) -> usize {
     panic!("nobody became leader within ten seconds");
 }
 
-/// Puts until it works, as clients do around a change of leaders.
+/// Puts until it works.
 async fn put_soon(client: &mut Client, key: &str, value: &str) -> i64 {
-    let started = Instant::now();
-    loop {
-        match client.put(key, value, None).await {
-            Ok(put) => return revision!(put),
-            Err(error) => assert!(started.elapsed() < Duration::from_secs(15), "{error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    revision!(soon(async || client.put(key, value, None).await).await)
 }
 
 /// Headers, member list and status agree.
@@ -132,6 +125,41 @@ pub async fn a_restarted_member_finds_its_data_and_catches_up(cluster: &mut impl
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(restarted.get("k", None).await.expect("get").kvs()[0].value(), b"after");
+}
+
+/// A frozen member answers nothing and holds up nobody. Thawed, it may still tell the past to whoever allows it, and never
+/// to whoever does not.
+pub async fn a_member_that_lags_answers_linearizable_reads_with_the_present(cluster: &mut impl TestCluster) {
+    let all: Vec<_> = (0..cluster.members()).collect();
+    let leading = leader(cluster, &all).await;
+    let lagging = (leading + 1) % cluster.members();
+    let mut writer = cluster.client(leading).await;
+    let mut reader = cluster.client(lagging).await;
+    let mut known = put_soon(&mut writer, "k", "0").await;
+    reader.get("k", None).await.expect("it has applied the first write");
+    for round in 1..=3 {
+        cluster.freeze_member(lagging).await;
+        let mut last = known;
+        for write in 0..20 {
+            last = put_soon(&mut writer, "k", &format!("{round}.{write}")).await;
+        }
+        let options = || Some(GetOptions::new().with_serializable());
+        let mut waiting = reader.clone();
+        let frozen = tokio::time::timeout(Duration::from_millis(300), waiting.get("k", options())).await;
+        assert!(frozen.is_err(), "a frozen member answers: {frozen:?}");
+        cluster.thaw_member(lagging).await;
+        let mut other = reader.clone();
+        let (stale, present) = tokio::join!(other.get("k", options()), reader.get("k", None));
+        let seen = stale.expect("stale reads need nobody").kvs()[0].mod_revision();
+        assert!((known..=last).contains(&seen), "its own past or the present, not {seen}");
+        // It may be told of a leader that it does not know yet; an answer is right or does not come.
+        let present = match present {
+            Ok(got) => got,
+            Err(_) => soon(async || reader.get("k", None).await).await,
+        };
+        assert_eq!(present.kvs()[0].mod_revision(), last, "round {round}");
+        known = last;
+    }
 }
 
 /// A new leader does not know how much time was left and gives all of it again.

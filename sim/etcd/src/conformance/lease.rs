@@ -88,3 +88,22 @@ pub async fn a_keepalive_prolongs_a_lease(cluster: &mut impl TestCluster) {
     }
     assert_eq!(client.get("k", None).await.expect("get").count(), 1);
 }
+
+/// Everything that was acknowledged is there after a kill: revisions, and leases with all of their time.
+pub async fn a_restarted_member_knows_its_revisions_and_leases(cluster: &mut impl TestCluster) {
+    let mut client = cluster.client(0).await;
+    let lease = client.lease_grant(30, None).await.expect("grant").id();
+    let first = revision!(client.put("k", "1", on(lease)).await.expect("put"));
+    let last = revision!(client.put("k", "2", on(lease)).await.expect("put"));
+    cluster.stop_member(0).await;
+    cluster.start_member(0).await;
+    let mut client = cluster.client(0).await;
+    let got = super::soon(async || client.clone().get("k", None).await).await;
+    let kv = &got.kvs()[0];
+    assert_eq!((revision!(got), kv.create_revision(), kv.mod_revision(), kv.lease()), (last, first, last, lease));
+    let past = Some(etcd_client::GetOptions::new().with_revision(first));
+    assert_eq!(client.get("k", past).await.expect("history").kvs()[0].value(), b"1");
+    let told = client.lease_time_to_live(lease, None).await.expect("time to live");
+    assert!(told.granted_ttl() == 30 && told.ttl() > 20, "{} of {}", told.ttl(), told.granted_ttl());
+    assert_eq!(revision!(client.put("k", "3", None).await.expect("put")), last + 1);
+}

@@ -5,11 +5,13 @@ use std::{net::TcpListener, sync::mpsc, thread::JoinHandle, time::Duration};
 use etcd_client::Client;
 use pgdrill_net::TokioNet;
 use pgdrill_sim_etcd::{Disk, MemberConfig, Peek, Peer, conformance::TestCluster, serve};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc as orders, oneshot};
 
 /// A running member.
 struct Running {
     stop: oneshot::Sender<()>,
+    freeze: orders::UnboundedSender<mpsc::Receiver<()>>,
+    thaw: Option<mpsc::Sender<()>>,
     thread: JoinHandle<()>,
 }
 
@@ -107,6 +109,7 @@ impl TestCluster for LoopbackCluster {
 
     async fn start_member(&mut self, member: usize) {
         let (stop, stopped) = oneshot::channel();
+        let (freeze, mut frozen) = orders::unbounded_channel::<mpsc::Receiver<()>>();
         let (config, disk, peek) =
             (self.configs[member].clone(), self.disks[member].clone(), self.peeks[member].clone());
         let (started, wait) = mpsc::channel();
@@ -114,7 +117,15 @@ impl TestCluster for LoopbackCluster {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
             runtime.block_on(async {
                 started.send(()).expect("the test waits for this");
+                let freezing = async {
+                    while let Some(until) = frozen.recv().await {
+                        // Blocks the only thread of the member: nothing of it runs, its sockets stay.
+                        let _ = until.recv();
+                    }
+                    std::future::pending::<()>().await;
+                };
                 tokio::select! {
+                    () = freezing => {}
                     _ = stopped => {}
                     ended = serve(config, disk, peek, TokioNet) => panic!("the member ended: {ended:?}"),
                 }
@@ -126,6 +137,19 @@ impl TestCluster for LoopbackCluster {
             assert!(!thread.is_finished(), "member {member} did not start");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        self.running[member] = Some(Running { stop, thread });
+        self.running[member] = Some(Running { stop, freeze, thaw: None, thread });
+    }
+
+    async fn freeze_member(&mut self, member: usize) {
+        let running = self.running[member].as_mut().expect("it runs");
+        let (thaw, until) = mpsc::channel();
+        running.freeze.send(until).expect("it listens");
+        running.thaw = Some(thaw);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    async fn thaw_member(&mut self, member: usize) {
+        // Whoever waits for the other end goes on when it is dropped.
+        drop(self.running[member].as_mut().expect("it runs").thaw.take());
     }
 }

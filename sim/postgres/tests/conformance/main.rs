@@ -1,60 +1,71 @@
-//! Behaviours of PostgreSQL 16, checked through `tokio-postgres` and the operations of an operating system only.
+//! The conformance suite on the model, and what only the model can be made to show.
 
-mod durability;
 mod model;
-mod operations;
-mod sql;
-mod streaming;
-mod synchronous;
-mod timelines;
+
+use std::time::Duration;
 
 use model::Model;
+use pgdrill_sim_postgres::{
+    conformance::{
+        durability,
+        operations::{Operations, Stop, cluster, error_code, value},
+        sql, streaming, synchronous, timelines,
+    },
+    for_each_conformance_body,
+};
 
 /// Runs each body against the model on loopback.
-macro_rules! conformance {
-    ($($body:path as $name:ident, $nodes:literal nodes;)*) => { $(
+macro_rules! on_the_model {
+    ($($body:path as $name:ident, $nodes:literal;)*) => { $(
         #[tokio::test]
         async fn $name() {
-            let limit = std::time::Duration::from_secs(25);
+            let limit = Duration::from_secs(60);
             let pg = Model::new($nodes);
             tokio::time::timeout(limit, $body(&pg)).await.expect("ends in time");
         }
     )* };
 }
 
-conformance! {
-    streaming::standby_follows as a_standby_replays_what_the_primary_commits, 2 nodes;
-    streaming::standby_is_read_only as a_standby_refuses_writes_with_25006, 2 nodes;
-    streaming::cascade as a_standby_serves_a_standby, 3 nodes;
-    streaming::slot_retains_wal as a_slot_keeps_the_wal_that_its_standby_has_not_seen, 2 nodes;
-    streaming::removed_wal as a_standby_without_a_slot_misses_removed_wal, 2 nodes;
-    streaming::replay_pause as a_paused_standby_receives_but_does_not_replay, 2 nodes;
-    timelines::promote as a_promotion_begins_a_timeline, 2 nodes;
-    timelines::switch as a_standby_follows_a_promoted_standby_to_its_timeline, 3 nodes;
-    timelines::rewind_needed as a_primary_that_wrote_after_the_fork_needs_a_rewind, 2 nodes;
-    timelines::rewind_not_needed as a_cleanly_stopped_primary_follows_its_standby_without_rewind, 2 nodes;
-    timelines::rewind_refused as a_crashed_target_is_not_rewound, 2 nodes;
-    durability::crash_keeps_commits as acknowledged_commits_survive_a_kill, 1 nodes;
-    durability::control_states as pg_control_names_the_state_of_the_cluster, 2 nodes;
-    durability::shutdown_refuses as connections_end_with_57p01_in_a_fast_shutdown, 1 nodes;
-    synchronous::commit_waits as a_commit_waits_for_its_synchronous_standby, 2 nodes;
-    synchronous::states as sync_states_follow_the_configured_names, 4 nodes;
-    synchronous::quorum as a_quorum_commit_needs_any_of_the_standbys, 3 nodes;
-    synchronous::shutdown_while_waiting as a_waiting_commit_is_not_acknowledged_by_a_shutdown, 2 nodes;
-    sql::answers as the_questions_of_high_availability_tools_are_answered, 1 nodes;
-    sql::prepared as prepared_statements_return_typed_columns, 1 nodes;
-    sql::refused as what_is_not_understood_is_refused_by_name, 1 nodes;
-}
+for_each_conformance_body!(on_the_model);
 
 #[tokio::test]
 async fn unsynced_wal_is_lost_with_the_power() {
-    let pg = Model::new(1);
-    durability::power_loss(&pg, |node| pg.dir(node).power_loss(), |node, delay| pg.dir(node).set_fsync_delay(delay))
-        .await;
+    let pg = &Model::new(1);
+    let primary = cluster(pg, 0).await;
+    primary.simple_query("INSERT INTO t VALUES (1)").await.expect("acknowledged");
+    pg.dir(0).set_fsync_delay(Duration::from_secs(60));
+    let unacknowledged = primary.simple_query("INSERT INTO t VALUES (2)");
+    assert!(tokio::time::timeout(Duration::from_millis(200), unacknowledged).await.is_err(), "it waits for its fsync");
+    pg.dir(0).power_loss();
+    pg.stop(0, Stop::Kill).await;
+    pg.dir(0).set_fsync_delay(Duration::ZERO);
+    pg.start(0).await;
+    let again = pg.connect(0).await.expect("accepts");
+    assert_eq!(value(&again, "SELECT count(*) FROM t").await, "1");
 }
 
+/// The model finds conflicts of open transactions at their commit, where PostgreSQL lets the second one wait for the
+/// first: what another session did meanwhile is not overwritten by a transaction block.
 #[tokio::test]
-async fn a_full_disk_refuses_rows_with_53100() {
-    let pg = Model::new(1);
-    durability::disk_full(&pg, |node, full| pg.dir(node).set_full(full)).await;
+async fn a_conflict_is_found_at_commit() {
+    let pg = &Model::new(1);
+    let client = cluster(pg, 0).await;
+    client.simple_query("CREATE TABLE k (id int, v text)").await.expect("created");
+    let other = pg.connect(0).await.expect("accepts");
+    client.simple_query("BEGIN; INSERT INTO t VALUES (1); INSERT INTO k VALUES (5, 'x')").await.expect("open");
+    other.simple_query("INSERT INTO t VALUES (1)").await.expect("first");
+    assert_eq!(error_code(&client, "COMMIT").await, "23505");
+    client.simple_query("BEGIN; INSERT INTO k VALUES (6, 'x')").await.expect("open");
+    other.simple_query("DROP TABLE k").await.expect("dropped");
+    assert_eq!(error_code(&client, "COMMIT").await, "42P01");
+}
+
+/// What is not understood is refused by name, never answered wrongly.
+#[tokio::test]
+async fn sql_that_the_model_does_not_know_is_refused() {
+    let pg = &Model::new(1);
+    let client = cluster(pg, 0).await;
+    for sql in ["SELECT * FROM t JOIN t u ON true", "UPDATE t SET id = 1"] {
+        assert_eq!(error_code(&client, sql).await, "0A000", "{sql}");
+    }
 }

@@ -3,11 +3,13 @@
 use std::{net::TcpListener, sync::Mutex, time::Duration};
 
 use pgdrill_net::TokioNet;
-use pgdrill_sim_postgres::{DataDir, ExitStatus, Signal, SignalSender, Timings, run, signals, tools};
+use pgdrill_sim_postgres::{
+    DataDir, ExitStatus, Signal, SignalSender, Timings,
+    conformance::operations::{Operations, Stop},
+    run, signals, tools,
+};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls};
-
-use super::operations::{Operations, Stop};
 
 /// Servers of one test.
 pub struct Model {
@@ -99,19 +101,19 @@ impl Operations for Model {
         self.ended(node).await;
     }
 
-    fn reload(&self, node: usize) {
+    async fn reload(&self, node: usize) {
         self.signal(node, Signal::Reload);
     }
 
-    fn promote(&self, node: usize) {
+    async fn promote(&self, node: usize) {
         self.signal(node, Signal::Promote);
     }
 
-    fn configure(&self, node: usize, values: &[(&str, &str)]) {
+    async fn configure(&self, node: usize, values: &[(&str, &str)]) {
         self.dir(node).configure(values.iter().map(|(name, value)| (*name, Some(*value)))).expect("initialised");
     }
 
-    fn controldata(&self, node: usize, label: &str) -> String {
+    async fn controldata(&self, node: usize, label: &str) -> String {
         let lines = tools::controldata(self.dir(node)).expect("initialised");
         lines.into_iter().find(|(name, _)| *name == label).expect("a known label").1
     }
@@ -126,15 +128,19 @@ impl Operations for Model {
         tools::rewind(self.dir(target), &TokioNet, &source).await
     }
 
-    fn follow(&self, node: usize, primary: usize, slot: &str) {
+    async fn follow(&self, node: usize, primary: usize, slot: &str) {
         let conninfo = self.conninfo(primary, &format!("n{node}"));
         let values = [
             ("primary_conninfo", conninfo.as_str()),
             ("primary_slot_name", slot),
             ("wal_retrieve_retry_interval", "200ms"),
         ];
-        self.configure(node, &values);
+        self.configure(node, &values).await;
         self.dir(node).set_standby_signal(true).expect("initialised");
+    }
+
+    async fn fill_disk(&self, node: usize, full: bool) {
+        self.dir(node).set_full(full);
     }
 
     async fn connect(&self, node: usize) -> Result<Client, tokio_postgres::Error> {

@@ -1,4 +1,4 @@
-//! What a conformance test may do to a server: everything else goes through SQL.
+//! What a conformance body may do to a server: everything else goes through SQL.
 
 use std::{future::Future, time::Duration};
 
@@ -7,33 +7,47 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 /// How to stop a server.
 #[derive(Clone, Copy, Debug)]
 pub enum Stop {
+    /// `pg_ctl stop -m fast`.
     Fast,
+    /// `pg_ctl stop -m immediate`.
     Immediate,
     /// SIGKILL to every process.
     Kill,
 }
 
-/// PostgreSQL servers of one test, by number. Written so that real servers can stand in.
+/// PostgreSQL servers of one body, by number. What cannot be done is a panic, as in any test.
 pub trait Operations: Sync {
+    /// `initdb` with data checksums and the superuser `postgres`.
     fn initdb(&self, node: usize) -> impl Future<Output = ()> + Send;
+    /// Starts a server and waits until it accepts connections.
     fn start(&self, node: usize) -> impl Future<Output = ()> + Send;
+    /// Stops a server and waits for its end.
     fn stop(&self, node: usize, how: Stop) -> impl Future<Output = ()> + Send;
-    fn reload(&self, node: usize);
-    fn promote(&self, node: usize);
+    /// `pg_ctl reload`.
+    fn reload(&self, node: usize) -> impl Future<Output = ()> + Send;
+    /// `pg_ctl promote`, without waiting.
+    fn promote(&self, node: usize) -> impl Future<Output = ()> + Send;
     /// Sets parameters in `postgresql.conf`.
-    fn configure(&self, node: usize, values: &[(&str, &str)]);
-    fn controldata(&self, node: usize, label: &str) -> String;
-    /// `pg_basebackup` into an empty directory.
+    fn configure(&self, node: usize, values: &[(&str, &str)]) -> impl Future<Output = ()> + Send;
+    /// What `pg_controldata` says under a label.
+    fn controldata(&self, node: usize, label: &str) -> impl Future<Output = String> + Send;
+    /// `pg_basebackup` with streamed WAL.
     fn basebackup(&self, from: usize, to: usize) -> impl Future<Output = Result<(), String>> + Send;
-    /// `pg_rewind` of a stopped server; says whether anything was to do.
+    /// `pg_rewind --no-ensure-shutdown` of a stopped server; says whether anything was to do.
     fn rewind(&self, from: usize, target: usize) -> impl Future<Output = Result<bool, String>> + Send;
     /// Makes `node` a standby of `primary` (`standby.signal`, `primary_conninfo` with application name `n<node>`).
-    fn follow(&self, node: usize, primary: usize, slot: &str);
+    fn follow(&self, node: usize, primary: usize, slot: &str) -> impl Future<Output = ()> + Send;
+    /// Fills the disk of a server, or frees it again.
+    fn fill_disk(&self, node: usize, full: bool) -> impl Future<Output = ()> + Send;
+    /// A new connection.
+    ///
+    /// # Errors
+    /// When the server refuses it.
     fn connect(&self, node: usize) -> impl Future<Output = Result<Client, tokio_postgres::Error>> + Send;
 }
 
-/// Longest wait for something that must happen.
-const PATIENCE: Duration = Duration::from_secs(12);
+/// Longest wait for something that must happen. Generous: on a busy machine a real server takes its time.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// All rows of a query, as text.
 pub async fn rows(client: &Client, sql: &str) -> Vec<Vec<String>> {
@@ -82,7 +96,7 @@ pub async fn cluster<O: Operations>(pg: &O, standbys: usize) -> Client {
     primary.simple_query("CREATE TABLE t (id bigint PRIMARY KEY)").await.expect("created");
     for node in 1..=standbys {
         pg.basebackup(0, node).await.expect("copied");
-        pg.follow(node, 0, "");
+        pg.follow(node, 0, "").await;
         pg.start(node).await;
         let sql = format!("SELECT state FROM pg_stat_replication WHERE application_name = 'n{node}'");
         wait_for(&primary, &sql, "streaming").await;

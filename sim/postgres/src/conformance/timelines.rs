@@ -3,12 +3,13 @@
 use super::operations::{Operations, Stop, cluster, value, wait_for};
 
 async fn promoted<O: Operations>(pg: &O, node: usize) -> tokio_postgres::Client {
-    pg.promote(node);
+    pg.promote(node).await;
     let client = pg.connect(node).await.expect("accepts");
     wait_for(&client, "SELECT pg_is_in_recovery()", "f").await;
     client
 }
 
+/// A promotion begins a timeline and writes its history file.
 pub async fn promote<O: Operations>(pg: &O) {
     let primary = cluster(pg, 1).await;
     primary.simple_query("INSERT INTO t VALUES (1)").await.expect("inserted");
@@ -24,35 +25,37 @@ pub async fn promote<O: Operations>(pg: &O) {
     wait_for(&standby, "SELECT timeline_id FROM pg_control_checkpoint()", "2").await;
 }
 
+/// A standby follows a promoted standby to its timeline.
 pub async fn switch<O: Operations>(pg: &O) {
     cluster(pg, 2).await;
     pg.stop(0, Stop::Immediate).await;
     let new_primary = promoted(pg, 1).await;
-    pg.follow(2, 1, "");
-    pg.reload(2);
+    pg.follow(2, 1, "").await;
+    pg.reload(2).await;
     new_primary.simple_query("INSERT INTO t VALUES (5)").await.expect("inserted");
     let standby = pg.connect(2).await.expect("hot standby");
     wait_for(&standby, "SELECT count(*) FROM t", "1").await;
     assert_eq!(value(&standby, "SELECT received_tli FROM pg_stat_wal_receiver").await, "2");
 }
 
+/// A primary that wrote after the fork cannot follow until it is rewound.
 pub async fn rewind_needed<O: Operations>(pg: &O) {
     let primary = cluster(pg, 1).await;
     let standby = pg.connect(1).await.expect("hot standby");
     // Both write after the fork: the old primary's row is one nobody else has.
-    pg.promote(1);
+    pg.promote(1).await;
     wait_for(&standby, "SELECT pg_is_in_recovery()", "f").await;
     primary.simple_query("INSERT INTO t VALUES (100)").await.expect("inserted");
     standby.simple_query("INSERT INTO t VALUES (200)").await.expect("inserted");
     pg.stop(0, Stop::Fast).await;
-    pg.follow(0, 1, "");
+    pg.follow(0, 1, "").await;
     pg.start(0).await;
     let old = pg.connect(0).await.expect("hot standby on its own timeline");
     tokio::time::sleep(std::time::Duration::from_millis(600)).await;
     assert_eq!(value(&old, "SELECT max(id) FROM t").await, "100", "it cannot follow");
     pg.stop(0, Stop::Fast).await;
     assert_eq!(pg.rewind(1, 0).await, Ok(true));
-    pg.follow(0, 1, "");
+    pg.follow(0, 1, "").await;
     pg.start(0).await;
     let old = pg.connect(0).await.expect("hot standby");
     wait_for(&old, "SELECT max(id) FROM t", "200").await;
@@ -61,6 +64,7 @@ pub async fn rewind_needed<O: Operations>(pg: &O) {
     wait_for(&old, "SELECT max(id) FROM t", "201").await;
 }
 
+/// A primary that stopped cleanly before the fork follows without.
 pub async fn rewind_not_needed<O: Operations>(pg: &O) {
     let primary = cluster(pg, 1).await;
     primary.simple_query("INSERT INTO t VALUES (1)").await.expect("inserted");
@@ -70,12 +74,13 @@ pub async fn rewind_not_needed<O: Operations>(pg: &O) {
     let new_primary = promoted(pg, 1).await;
     new_primary.simple_query("INSERT INTO t VALUES (2)").await.expect("inserted");
     assert_eq!(pg.rewind(1, 0).await, Ok(false));
-    pg.follow(0, 1, "");
+    pg.follow(0, 1, "").await;
     pg.start(0).await;
     let old = pg.connect(0).await.expect("hot standby");
     wait_for(&old, "SELECT count(*) FROM t", "2").await;
 }
 
+/// A target that was not shut down cleanly is refused.
 pub async fn rewind_refused<O: Operations>(pg: &O) {
     cluster(pg, 1).await;
     pg.stop(0, Stop::Kill).await;

@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::operations::{Operations, Stop, cluster, rows, value, wait_for};
 
 async fn set_names<O: Operations>(pg: &O, names: &str) {
-    pg.configure(0, &[("synchronous_standby_names", names)]);
-    pg.reload(0);
+    pg.configure(0, &[("synchronous_standby_names", names)]).await;
+    pg.reload(0).await;
     let client = pg.connect(0).await.expect("accepts");
     wait_for(&client, "SHOW synchronous_standby_names", names).await;
 }
 
+/// A commit waits for its synchronous standby, and is invisible meanwhile.
 pub async fn commit_waits<O: Operations>(pg: &O) {
     let primary = cluster(pg, 1).await;
     set_names(pg, "n1").await;
@@ -26,6 +27,7 @@ pub async fn commit_waits<O: Operations>(pg: &O) {
     assert_eq!(value(&other, "SELECT count(*) FROM t").await, "2");
 }
 
+/// `sync_state` and `sync_priority` follow the configured names.
 pub async fn states<O: Operations>(pg: &O) {
     let primary = cluster(pg, 3).await;
     let sql = "SELECT application_name, sync_state, sync_priority FROM pg_stat_replication ORDER BY application_name";
@@ -41,6 +43,7 @@ pub async fn states<O: Operations>(pg: &O) {
     wait_for(&primary, "SELECT sync_state FROM pg_stat_replication WHERE application_name = 'n1'", "sync").await;
 }
 
+/// `ANY n` needs any n of the names.
 pub async fn quorum<O: Operations>(pg: &O) {
     let primary = cluster(pg, 2).await;
     set_names(pg, "ANY 1 (n1, n2)").await;
@@ -54,6 +57,7 @@ pub async fn quorum<O: Operations>(pg: &O) {
     insert.await.expect("emptying the names releases everybody");
 }
 
+/// A waiting commit is not acknowledged by a shutdown; it is committed all the same.
 pub async fn shutdown_while_waiting<O: Operations>(pg: &O) {
     let primary = cluster(pg, 0).await;
     set_names(pg, "nobody").await;
@@ -64,12 +68,12 @@ pub async fn shutdown_while_waiting<O: Operations>(pg: &O) {
     };
     let (inserted, ()) = tokio::join!(insert, stop);
     assert!(inserted.is_err(), "not acknowledged");
-    set_names_on_disk(pg);
+    set_names_on_disk(pg).await;
     pg.start(0).await;
     let again = pg.connect(0).await.expect("accepts");
     assert_eq!(value(&again, "SELECT count(*) FROM t").await, "1", "and committed all the same");
 }
 
-fn set_names_on_disk<O: Operations>(pg: &O) {
-    pg.configure(0, &[("synchronous_standby_names", "")]);
+async fn set_names_on_disk<O: Operations>(pg: &O) {
+    pg.configure(0, &[("synchronous_standby_names", "")]).await;
 }
