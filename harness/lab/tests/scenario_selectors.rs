@@ -119,7 +119,7 @@ fn the_schema_knows_every_part_of_a_scenario() {
     let freeze = &schema["$defs"]["FreezeSpec"]["anyOf"];
     assert_eq!(freeze.as_array().map(Vec::len), Some(2), "the short and the long spelling: {freeze}");
     let actions = schema["$defs"]["Step"]["oneOf"].as_array().expect("one of the actions");
-    assert_eq!(actions.len(), 27);
+    assert_eq!(actions.len(), 28);
     let disk_full = actions.iter().find_map(|action| action["properties"].get("disk_full")).expect("an action");
     assert!(disk_full["anyOf"].is_array(), "{disk_full}");
 }
