@@ -54,7 +54,10 @@ async fn a_frozen_one_is_replaced_and_the_new_one_holds_the_deadline() {
     fencing.arm(deadline).await.unwrap();
     fence.seen().mood = Mood::Frozen;
     fencing.extend(deadline + TTL).await.unwrap();
-    assert_eq!((fence.seen().starts, fence.seen().held), (2, Some(deadline + TTL)));
+    {
+        let seen = fence.seen();
+        assert_eq!((seen.starts, seen.held), (2, Some(deadline + TTL)));
+    }
     assert!(fencing.view().is_armed && fencing.view().is_usable);
 }
 
@@ -104,6 +107,9 @@ async fn off_starts_nothing() {
     fencing.start().await.unwrap();
     fencing.tend(Guarded::MayWrite, true, false).await.unwrap();
     fencing.disarm().await.unwrap();
-    assert_eq!((fence.seen().starts, fence.seen().retired), (0, 0));
+    {
+        let seen = fence.seen();
+        assert_eq!((seen.starts, seen.retired), (0, 0));
+    }
     assert!(fencing.view().is_usable && !fencing.view().is_armed);
 }
