@@ -188,7 +188,7 @@ async fn versions(engine: &Engine, image: Image, name: &str) -> Result<String, I
     let wanted = recipe::version(pinned);
     // `3.0` is for 3.0.11, `16.1` is not for 16.14.
     let rest = found.strip_prefix(wanted).map(|rest| rest.chars().next());
-    if probed.code != Some(0) || !rest.is_some_and(|next| next.is_none_or(|next| !next.is_ascii_digit())) {
+    if probed.code != Some(0) || rest.is_none_or(|next| next.is_some_and(|next| next.is_ascii_digit())) {
         return Err(ImageError::Version { image: name.to_owned(), program, wanted: wanted.to_owned(), found });
     }
     Ok(format!("{program} {found}"))
@@ -259,13 +259,13 @@ impl Scratch {
 /// Removes folders of builds that were killed.
 fn sweep(place: &Path) {
     let Ok(entries) = std::fs::read_dir(place) else { return };
-    for folder in entries.flatten().map(|entry| entry.path()).filter(|folder| is_stale(folder)) {
+    for folder in entries.flatten().map(|entry| entry.path()).filter(is_stale) {
         // Somebody else's, or not to be removed: none of our business.
         let _ = std::fs::remove_dir_all(folder);
     }
 }
 
-fn is_stale(folder: &PathBuf) -> bool {
+fn is_stale(folder: &Path) -> bool {
     let name = folder.file_name().and_then(|name| name.to_str());
     let Some((pid, _)) = name.and_then(|name| name.strip_prefix(SCRATCH)).and_then(|rest| rest.split_once('-')) else {
         return false;

@@ -15,7 +15,7 @@ pub(super) type Free = fn(&Path) -> std::io::Result<u64>;
 /// Asks the file system.
 pub(super) fn free(place: &Path) -> std::io::Result<u64> {
     let stat = nix::sys::statvfs::statvfs(place)?;
-    Ok(u64::from(stat.blocks_available()).saturating_mul(u64::from(stat.fragment_size())))
+    Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
 
 /// Fails when a place has too little space. A place that cannot be asked (Docker on another machine) is not judged.

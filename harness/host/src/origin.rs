@@ -15,7 +15,7 @@ pub(crate) fn of(pid: u32) -> Option<Origin> {
         pid,
         // Parent 0 is outside of our container: nobody that we could name.
         parent: name(parent).map(|name| (parent, name)),
-        unit: unit_of(&format!("/proc/{pid}/cgroup")),
+        unit: unit_of(format!("/proc/{pid}/cgroup")),
         own_unit: unit_of("/proc/self/cgroup"),
     })
 }

@@ -19,6 +19,7 @@ use crate::{
 
 /// What has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "the names that patroni.yml has for them")]
 pub(crate) enum Callback {
     OnStart,
     OnStop,

@@ -33,7 +33,6 @@ pub use machine::{Checks, Misfit, check as check_machine};
 use pgdrill_agent::AgentConfig;
 use pgdrill_yaml::{At, Fields, Node, Problem, Reader, Severity, patroni as warts};
 pub use reload::{Changes, changes, with_live};
-use serde_json::Map;
 use source::Sources;
 
 /// A configuration that can be used, and what its author may want to know.
@@ -151,7 +150,7 @@ fn warn(reader: &mut Reader<'_>, root: &Node, config: &Option<AgentConfig>) {
         warts::one_member_only(reader, root, "etcd3");
         let mut parameters = warts::at(root, "bootstrap.dcs.postgresql.parameters")
             .and_then(|at| at.node.to_json().as_object().cloned())
-            .unwrap_or_else(Map::new);
+            .unwrap_or_default();
         let local = warts::at(root, "postgresql.parameters").and_then(|at| at.node.to_json().as_object().cloned());
         let local = local.into_iter().flatten();
         parameters.extend(local.filter(|(name, _)| !warts::FROM_DCS_ONLY.contains(&name.as_str())));
