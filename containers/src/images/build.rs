@@ -1,6 +1,6 @@
 //! The build from beginning to end: choose a source, make the stages, put the binary on top, prove it, name it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 use futures::future::try_join_all;
@@ -259,7 +259,7 @@ impl Scratch {
 /// Removes folders of builds that were killed.
 fn sweep(place: &Path) {
     let Ok(entries) = std::fs::read_dir(place) else { return };
-    for folder in entries.flatten().map(|entry| entry.path()).filter(is_stale) {
+    for folder in entries.flatten().map(|entry| entry.path()).filter(|folder| is_stale(folder)) {
         // Somebody else's, or not to be removed: none of our business.
         let _ = std::fs::remove_dir_all(folder);
     }
