@@ -93,11 +93,13 @@ pub(crate) async fn inspect_leader<T: Ports>(parts: &Parts<T>, leader: &Upstream
     let user = parts.config.postgresql.rewind.as_ref().unwrap_or(&parts.config.postgresql.superuser);
     let sql = Sql::new(parts.net.clone(), address, user.clone());
     let limit = parts.shared.published().config.retry_timeout.max(Duration::from_secs(3));
-    match timeout(limit, timelines(&sql)).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => LeaderInspection::Unreachable { reason: error.to_string() },
-        Err(_) => LeaderInspection::Unreachable { reason: "no answer in time".into() },
-    }
+    let reason = match timeout(limit, timelines(&sql)).await {
+        Ok(Ok(answer)) => return answer,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer in time".into(),
+    };
+    parts.trouble("sql", format!("the leader cannot be compared with, as {}: {reason}", user.username));
+    LeaderInspection::Unreachable { reason }
 }
 
 async fn timelines<N: pgdrill_net::Net>(sql: &Sql<N>) -> Result<LeaderInspection, SqlError> {

@@ -51,10 +51,11 @@ pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// The history file of a timeline, read on the server that is on it; empty when there is none.
+/// The history file of a timeline, read on the server that is on it; empty when there is none. By the function that a user for
+/// `pg_rewind` may call ([`REWIND_FUNCTIONS`]); `pg_read_file` is a superuser's.
 #[must_use]
 pub fn history_file(timeline: u32) -> String {
-    format!("SELECT pg_read_file('pg_wal/{timeline:08X}.history', 0, 1000000, true)")
+    format!("SELECT convert_from(pg_read_binary_file('pg_wal/{timeline:08X}.history', 0, 1000000, true), 'UTF8')")
 }
 
 /// A physical slot that reserves WAL at once, so that it protects its standby from the beginning.
@@ -168,6 +169,7 @@ mod tests {
         );
         assert_eq!(role(RoleChange::Alter, &User::named("a"), &["NOLOGIN"]), "ALTER ROLE \"a\" WITH NOLOGIN");
         assert_eq!(advance_slot("pg2", Lsn(0x300_0060)), "SELECT pg_replication_slot_advance('pg2', '0/3000060')");
-        assert_eq!(history_file(31), "SELECT pg_read_file('pg_wal/0000001F.history', 0, 1000000, true)");
+        let expected = "SELECT convert_from(pg_read_binary_file('pg_wal/0000001F.history', 0, 1000000, true), 'UTF8')";
+        assert_eq!(history_file(31), expected);
     }
 }

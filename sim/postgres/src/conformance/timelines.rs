@@ -20,6 +20,8 @@ pub async fn promote<O: Operations>(pg: &O) {
     let file = value(&standby, "SELECT pg_walfile_name(pg_current_wal_lsn())").await;
     assert!(file.starts_with("00000002"), "{file}");
     let history = value(&standby, "SELECT pg_read_file('pg_wal/00000002.history', true)").await;
+    let bytes = "SELECT convert_from(pg_read_binary_file('pg_wal/00000002.history', 0, 1000000, true), 'UTF8')";
+    assert_eq!(value(&standby, bytes).await, history);
     assert!(history.starts_with("1\t0/"), "{history}");
     // The checkpoint that follows a promotion brings pg_control to the new timeline.
     wait_for(&standby, "SELECT timeline_id FROM pg_control_checkpoint()", "2").await;

@@ -17,6 +17,7 @@ use crate::{
 
 /// Result types, by name: what a description answers without calling anything.
 const RESULT_TYPES: &[(&str, PgType)] = &[
+    ("convert_from", PgType::Text),
     ("current_database", PgType::Text),
     ("current_setting", PgType::Text),
     ("current_user", PgType::Text),
@@ -39,6 +40,7 @@ const RESULT_TYPES: &[(&str, PgType)] = &[
     ("pg_last_xact_replay_timestamp", PgType::Timestamptz),
     ("pg_postmaster_start_time", PgType::Timestamptz),
     ("pg_promote", PgType::Bool),
+    ("pg_read_binary_file", PgType::Text),
     ("pg_read_file", PgType::Text),
     ("pg_reload_conf", PgType::Bool),
     ("pg_replication_slot_advance", PgType::Text),
@@ -208,7 +210,9 @@ fn information(scope: &Scope<'_>, name: &str, arguments: &[Typed]) -> Result<Opt
         "pg_postmaster_start_time" => Typed::new(Datum::Timestamp(server.state().started_us), PgType::Timestamptz),
         "pg_conf_load_time" => Typed::new(Datum::Timestamp(server.state().reloaded_us), PgType::Timestamptz),
         "pg_is_in_recovery" => bool_of(server.state().in_recovery),
-        "pg_read_file" => read_file(server, arguments)?,
+        "pg_read_file" | "pg_read_binary_file" => read_file(server, arguments)?,
+        // Bytes are kept as the text that they are in UTF8.
+        "convert_from" => arguments.first().cloned().unwrap_or_else(|| Typed::null(PgType::Text)),
         "substr" | "substring" => substr(arguments)?,
         "lower" => Typed::text(text_argument(arguments, 0)?.to_lowercase()),
         "upper" => Typed::text(text_argument(arguments, 0)?.to_uppercase()),
