@@ -20,6 +20,9 @@ use crate::{
 /// The program of a service is started as this user.
 const POSTGRES: &str = "postgres";
 
+/// How often in a row the list of a host's processes may be something else, 200 ms apart: a container that runs gives it.
+const NONSENSE: u32 = 50;
+
 impl Cluster {
     /// Starts a service; PostgreSQL is its agent's to start. It runs in its container from then on, whatever becomes of the lab,
     /// and its end is seen by the watcher.
@@ -100,6 +103,8 @@ impl Cluster {
     /// Follows the processes of a host and records when they begin and end. When its container is stopped, all of them have
     /// ended; when it runs again, they are followed again. Comes back only with what went wrong.
     pub(crate) async fn follow_processes(&self, host: &str) -> String {
+        // While a container is going down, what the daemon says about it comes in the place of the command's output.
+        let mut nonsense = 0;
         loop {
             let command = Command::new(["pgdrill", "internal", "processes"]);
             if let Ok(lines) = command.lines(&self.docker, &self.host(host).container).await {
@@ -107,7 +112,14 @@ impl Cluster {
                 while let Some(line) = lines.next().await {
                     match line {
                         Line::Out(line) => match serde_json::from_str(&line) {
-                            Ok(change) => self.changed(host, &change),
+                            Ok(change) => {
+                                nonsense = 0;
+                                self.changed(host, &change);
+                            }
+                            Err(_) if nonsense < NONSENSE => {
+                                nonsense += 1;
+                                break;
+                            }
                             Err(why) => return format!("{host}: its processes are told as {line:?}: {why}"),
                         },
                         // The image's pgdrill may be of another version than this one.

@@ -43,6 +43,10 @@ pub async fn switch<O: Operations>(pg: &O) {
 /// A primary that wrote after the fork cannot follow until it is rewound.
 pub async fn rewind_needed<O: Operations>(pg: &O) {
     let primary = cluster(pg, 1).await;
+    // The shutdown's checkpoint would remove what the rewind reads: see `rewind_without_wal`.
+    pg.configure(0, &[("wal_keep_size", "128MB")]).await;
+    pg.reload(0).await;
+    wait_for(&primary, "SHOW wal_keep_size", "128MB").await;
     let standby = pg.connect(1).await.expect("hot standby");
     // Both write after the fork: the old primary's row is one nobody else has.
     pg.promote(1).await;
@@ -64,6 +68,23 @@ pub async fn rewind_needed<O: Operations>(pg: &O) {
     assert_eq!(value(&old, "SELECT count(*) FROM t").await, "1", "the row of the abandoned timeline is gone");
     standby.simple_query("INSERT INTO t VALUES (201)").await.expect("inserted");
     wait_for(&old, "SELECT max(id) FROM t", "201").await;
+}
+
+/// A rewind reads the target's WAL back to the last checkpoint before the fork. The target's own later checkpoints remove it.
+pub async fn rewind_without_wal<O: Operations>(pg: &O) {
+    let primary = cluster(pg, 1).await;
+    let standby = pg.connect(1).await.expect("hot standby");
+    pg.promote(1).await;
+    wait_for(&standby, "SELECT pg_is_in_recovery()", "f").await;
+    standby.simple_query("INSERT INTO t VALUES (200)").await.expect("inserted");
+    for row in 100..103 {
+        primary.simple_query(&format!("INSERT INTO t VALUES ({row})")).await.expect("inserted");
+        primary.simple_query("SELECT pg_switch_wal()").await.expect("switched");
+        primary.simple_query("CHECKPOINT").await.expect("written");
+    }
+    pg.stop(0, Stop::Fast).await;
+    let refused = pg.rewind(1, 0).await.expect_err("what it reads is gone");
+    assert!(refused.contains("could not find previous WAL record"), "{refused}");
 }
 
 /// A primary that stopped cleanly before the fork follows without.

@@ -88,6 +88,10 @@ pub(crate) async fn send<S: Socket>(
         left -= slice;
         client.send(PgWireBackendMessage::CopyData(CopyData::new(Bytes::from_static(b"p")))).await?;
     }
+    if what == BaseBackup::Full && !server.state().in_recovery {
+        // As `pg_backup_stop`: the backup's last segment is to be archived.
+        server.switch_segment();
+    }
     let wal = copied_wal(server, keep_from)?;
     send_json(client, &wal).await?;
     client.send(PgWireBackendMessage::CopyDone(CopyDone::new())).await

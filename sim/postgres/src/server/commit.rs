@@ -28,6 +28,23 @@ const LOCALLY_COMMITTED: &str =
     "The transaction has already committed locally, but might not have been replicated to the standby.";
 
 impl Server {
+    /// Ends the current WAL segment, as `pg_switch_wal` and the end of a base backup do. Where what was written ends.
+    pub(crate) fn switch_segment(&self) -> Lsn {
+        let state = self.state();
+        let end = self.dir.with(|cluster| {
+            let end = cluster.wal.end();
+            // At a segment boundary there is nothing to switch.
+            if end.0 % crate::lsn::SEGMENT_BYTES != 0 {
+                let record = cluster.wal.append(state.tli, Body::Switch);
+                cluster.wal.flush(record.end);
+                return record.start + record.body.bytes();
+            }
+            end
+        });
+        self.wal_ready.notify_waiters();
+        end
+    }
+
     /// Commits `changes`: WAL is written, flushed as `synchronous_commit` asks, and the standbys are waited for.
     ///
     /// # Errors

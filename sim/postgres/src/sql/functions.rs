@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Lsn, PgError,
-    disk::{history::Timeline, record::Body, slots::is_valid_slot_name},
+    disk::{history::Timeline, slots::is_valid_slot_name},
     lsn::walfile_name,
     server::state::{Server, now_us},
 };
@@ -314,23 +314,11 @@ fn control(server: &Server, name: &str, arguments: &[Typed]) -> Result<Option<Ty
 }
 
 fn switch_wal(server: &Server) -> Result<Typed, PgError> {
-    let state = server.state();
-    if state.in_recovery {
+    if server.state().in_recovery {
         return Err(PgError::error("55000", "recovery is in progress")
             .detail("WAL control functions cannot be executed during recovery."));
     }
-    let end = server.dir.with(|cluster| {
-        let end = cluster.wal.end();
-        // At a segment boundary there is nothing to switch.
-        if end.0 % crate::lsn::SEGMENT_BYTES != 0 {
-            let record = cluster.wal.append(state.tli, Body::Switch);
-            cluster.wal.flush(record.end);
-            return record.start + record.body.bytes();
-        }
-        end
-    });
-    server.wal_ready.notify_waiters();
-    Ok(lsn(end))
+    Ok(lsn(server.switch_segment()))
 }
 
 fn advance_slot(server: &Server, arguments: &[Typed]) -> Result<Typed, PgError> {
