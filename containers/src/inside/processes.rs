@@ -26,9 +26,10 @@ pub struct Change {
 /// When standard output is closed or `/proc` cannot be read.
 pub fn watch() -> std::io::Result<()> {
     let mut known = BTreeMap::new();
+    let mut strangers = BTreeMap::new();
     let mut out = std::io::stdout().lock();
     loop {
-        for change in changes(&mut known, &look()?) {
+        for change in changes(&mut known, &look(&mut strangers)?) {
             let line = serde_json::to_string(&change).map_err(std::io::Error::other)?;
             writeln!(out, "{line}")?;
         }
@@ -37,20 +38,32 @@ pub fn watch() -> std::io::Result<()> {
     }
 }
 
-/// The processes of the scenario's kinds that run now, by id.
-fn look() -> std::io::Result<BTreeMap<u32, Process>> {
-    let mut found = BTreeMap::new();
+/// How often a new process is looked at: a shell on its way to another program is that program soon. After that, whoever is
+/// of no kind stays so; most are PostgreSQL's backends, and looking at them all would cost more than all else here.
+const LOOKS: u32 = 20;
+
+/// The processes of the scenario's kinds that run now, by id. `strangers`: how often those of no kind were looked at.
+fn look(strangers: &mut BTreeMap<u32, u32>) -> std::io::Result<BTreeMap<u32, Process>> {
+    let (mut found, mut others) = (BTreeMap::new(), BTreeMap::new());
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        let looks = strangers.get(&pid).copied().unwrap_or(0);
+        if looks >= LOOKS {
+            others.insert(pid, looks);
+            continue;
+        }
         // A process that ends while one looks at it is one that has ended.
         let Ok(command) = fs::read(format!("/proc/{pid}/cmdline")) else { continue };
         let words: Vec<String> =
             command.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
-        if let Some(process) = kind(&words) {
-            found.insert(pid, process);
+        match kind(&words) {
+            Some(process) => drop(found.insert(pid, process)),
+            None => drop(others.insert(pid, looks + 1)),
         }
     }
+    // A number that is free is forgotten, and looked at anew when it is somebody else's.
+    *strangers = others;
     Ok(found)
 }
 

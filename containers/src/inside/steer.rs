@@ -80,7 +80,7 @@ mod tests {
         let date = Command::new("date")
             .arg("+%s")
             .env("LD_PRELOAD", &library)
-            .env("PGDRILL_SHIM", folder.join("steering"))
+            .env("FAULT_SHIM_STEERING", folder.join("steering"))
             .output()
             .expect("date runs");
         let text = String::from_utf8(date.stdout).expect("digits");
@@ -118,7 +118,7 @@ mod tests {
             .args(["if=/dev/zero", "bs=1", "count=1", "conv=fsync", "status=none"])
             .arg(format!("of={}", folder.path().join("data").display()))
             .env("LD_PRELOAD", &library)
-            .env("PGDRILL_SHIM", &file)
+            .env("FAULT_SHIM_STEERING", &file)
             .status();
         assert!(done.expect("dd runs").success());
         assert!(began.elapsed().as_millis() >= 300);

@@ -1,7 +1,7 @@
 /* Preloaded into the processes of a PostgreSQL node (agent, Patroni, PostgreSQL): sets their wall clock wrong and makes
  * their fsync slow, while they run and without their knowledge.
  *
- * The file named by PGDRILL_SHIM steers it and counts for it; it is mapped, so that a change is seen at once and by all
+ * The file named by FAULT_SHIM_STEERING steers it and counts for it; it is mapped, so that a change is seen at once and by all
  * processes. Without that file everything is as always. The layout is that of `inside/steer.rs`.
  *
  * The monotonic clock stays true: a step of the wall clock must not touch it. Waits until an absolute wall-clock time
@@ -36,7 +36,7 @@ static struct steering *steering;
 
 __attribute__((constructor)) static void attach(void)
 {
-    const char *path = getenv("PGDRILL_SHIM");
+    const char *path = getenv("FAULT_SHIM_STEERING");
     if (!path)
         return;
     long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC);

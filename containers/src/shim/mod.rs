@@ -14,8 +14,9 @@ pub const LIBRARY_PATH: &str = "/usr/local/lib/pgdrill-fault-shim.so";
 /// The file that steers it, in a container.
 pub const STEERING_PATH: &str = "/run/pgdrill-shim";
 
-/// The environment of a process that is to be reached: set it for the agent, which hands it down to PostgreSQL.
+/// The environment of a process that is to be reached: set it for the agent, which hands it down to PostgreSQL. An agent keeps
+/// variables that begin with PG from PostgreSQL's programs.
 #[must_use]
 pub fn environment() -> [(String, String); 2] {
-    [("LD_PRELOAD".into(), LIBRARY_PATH.into()), ("PGDRILL_SHIM".into(), STEERING_PATH.into())]
+    [("LD_PRELOAD".into(), LIBRARY_PATH.into()), ("FAULT_SHIM_STEERING".into(), STEERING_PATH.into())]
 }

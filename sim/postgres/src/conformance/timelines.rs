@@ -43,11 +43,13 @@ pub async fn switch<O: Operations>(pg: &O) {
 /// A primary that wrote after the fork cannot follow until it is rewound.
 pub async fn rewind_needed<O: Operations>(pg: &O) {
     let primary = cluster(pg, 1).await;
-    // The shutdown's checkpoint would remove what the rewind reads: see `rewind_without_wal`.
-    pg.configure(0, &[("wal_keep_size", "128MB")]).await;
-    pg.reload(0).await;
-    wait_for(&primary, "SHOW wal_keep_size", "128MB").await;
     let standby = pg.connect(1).await.expect("hot standby");
+    // Checkpoints would remove what the rewind reads, and what recovery reads after it: see `rewind_without_wal`.
+    for (node, client) in [(0, &primary), (1, &standby)] {
+        pg.configure(node, &[("wal_keep_size", "128MB")]).await;
+        pg.reload(node).await;
+        wait_for(client, "SHOW wal_keep_size", "128MB").await;
+    }
     // Both write after the fork: the old primary's row is one nobody else has.
     pg.promote(1).await;
     wait_for(&standby, "SELECT pg_is_in_recovery()", "f").await;
