@@ -6,6 +6,9 @@ use super::machine::{Machine, Trouble};
 /// The ballast, beside the data directory.
 const BALLAST: &str = ".pgdrill-ballast";
 
+/// Holds the process group of who fills the volume.
+const FILLER: &str = "/run/pgdrill-filler.pid";
+
 /// What a failed write says.
 const NO_SPACE: &str = "No space left on device";
 
@@ -19,7 +22,7 @@ pub async fn fill(machine: &Machine, mounted: &str) -> Result<String, Trouble> {
     let script = format!(
         "fallocate -l $(df --output=avail -B1 {mounted} | tail -n 1) {ballast} 2>/dev/null; \
          cat /dev/zero >> {ballast} 2>/dev/null; \
-         setsid sh -c 'while [ -e {ballast} ]; do cat /dev/zero >> {ballast}; sleep 0.1; done' \
+         setsid sh -c 'echo $$ > {FILLER}; while :; do cat /dev/zero >> {ballast}; sleep 0.1; done' \
          </dev/null >/dev/null 2>&1 &"
     );
     machine.script(&script).await?;
@@ -35,7 +38,12 @@ pub async fn fill(machine: &Machine, mounted: &str) -> Result<String, Trouble> {
 /// # Errors
 /// When a write still fails.
 pub async fn free(machine: &Machine, mounted: &str) -> Result<bool, Trouble> {
-    let script = format!("test -e {mounted}/{BALLAST} && rm {mounted}/{BALLAST} && echo freed; true");
+    // The filler goes first, and what it has open with it: else it would take what is freed.
+    let script = format!(
+        "test -s {FILLER} && filler=$(cat {FILLER}) && kill -9 -- -$filler && rm {FILLER} && \
+         while pgrep -g $filler >/dev/null; do sleep 0.02; done; \
+         test -e {mounted}/{BALLAST} && rm {mounted}/{BALLAST} && echo freed; true"
+    );
     let freed = machine.script(&script).await?.contains("freed");
     let said = probe(machine, mounted).await?;
     if said.contains(NO_SPACE) {
