@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pgdrill_lab::scenario::{Action, HostKind, Process, Scenario};
+use pgdrill_lab::scenario::{Action, Fencing, HostKind, Process, Scenario};
 
 use crate::cluster::Agent;
 
@@ -13,17 +13,34 @@ pub fn wants_shim(scenario: &Scenario) -> bool {
     scenario.timeline.iter().any(|step| by_shim(&step.action))
 }
 
-/// What cannot be done, one sentence each. The agent makes no difference: what is done is done from outside.
+/// What cannot be done, one sentence each. What is done is done from outside, so the agent makes a difference only where the
+/// scenario speaks of what only one of them has: the dead-man process.
 #[must_use]
-pub fn cannot(scenario: &Scenario, _: Agent) -> Vec<String> {
+pub fn cannot(scenario: &Scenario, agent: Agent) -> Vec<String> {
     let lines = scenario.timeline.iter().enumerate();
     let found: BTreeSet<String> = lines
         .filter_map(|(line, step)| {
-            let why = why_not(&step.action, &scenario.kinds_of_targets(line))?;
+            let missing = (agent == Agent::Patroni && process_of(&step.action) == Some(Process::Deadman))
+                .then_some("Patroni has no dead-man process");
+            let why = missing.or_else(|| why_not(&step.action, &scenario.kinds_of_targets(line)))?;
             Some(format!("`{}`: {why}", step.action))
         })
         .collect();
-    found.into_iter().collect()
+    let unfenced = (agent == Agent::Patroni && scenario.cluster.fencing == Fencing::Required).then(|| {
+        "`fencing: required`: Patroni has no dead-man process; `automatic` is played, and shows what Patroni does without one"
+            .to_owned()
+    });
+    unfenced.into_iter().chain(found).collect()
+}
+
+/// The one process that an action is done to.
+const fn process_of(action: &Action) -> Option<Process> {
+    match action {
+        Action::Kill(spec) | Action::Stop(spec) => Some(spec.process),
+        Action::Start(spec) => Some(spec.process),
+        Action::Freeze(spec) | Action::Thaw(spec) => spec.process,
+        _ => None,
+    }
 }
 
 fn why_not(action: &Action, targets: &BTreeSet<HostKind>) -> Option<&'static str> {
@@ -60,9 +77,13 @@ mod tests {
     use super::*;
 
     fn of(timeline: &str) -> Vec<String> {
-        let text = format!("name: x\nabout: Something.\nduration: 100s\ntimeline:\n{timeline}");
+        with(Agent::Pgdrill, "", timeline)
+    }
+
+    fn with(agent: Agent, cluster: &str, timeline: &str) -> Vec<String> {
+        let text = format!("name: x\nabout: Something.\nduration: 100s\n{cluster}timeline:\n{timeline}");
         let scenario = load_text(Path::new("x.yaml"), &text).expect("it is a scenario").scenario;
-        cannot(&scenario, Agent::Pgdrill)
+        cannot(&scenario, agent)
     }
 
     #[test]
@@ -76,6 +97,21 @@ mod tests {
     fn a_drift_is_for_the_simulator() {
         let why = of("  - { at: 1s, clock_drift: { on: leader, rate: 0.9 } }\n");
         assert!(why[0].starts_with("`run clock of leader at "), "{why:?}");
+    }
+
+    #[test]
+    fn patroni_has_no_dead_man_process_to_do_anything_to_or_to_rely_on() {
+        let kill = "  - { at: 1s, kill: { process: deadman, on: leader } }\n";
+        let thaw = "  - { at: 1s, freeze: { process: deadman, on: nodes }, for: 5s }\n";
+        for timeline in [kill, thaw] {
+            assert!(of(timeline).is_empty(), "{timeline}");
+            let why = with(Agent::Patroni, "", timeline);
+            assert!(why.len() == 1 && why[0].ends_with("Patroni has no dead-man process"), "{why:?}");
+        }
+        let (required, agent) = ("cluster: { fencing: required }\n", "  - { at: 1s, freeze: leader, for: 5s }\n");
+        assert!(with(Agent::Pgdrill, required, agent).is_empty());
+        assert!(with(Agent::Patroni, required, agent)[0].starts_with("`fencing: required`: "));
+        assert!(with(Agent::Patroni, "", agent).is_empty());
     }
 
     #[test]

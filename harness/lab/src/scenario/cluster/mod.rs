@@ -41,7 +41,7 @@ pub struct Cluster {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watchdog: Option<Watchdog>,
     /// The dead-man process that stops PostgreSQL when its agent no longer can. Of pgdrill's agent only: the real Patroni has
-    /// none, and this setting is not applied to it.
+    /// none; see [`Fencing`].
     pub fencing: Fencing,
     /// How much a base backup has to copy.
     pub data_size: Size,
