@@ -6,7 +6,7 @@ use crate::{
     palette::{self, paint},
     run::{Ending, Run},
     text::{right, wrap},
-    timeline::words,
+    timeline::{names::Names, words},
 };
 
 /// Further violations are listed up to this many.
@@ -66,7 +66,9 @@ fn violations(out: &mut String, run: &Run, width: usize) {
     if !leading.is_empty() {
         out.push_str("\n  How it came about (> marks what shows it):\n");
     }
+    let names = Names::of(&run.events);
     for event in leading {
+        let event = names.named(event);
         let shows = first.ordinals.contains(&event.ordinal);
         let head = format!(
             "  {} {} {} ",

@@ -12,21 +12,21 @@ use crate::{
     text::{duration, left, right},
 };
 
-const HEADINGS: [&str; 8] =
-    ["scenario", "seeds", "verdict", "outage p50", "outage max", "lost rows", "leader changes", "sim speed"];
+const HEADINGS: [&str; 7] = ["scenario", "seeds", "verdict", "outage p50", "outage max", "lost rows", "leader changes"];
 
 /// Draws the table; the runs of one scenario must stand together.
 #[must_use]
 pub fn table(runs: &[Run]) -> String {
     let groups: Vec<Group<'_>> = runs.chunk_by(|a, b| a.scenario == b.scenario).map(Group::of).collect();
     let rows: Vec<[String; 8]> = groups.iter().map(Group::cells).collect();
-    let mut widths = HEADINGS.map(UnicodeWidthStr::width);
+    let headings = headings(runs);
+    let mut widths = headings.clone().map(|heading| heading.width());
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.width());
         }
     }
-    let mut out = format!("{}\n", paint(palette::HEADING, line(&HEADINGS.map(str::to_owned), &widths, None)));
+    let mut out = format!("{}\n", paint(palette::HEADING, line(&headings, &widths, None)));
     for (row, group) in rows.iter().zip(&groups) {
         out.push_str(&line(row, &widths, Some(style(group.verdict))));
         out.push('\n');
@@ -34,6 +34,18 @@ pub fn table(runs: &[Run]) -> String {
     out.push('\n');
     out.push_str(&totals(runs, groups.len()));
     out
+}
+
+/// The last column says what a run costs: in the simulator how much faster than life it is, on real machines how long it takes.
+fn headings(runs: &[Run]) -> [String; 8] {
+    let cost = if runs.iter().any(is_real) { "real time" } else { "sim speed" };
+    let mut words = HEADINGS.iter().copied().chain([cost]);
+    std::array::from_fn(|_| words.next().unwrap_or_default().to_owned())
+}
+
+/// Whether it was played in another world than the simulator.
+const fn is_real(run: &Run) -> bool {
+    run.reproduce.world.is_some()
 }
 
 /// The words left-aligned, the numbers right-aligned.
@@ -83,7 +95,7 @@ impl<'a> Group<'a> {
             outage(outages.last()),
             lost.map_or_else(|| "-".to_owned(), |rows| rows.to_string()),
             span(&changes),
-            speed(self.runs),
+            cost(self.runs),
         ]
     }
 
@@ -110,10 +122,13 @@ fn span(values: &[u64]) -> String {
     }
 }
 
-/// Simulated seconds per second of one core.
-fn speed(runs: &[Run]) -> String {
+/// Simulated seconds per second of one core; of real runs how long they took, bring-up and removal included.
+fn cost(runs: &[Run]) -> String {
     let played: Duration = runs.iter().map(|run| run.played).sum();
     let took: Duration = runs.iter().map(|run| run.took).sum();
+    if runs.iter().any(is_real) {
+        return duration(took);
+    }
     if played.is_zero() || took.is_zero() {
         return "-".to_owned();
     }

@@ -28,6 +28,15 @@ fn the_table_has_a_line_for_each_scenario_over_all_its_seeds() {
 }
 
 #[test]
+fn real_runs_are_told_with_the_time_they_took() {
+    let mut real = run("crash/leader-killed", 0, Verdict::Pass, 20_000);
+    real.reproduce.world = Some("containers".to_owned());
+    real.took = std::time::Duration::from_secs(163);
+    let told = plain(&table(&[real]));
+    assert!(told.contains("real time") && told.contains("2 min 43 s") && !told.contains("sim"), "{told}");
+}
+
+#[test]
 fn a_violation_is_explained_by_the_events_that_lead_to_it_and_ends_with_the_command() {
     let told = plain(&explanation(&run("partition/leader-cut-from-etcd", 1, Verdict::Fail, 30_210), 100));
     assert!(told.ends_with("reproduce: pgdrill run scenarios/partition/leader-cut-from-etcd.yaml --seed 1\n"));

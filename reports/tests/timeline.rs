@@ -16,6 +16,14 @@ fn a_failover_of_three_nodes_is_told_by_its_changes() {
 }
 
 #[test]
+fn nodes_are_named_and_not_addressed() {
+    let told = drawn(3, Detail::Everything, 200);
+    assert!(told.contains("pg3 streams from pg2 on timeline 2"), "{told}");
+    let addressed = told.lines().find(|line| line.contains("198.18.") && !line.contains("conn_url"));
+    assert_eq!(addressed, None);
+}
+
+#[test]
 fn decisions_come_with_their_reasons_once_each() {
     let told = drawn(3, Detail::Decisions, 110);
     assert_eq!(told.matches("no action. I am (pg1)").count(), 1);

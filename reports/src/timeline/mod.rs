@@ -5,6 +5,7 @@ mod clients;
 mod faults;
 mod lines;
 mod lock;
+pub(crate) mod names;
 mod overview;
 mod rows;
 mod state;

@@ -10,6 +10,7 @@ use super::{
     clients::Clients,
     faults::Faults,
     lines::{Changed, Line, Teller},
+    names::Names,
     state::{Cluster, Node},
     words,
 };
@@ -34,7 +35,9 @@ pub(crate) fn draw(events: &[Event], clients: &Clients, detail: Detail, width: u
     let mut rows = Rows::new(events, clients, detail, width);
     let mut teller = Teller::new(detail, clients);
     let mut cluster = Cluster::with_nodes_of(events);
+    let names = Names::of(events);
     for event in events {
+        let event = &*names.named(event);
         let role_before = cluster.node(&event.node).map(Node::role);
         cluster.see(event);
         let lock = cluster.lock.see(event);

@@ -87,6 +87,7 @@ impl Story {
         let at = At::from_secs(second);
         match second {
             2 => self.add(at, "etcd1", leader(Some("pg1"), 4)),
+            3 => self.members(at),
             10 | 20 | 30 => self.add(at, "pg1", decision("no action. I am (pg1), the leader with the lock", &[])),
             LOCK_GONE => self.add(at, "etcd1", leader(None, 31)),
             67 => {
@@ -95,6 +96,16 @@ impl Story {
                 self.add(at, "etcd1", leader(Some("pg2"), 32));
             }
             _ => {}
+        }
+    }
+
+    /// pg1 and pg2 are streamed from by their addresses, as real nodes are.
+    fn members(&mut self, at: At) {
+        for number in 1..=2 {
+            let value = format!(r#"{{"conn_url":"postgres://{}:5432/postgres","role":"replica"}}"#, address(number));
+            let key = format!("members/pg{number}");
+            let revision = 4 + number as i64;
+            self.add(at, "etcd1", What::Dcs { key, value: Some(value), mod_revision: revision, lease: 0x52 });
         }
     }
 
@@ -108,7 +119,7 @@ impl Story {
                 lsn: 0x300_0000 + second * 0x148,
                 replayed_lsn: None,
                 streaming_from: (number != leader && !(KILLED + 1..PROMOTED + 2).contains(&second))
-                    .then(|| format!("pg{leader}")),
+                    .then(|| address(leader)),
                 standbys: Vec::new(),
                 synchronous_standby_names: String::new(),
                 history: Vec::new(),
@@ -143,6 +154,11 @@ impl Story {
             self.add(At::from_ms(at + 5), "client1", What::Return { op, outcome, server });
         }
     }
+}
+
+/// The address of a node.
+fn address(number: usize) -> String {
+    format!("198.18.0.{}", 10 + number)
 }
 
 /// The outage of the story.

@@ -117,6 +117,19 @@ impl<'a> Keys<'a> {
         self.versions.keys().copied()
     }
 
+    /// The members by the hosts that their `conn_url` names, each as it was last told.
+    #[must_use]
+    pub fn member_hosts(&self) -> BTreeMap<String, &'a str> {
+        let mut hosts = BTreeMap::new();
+        for key in self.names() {
+            let Some(member) = key.strip_prefix("members/") else { continue };
+            let values = self.versions(key).iter().rev().filter_map(Version::json);
+            let host = values.filter_map(|json| host_of(json.get("conn_url")?)).next();
+            hosts.extend(host.map(|host| (host, member)));
+        }
+        hosts
+    }
+
     /// The version of a key in force right before the event with this time and ordinal.
     #[must_use]
     pub fn before(&self, key: &str, at: At, ordinal: u64) -> Option<&Version<'a>> {
@@ -169,4 +182,15 @@ impl<'a> Keys<'a> {
         self.at("config", from).is_some_and(paused)
             || self.versions("config").iter().any(|version| version.at > from && version.at <= until && paused(version))
     }
+}
+
+/// The host of `postgres://user@host:port/database`.
+fn host_of(conn_url: &Value) -> Option<String> {
+    let authority = conn_url.as_str()?.split_once("://")?.1.split('/').next()?;
+    let address = authority.rsplit('@').next()?;
+    let host = match address.strip_prefix('[') {
+        Some(v6) => v6.split(']').next()?,
+        None => address.split(':').next()?,
+    };
+    Some(host.to_owned())
 }

@@ -13,8 +13,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::{Broken, Finding, Violation, later, millis, violation};
 use crate::{
     event::{At, SqlState},
@@ -52,7 +50,13 @@ struct Recovery<'r, 'h, 'a> {
 impl<'r, 'h, 'a> Recovery<'r, 'h, 'a> {
     fn of(rules: &'r Rules, history: &'h History<'a>) -> Self {
         let since = history.faults.last_disturbance().unwrap_or(history.begin);
-        Self { rules, history, since, deadline: later(since, rules.recovery_bound()), hosts: hosts(history) }
+        Self {
+            rules,
+            history,
+            since,
+            deadline: later(since, rules.recovery_bound()),
+            hosts: history.keys.member_hosts(),
+        }
     }
 
     fn judge(&self) -> Finding {
@@ -181,29 +185,6 @@ enum Written {
     At(At),
     Never,
     NotTried,
-}
-
-/// Members by the host in their `conn_url`.
-fn hosts<'a>(history: &History<'a>) -> BTreeMap<String, &'a str> {
-    let mut hosts = BTreeMap::new();
-    for key in history.keys.names() {
-        let Some(member) = key.strip_prefix("members/") else { continue };
-        let values = history.keys.versions(key).iter().rev().filter_map(|version| version.json());
-        let host = values.filter_map(|json| host_of(json.get("conn_url")?)).next();
-        hosts.extend(host.map(|host| (host, member)));
-    }
-    hosts
-}
-
-/// The host of `postgres://user@host:port/database`.
-fn host_of(conn_url: &Value) -> Option<String> {
-    let authority = conn_url.as_str()?.split_once("://")?.1.split('/').next()?;
-    let address = authority.rsplit('@').next()?;
-    let host = match address.strip_prefix('[') {
-        Some(v6) => v6.split(']').next()?,
-        None => address.split(':').next()?,
-    };
-    Some(host.to_owned())
 }
 
 #[cfg(test)]
