@@ -1,5 +1,6 @@
 //! One run: bringing the cluster up, begin, carry out the timeline, let it settle, read the end.
 
+mod filling;
 mod observers;
 mod workload;
 
@@ -73,7 +74,7 @@ impl Run<'_> {
         self.finish(clients, &mut faults).await
     }
 
-    /// Waits until the cluster is up, creates the workload's table, and lets a part of a loop go by that depends on the seed, so
+    /// Waits until the cluster is up, creates the workload's table, fills the database, and lets a part of a loop go by that depends on the seed, so
     /// that faults meet every phase of it.
     async fn ready(&mut self, seed: u64) -> Result<(), String> {
         let began = Instant::now();
@@ -94,9 +95,19 @@ impl Run<'_> {
         let primary = self.cluster.sql_endpoint(&leader);
         let made = create_table(&TokioNet, &primary, &self.cluster.login()).await;
         made.map_err(|why| format!("cannot create the workload's table: {why}"))?;
+        self.fill(&primary).await?;
         let loop_wait_ms = u64::from(self.cluster.scenario.cluster.patroni.loop_wait) * 1000;
         sleep(Duration::from_secs(1) + Duration::from_millis(draw(seed, 1 << 40) % loop_wait_ms.max(1))).await;
         Ok(())
+    }
+
+    async fn fill(&self, primary: &Endpoint) -> Result<(), String> {
+        let wanted = self.cluster.scenario.cluster.data_size;
+        (self.tell)(&format!("filling the database up to {wanted}"));
+        let nodes: Vec<Endpoint> =
+            self.cluster.names(Kind::Node).iter().map(|n| self.cluster.sql_endpoint(n)).collect();
+        let filled = filling::fill(&nodes, primary, &self.cluster.login(), wanted.bytes).await;
+        filled.map_err(|why| format!("the database cannot be filled up to {wanted} (`cluster.data_size`): {why}"))
     }
 
     fn lacks(&self) -> Option<String> {
