@@ -52,9 +52,13 @@ impl Faults {
         };
         let mut phase = conclusion(&fault.kind, effect, cluster.journal.now().since(fault.since));
         if let (Kind::Delay(_), Some(number), FaultPhase::Verified { evidence }) = (&fault.kind, on_network, &mut phase)
-            && let Some(mean) = self.network.mean_delay(number).await?
         {
-            evidence.push_str(&format!(", {:.1} ms each on average", mean.as_secs_f64() * 1e3));
+            if let Some(mean) = self.network.mean_delay(number).await? {
+                evidence.push_str(&format!(", {:.1} ms each on average", mean.as_secs_f64() * 1e3));
+            }
+            if let Some(by) = self.network.held_by(number) {
+                evidence.push_str(&format!(", held by {by}"));
+            }
         }
         let step = &cluster.scenario.timeline[fault.index];
         record(cluster, &Line { index: fault.index, repetition: fault.repetition, step }, phase, &[]);

@@ -1,5 +1,6 @@
 //! Faults of the network: which rules and queues stand where, put there, counted and taken away.
 
+pub mod netem;
 mod queue;
 pub mod rules;
 
@@ -9,11 +10,13 @@ use std::{
 };
 
 use futures::future::try_join_all;
+use netem::Mechanism;
 use pgdrill_lab::scenario::Route;
 use queue::Queue;
 use rules::{Effect, End, LIST, Rule, counters};
 
 use super::machine::{Machine, State, Trouble};
+use crate::docker::Command;
 
 /// What a fault does to a link.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,6 +58,8 @@ pub struct Network {
     /// What could not be taken away because the host's container was paused, to be done when it goes on.
     owed: BTreeMap<String, Vec<String>>,
     numbers: u32,
+    /// What can hold delayed packets here, once that was tried.
+    mechanism: Option<Mechanism>,
 }
 
 impl Network {
@@ -72,6 +77,10 @@ impl Network {
     /// When a host cannot do it.
     pub async fn lengthen(&mut self, latency: BTreeMap<Route, (Duration, Duration)>) -> Result<(), Trouble> {
         self.latency = latency.clone();
+        let by = match latency.keys().next() {
+            Some(route) => self.mechanism(&route.to).await?,
+            None => return Ok(()),
+        };
         let mut todo: BTreeMap<String, Vec<String>> = BTreeMap::new();
         // One queue for all links of a host that are equally long.
         let mut shared: BTreeMap<(String, Duration, Duration), u16> = BTreeMap::new();
@@ -80,12 +89,12 @@ impl Network {
             let number = match shared.get(&(at.clone(), *delay, *jitter)) {
                 Some(number) => *number,
                 None => {
-                    let number = self.open_queue(0, &at, *delay, *jitter, None, &mut todo);
+                    let number = self.open_queue((0, &at), *delay, *jitter, (None, by), &mut todo);
                     shared.insert((at.clone(), *delay, *jitter), number);
                     number
                 }
             };
-            let rule = self.rule(route, End::Receiver, Effect::Delay(number));
+            let rule = self.rule(route, End::Receiver, delayed(by, number));
             todo.entry(at.clone()).or_default().push(rule.append());
             self.placed.push(Placed { fault: 0, rule, at, always: true, carried: 0 });
         }
@@ -105,22 +114,26 @@ impl Network {
         let mut shared: BTreeMap<(String, Duration, Duration), u16> = BTreeMap::new();
         for route in routes {
             let (end, at) = Self::place(route, &unreachable);
+            let by = match (breakage, end) {
+                (Breakage::Delay(..), End::Receiver) => self.mechanism(&at).await?,
+                _ => Mechanism::Nfqueue,
+            };
             let effect = match breakage {
                 Breakage::Cut => Effect::Drop,
                 Breakage::Loss(probability) => Effect::Lose(probability),
                 Breakage::Bandwidth(rate) => {
                     let none = Duration::ZERO;
-                    Effect::Narrow(self.open_queue(fault, &at, none, none, Some(rate), &mut todo))
+                    Effect::Narrow(self.open_queue((fault, &at), none, none, (Some(rate), by), &mut todo))
                 }
                 Breakage::Delay(add, jitter) => {
                     let (base, spread) = self.latency.get(route).copied().unwrap_or_default();
                     let key = (at.clone(), base + add, spread + jitter);
                     let number = match shared.get(&key) {
                         Some(number) => *number,
-                        None => self.open_queue(fault, &at, key.1, key.2, None, &mut todo),
+                        None => self.open_queue((fault, &at), key.1, key.2, (None, by), &mut todo),
                     };
                     shared.insert(key, number);
-                    Effect::Delay(number)
+                    delayed(by, number)
                 }
             };
             let rule = self.rule(route, end, effect);
@@ -170,7 +183,13 @@ impl Network {
         Ok(mine.iter().map(|p| p.carried + live.get(&p.rule.number).copied().unwrap_or(0)).sum())
     }
 
-    /// How long packets were really held by a delay, on average; `None` when none was.
+    /// What holds the packets of a delay; `None` when nothing does.
+    #[must_use]
+    pub fn held_by(&self, fault: FaultId) -> Option<Mechanism> {
+        self.queues.iter().find(|queue| queue.fault == fault).map(|queue| queue.by)
+    }
+
+    /// How long packets were really held by a delay, on average; `None` when none was, or the kernel has held them, which does not say.
     ///
     /// # Errors
     /// When a host does not say.
@@ -267,19 +286,33 @@ impl Network {
         Ok(states.await?.into_iter().filter(|(_, state)| *state != State::Running).map(|(host, _)| host).collect())
     }
 
+    /// What can hold delayed packets: tried once, on a host that runs. All hosts have one kernel.
+    async fn mechanism(&mut self, host: &str) -> Result<Mechanism, Trouble> {
+        if let Some(known) = self.mechanism {
+            return Ok(known);
+        }
+        let machine = self.machine(host)?;
+        if machine.state().await? != State::Running {
+            return Ok(Mechanism::Nfqueue);
+        }
+        let tried = machine.run(&Command::new(["sh", "-c", netem::TRY])).await?;
+        let found = if tried.code == 0 { Mechanism::Netem } else { Mechanism::Nfqueue };
+        self.mechanism = Some(found);
+        Ok(found)
+    }
+
     fn open_queue(
         &mut self,
-        fault: FaultId,
-        at: &str,
+        (fault, at): (FaultId, &str),
         delay: Duration,
         jitter: Duration,
-        bytes_per_second: Option<u64>,
+        (bytes_per_second, by): (Option<u64>, Mechanism),
         todo: &mut BTreeMap<String, Vec<String>>,
     ) -> u16 {
         self.numbers += 1;
         // Far more than a run ever needs; after 65,535 faults the oldest numbers are free again.
         let number = u16::try_from(self.numbers % 65_536).unwrap_or(0);
-        let queue = Queue { fault, number, at: at.to_owned(), delay, jitter, bytes_per_second };
+        let queue = Queue { fault, number, at: at.to_owned(), delay, jitter, bytes_per_second, by };
         todo.entry(at.to_owned()).or_default().push(queue.open());
         self.queues.push(queue);
         number
@@ -311,5 +344,12 @@ impl Network {
             self.owed.entry(host).or_default().extend(commands);
         }
         Ok(())
+    }
+}
+
+const fn delayed(by: Mechanism, queue: u16) -> Effect {
+    match by {
+        Mechanism::Netem => Effect::Netem(queue),
+        Mechanism::Nfqueue => Effect::Delay(queue),
     }
 }

@@ -1,8 +1,11 @@
-//! A queue in which packets wait, held by `pgdrill internal packet-delay` in the container.
+//! A queue in which packets wait, held by the kernel or by `pgdrill internal packet-delay` in the container.
 
 use std::time::Duration;
 
-use super::FaultId;
+use super::{
+    FaultId,
+    netem::{self, Mechanism},
+};
 use crate::{
     faults::machine::{Machine, State, Trouble},
     inside::packet_delay::Counts,
@@ -21,11 +24,15 @@ pub(super) struct Queue {
     pub(super) delay: Duration,
     pub(super) jitter: Duration,
     pub(super) bytes_per_second: Option<u64>,
+    pub(super) by: Mechanism,
 }
 
 impl Queue {
     /// The commands that open it; when they are done, packets can be sent to it.
     pub(super) fn open(&self) -> String {
+        if self.by == Mechanism::Netem {
+            return netem::open(self.number, self.delay, self.jitter);
+        }
         let (number, delay, jitter) = (self.number, self.delay.as_micros(), self.jitter.as_micros());
         let rate = self.bytes_per_second.map_or_else(String::new, |rate| format!(" --bytes-per-second {rate}"));
         let file = format!("{FOLDER}/{number}");
@@ -41,14 +48,17 @@ impl Queue {
 
     /// The commands that close it; its rules must be gone. What still waits goes out.
     pub(super) fn close(&self) -> String {
+        if self.by == Mechanism::Netem {
+            return "true".to_owned();
+        }
         let file = format!("{FOLDER}/{}", self.number);
         // A process that is gone already has nothing to be ended.
         format!("{{ kill -INT $(cat {file}.pid) 2>/dev/null || true; }}")
     }
 
-    /// What was done to its packets so far; nothing while its container stands still.
+    /// What was done to its packets so far; nothing while its container stands still, or when only the kernel knows.
     pub(super) async fn counts(&self, machine: &Machine) -> Result<Counts, Trouble> {
-        if machine.state().await? != State::Running {
+        if self.by == Mechanism::Netem || machine.state().await? != State::Running {
             return Ok(Counts::default());
         }
         let text = machine.script(&format!("cat {FOLDER}/{}.json", self.number)).await?;

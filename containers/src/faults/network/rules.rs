@@ -7,7 +7,7 @@
 //! ```text
 //! hook of the receiver   (of the sender)        what stands there
 //! mangle PREROUTING      mangle POSTROUTING     bandwidth: NFQUEUE, packets wait for their turn
-//! mangle INPUT           mangle OUTPUT          delay: NFQUEUE
+//! mangle INPUT           mangle OUTPUT          delay: NFQUEUE, or a counter behind netem (see [`super::netem`])
 //! filter INPUT           filter OUTPUT          cut, loss: DROP
 //! ```
 //!
@@ -15,6 +15,8 @@
 //! connections are treated like all others.
 
 use std::{collections::BTreeMap, fmt, net::Ipv4Addr};
+
+use super::netem;
 
 /// What a rule does to the packets of a link.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,6 +27,8 @@ pub enum Effect {
     Lose(f64),
     /// Holds them in the queue with this number.
     Delay(u16),
+    /// Counts them behind the kernel's queue with this number, which holds them.
+    Netem(u16),
     /// Lets so much pass, in the queue with this number.
     Narrow(u16),
     /// Drops answers to questions about names; the address is the name server's.
@@ -59,19 +63,36 @@ impl Rule {
     /// The command that puts it in front of all others, so that the newest fault of a link counts.
     #[must_use]
     pub fn insert(&self) -> String {
-        self.command("-I")
+        self.put("-I", self.order())
     }
 
     /// The command that puts it behind all others: the latency that is always there.
     #[must_use]
     pub fn append(&self) -> String {
-        self.command("-A")
+        self.put("-A", u16::MAX)
     }
 
     /// The command that takes it away.
     #[must_use]
     pub fn delete(&self) -> String {
-        self.command("-D")
+        let taken = self.command("-D");
+        match self.effect {
+            Effect::Netem(_) => format!("{taken} && {}", netem::release(self.order())),
+            _ => taken,
+        }
+    }
+
+    fn put(&self, what: &str, order: u16) -> String {
+        let put = self.command(what);
+        match self.effect {
+            Effect::Netem(queue) => format!("{} && {put}", netem::steer(order, self.from, self.to, queue)),
+            _ => put,
+        }
+    }
+
+    /// The newest comes first.
+    fn order(&self) -> u16 {
+        u16::MAX - 1 - u16::try_from(self.number % 65_000).unwrap_or(0)
     }
 
     fn command(&self, what: &str) -> String {
@@ -83,8 +104,8 @@ impl Rule {
         match (self.effect, self.end) {
             (Effect::Narrow(_), End::Receiver) => ("mangle", "PREROUTING"),
             (Effect::Narrow(_), End::Sender) => ("mangle", "POSTROUTING"),
-            (Effect::Delay(_), End::Receiver) => ("mangle", "INPUT"),
-            (Effect::Delay(_), End::Sender) => ("mangle", "OUTPUT"),
+            (Effect::Delay(_) | Effect::Netem(_), End::Receiver) => ("mangle", "INPUT"),
+            (Effect::Delay(_) | Effect::Netem(_), End::Sender) => ("mangle", "OUTPUT"),
             (_, End::Receiver) => ("filter", "INPUT"),
             (_, End::Sender) => ("filter", "OUTPUT"),
         }
@@ -107,6 +128,8 @@ impl fmt::Display for Rule {
         write!(f, " -m comment --comment {}", name(self.number))?;
         match self.effect {
             Effect::Drop | Effect::Lose(_) | Effect::Unanswered => f.write_str(" -j DROP"),
+            // It ends the way through this table, so that the newest counts, and lets pass what other tables let pass.
+            Effect::Netem(_) => f.write_str(" -j ACCEPT"),
             // Without a listener packets pass: a lab that dies leaves no link broken.
             Effect::Delay(queue) | Effect::Narrow(queue) => write!(f, " -j NFQUEUE --queue-num {queue} --queue-bypass"),
         }
@@ -168,6 +191,24 @@ mod tests {
              -j NFQUEUE --queue-num 3 --queue-bypass"
         );
         assert!(rule(Effect::Narrow(4), End::Sender).insert().contains("-t mangle -I POSTROUTING -s 172.30.0.11"));
+    }
+
+    #[test]
+    fn behind_netem_packets_are_counted_and_the_newest_fault_is_first() {
+        let netem = |number| Rule { number, ..rule(Effect::Netem(3), End::Receiver) };
+        assert_eq!(
+            netem(7).insert(),
+            "tc filter add dev pgdrill0 parent 1: protocol ip prio 65527 u32 match ip src 172.30.0.11/32 match ip dst \
+             172.30.0.12/32 flowid 1:3 && iptables -w 5 -t mangle -I INPUT -s 172.30.0.11 -d 172.30.0.12 -m comment \
+             --comment pgdrill-7 -j ACCEPT"
+        );
+        assert_eq!(
+            netem(7).delete(),
+            "iptables -w 5 -t mangle -D INPUT -s 172.30.0.11 -d 172.30.0.12 -m comment --comment pgdrill-7 -j ACCEPT && \
+             tc filter del dev pgdrill0 parent 1: protocol ip prio 65527"
+        );
+        assert!(netem(8).insert().contains(" prio 65526 "));
+        assert!(netem(9).append().contains(" prio 65535 ") && netem(9).append().contains(" -A INPUT "));
     }
 
     #[test]
