@@ -2,6 +2,8 @@
 
 mod container;
 mod exec;
+#[cfg(test)]
+pub(crate) mod fake;
 mod network;
 mod owner;
 mod removal;

@@ -41,7 +41,7 @@ const TOOLS: [&str; 7] = ["iptables", "tc", "ip", "ps", "pkill", "nsenter", "set
 /// When Docker does not answer, nothing to build from is reachable, a tool is missing, space is short, or `pgdrill` does
 /// not run in the images.
 pub async fn build(engine: &Engine, wanted: &Wanted, watch: Watch<'_>) -> Result<Images, ImageError> {
-    let binary = Binary::find(wanted.binary.as_deref())?;
+    let binary = Binary::find(wanted.binary.as_deref(), &engine.architecture)?;
     engine.sweep().await?;
     let source = match staged(engine, wanted.source).await? {
         Some(source) => source,

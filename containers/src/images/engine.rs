@@ -282,12 +282,8 @@ fn api(version: &str) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::UnixListener,
-    };
-
     use super::*;
+    use crate::docker::fake::daemon;
 
     #[tokio::test]
     async fn without_docker_the_error_says_what_to_do() {
@@ -298,21 +294,11 @@ mod tests {
     #[tokio::test]
     async fn an_old_docker_is_refused_by_name() {
         let folder = tempfile::tempdir().expect("a folder");
-        let socket = folder.path().join("docker.sock");
-        let listener = UnixListener::bind(&socket).expect("bound");
-        let old = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.expect("a client");
-            let mut request = [0; 4096];
-            assert!(stream.read(&mut request).await.expect("a request") > 0);
-            let body = r#"{"Version":"17.05.0-ce","ApiVersion":"1.29","Arch":"amd64"}"#;
-            let head =
-                format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
-            stream.write_all(format!("{head}{body}").as_bytes()).await.expect("answered");
-        });
+        let old = r#"{"Version":"17.05.0-ce","ApiVersion":"1.29","Arch":"amd64"}"#;
+        let socket = daemon(folder.path(), &[("GET", "/version", 200, old)]);
         let host = format!("unix://{}", socket.display());
         let error = Engine::connect_to(&host).await.expect_err("it is too old").to_string();
         assert!(error.contains("API 1.29; pgdrill needs at least 1.41"), "{error}");
-        old.await.expect("it was asked");
     }
 
     #[test]

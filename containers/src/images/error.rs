@@ -83,9 +83,9 @@ pub enum ImageError {
     /// The `pgdrill` that was to go into the images does not run in them.
     #[error(
         "{} does not run in the images ({images}): {why}\n  \
-         build one for them, for example: docker run --rm -v \"$PWD\":/src -w /src rust:1-trixie \
+         build one for them, for example: docker run --rm -v \"$PWD\":/src -w /src rust:1-{} \
          cargo build --release -p pgdrill --target-dir target/images\n  \
-         and give it: --binary target/images/release/pgdrill", binary.display()
+         and give it: --binary target/images/release/pgdrill", binary.display(), super::recipe::version("SUITE")
     )]
     Binary {
         /// The file.

@@ -1,0 +1,97 @@
+//! What is wrong with Docker, as people meet it: each is said with what to do about it, and nothing is played.
+
+#[path = "../../../containers/src/docker/fake.rs"]
+mod fake;
+
+use std::{
+    fs,
+    process::{Command, Output},
+};
+
+use fake::{Answer, daemon};
+
+const QUIET_DAY: &str = "name: quiet-day\nabout: Nothing happens and nothing may break.\nduration: 20s\n";
+
+const NEW: Answer = ("GET", "/version", 200, r#"{"Version":"24.0.7","ApiVersion":"1.43","Arch":"amd64"}"#);
+const NOTHING_LEFT: [Answer; 3] = [
+    ("GET", "/containers/json", 200, "[]"),
+    ("GET", "/networks", 200, "[]"),
+    ("GET", "/volumes", 200, r#"{"Volumes":[]}"#),
+];
+
+/// What a command says to a daemon that answers like this, with its exit code.
+fn told(answers: &[Answer], arguments: &[&str]) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::write(folder.path().join("quiet-day.yaml"), QUIET_DAY).expect("can be written");
+    let socket = daemon(folder.path(), answers);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pgdrill"));
+    command.current_dir(folder.path()).args(arguments).env("COLUMNS", "200");
+    let Output { status, stdout, stderr } =
+        command.env("DOCKER_HOST", format!("unix://{}", socket.display())).output().expect("it can be started");
+    (status.code(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
+}
+
+const PLAY: [&str; 4] = ["run", "quiet-day.yaml", "--world", "containers"];
+
+#[test]
+fn an_old_docker_is_refused_with_what_is_needed() {
+    let old: Answer = ("GET", "/version", 200, r#"{"Version":"17.05.0-ce","ApiVersion":"1.29","Arch":"amd64"}"#);
+    for (arguments, code) in [(&PLAY[..], 3), (&["images", "list"][..], 2)] {
+        let (found, said) = told(&[old], arguments);
+        assert_eq!(found, Some(code), "{said}");
+        assert!(said.contains("the Docker daemon speaks API 1.29; pgdrill needs at least 1.41"), "{said}");
+    }
+}
+
+#[test]
+fn a_missing_image_names_the_command_that_builds_it() {
+    let missing: Answer = ("GET", "/images/", 404, r#"{"message":"No such image: pgdrill/node:latest"}"#);
+    let answers: Vec<Answer> = [NEW, missing].into_iter().chain(NOTHING_LEFT).collect();
+    let (code, said) = told(&answers, &PLAY);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("there is no image pgdrill/node:latest: build the images with"), "{said}");
+    assert!(said.contains("pgdrill images build"), "{said}");
+}
+
+#[test]
+fn a_full_disk_is_said_as_such() {
+    let found: Answer = ("GET", "/images/", 200, r#"{"Id":"sha256:1"}"#);
+    let network: Answer = ("POST", "/networks/create", 201, r#"{"Id":"n","Warning":""}"#);
+    let why = r#"{"message":"mkdir /var/lib/docker/volumes/x: no space left on device"}"#;
+    let full: Answer = ("POST", "/volumes/create", 500, why);
+    let answers: Vec<Answer> = [NEW, found, network, full].into_iter().chain(NOTHING_LEFT).collect();
+    let (code, said) = told(&answers, &PLAY);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("the disk of the Docker daemon is full") && said.contains("docker system prune"), "{said}");
+}
+
+#[test]
+fn without_docker_the_commands_of_images_say_so_too() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pgdrill"));
+    let done = command.args(["images", "build"]).env("DOCKER_HOST", "unix:///nowhere/docker.sock").output();
+    let done = done.expect("it can be started");
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(2), "{said}");
+    assert!(said.contains("no Docker daemon answers at unix:///nowhere/docker.sock"), "{said}");
+}
+
+#[test]
+fn a_binary_that_cannot_run_in_the_images_is_refused_before_anything_is_built() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let info: Answer = ("GET", "/info", 200, r#"{"DockerRootDir":"/nowhere"}"#);
+    // A program for 64-bit ARM, as far as its header goes.
+    let mut header = b"\x7fELF\x02\x01\x01".to_vec();
+    header.resize(64, 0);
+    (header[16], header[18]) = (2, 183);
+    for (content, why) in
+        [(header, "it is a program for arm64"), (b"#!/bin/sh\n".to_vec(), "it is no program for Linux")]
+    {
+        let binary = folder.path().join("other");
+        fs::write(&binary, content).expect("can be written");
+        let binary = binary.display().to_string();
+        let (code, said) = told(&[NEW, info], &["images", "build", "--binary", &binary]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(&format!("{binary} does not run in the images")) && said.contains(why), "{said}");
+        assert!(said.contains("cargo build --release") && said.contains("--binary target/images"), "{said}");
+    }
+}
