@@ -10,6 +10,7 @@
 //! | `operator` | what an operator asks for |
 //! | `unsupported` | what cannot be done here, and why |
 
+mod act;
 mod acts;
 pub mod disk;
 mod ends;
@@ -23,6 +24,7 @@ mod unsupported;
 
 use std::collections::BTreeMap;
 
+use act::Act;
 use machine::{Machine, Trouble};
 use network::{FaultId, Network};
 use pgdrill_lab::{
@@ -103,25 +105,23 @@ impl Faults {
         let facts = self.facts(cluster).await;
         let targets = self.ledger.targets(&line.step.action, &facts);
         self.ledger.bind(line.step, &targets);
+        let act = Act { cluster, line, targets: &targets };
         if targets.is_empty() && line.step.action.target().is_some() {
-            let why = "its selector matched no host at that moment".to_owned();
-            record(cluster, line, FaultPhase::Vacuous { why }, &targets);
+            act.vacuous("its selector matched no host at that moment");
             return Ok(());
         }
-        record(cluster, line, FaultPhase::Applied, &targets);
+        act.record(FaultPhase::Applied);
         match &line.step.action {
             Action::Cut(_) | Action::Delay(_) | Action::Loss(_) | Action::Bandwidth(_) | Action::DnsFail { .. } => {
-                self.break_network(cluster, line, &facts, &targets).await
+                self.break_network(act, &facts).await
             }
             Action::Heal(spec) => self.heal(cluster, line, spec, &facts).await,
             Action::Kill(_) | Action::Stop(_) | Action::Start(_) | Action::Freeze(_) | Action::Thaw(_) => {
-                self.on_processes(cluster, line, &targets).await
+                self.on_processes(act).await
             }
-            Action::PowerOff(_) | Action::PowerOn(_) => self.on_power(cluster, line, &targets).await,
-            Action::ClockStep { .. } | Action::ClockDrift { .. } | Action::SlowFsync { .. } => {
-                self.on_shim(cluster, line, &targets).await
-            }
-            Action::DiskFull { .. } | Action::DiskFree { .. } => self.on_disks(cluster, line, &targets).await,
+            Action::PowerOff(_) | Action::PowerOn(_) => self.on_power(act).await,
+            Action::ClockStep { .. } | Action::ClockDrift { .. } | Action::SlowFsync { .. } => self.on_shim(act).await,
+            Action::DiskFull { .. } | Action::DiskFree { .. } => self.on_disks(act).await,
             _ => {
                 self.operate(cluster, line, &targets, &facts);
                 Ok(())

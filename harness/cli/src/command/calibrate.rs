@@ -1,10 +1,12 @@
 //! `pgdrill calibrate`: measures on real PostgreSQL what the simulator's model cannot know.
 
-use std::{fs, net::TcpListener, num::NonZeroU8, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, fs, net::TcpListener, num::NonZeroU8, path::PathBuf, process::ExitCode};
 
 use pgdrill_host::calibrate::{Durations, Plan, measure};
 use pgdrill_lab::verdict;
 use pgdrill_sim::Calibration;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{Failure, Screen, cannot_write, error};
 
@@ -50,7 +52,7 @@ pub(crate) fn run(arguments: &CalibrateArgs, mut screen: Screen) -> Result<ExitC
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|why| usage(&why))?;
     let measured = runtime.block_on(measure(&plan, |what| eprintln!("measuring: {what}")));
     let measured = measured.map_err(|why| usage(&why))?;
-    let calibration = calibration(&measured, arguments);
+    let calibration = calibration(&measured, arguments).map_err(|why| usage(&why))?;
     let mut document = serde_json::to_string_pretty(&calibration).map_err(|why| usage(&why))?;
     document.push('\n');
     match &arguments.output {
@@ -67,7 +69,7 @@ fn free_ports() -> std::io::Result<[u16; 2]> {
 }
 
 /// What was measured, over what is only assumed.
-fn calibration(measured: &Durations, arguments: &CalibrateArgs) -> Calibration {
+fn calibration(measured: &Durations, arguments: &CalibrateArgs) -> serde_json::Result<Calibration> {
     let mut calibration = Calibration::shipped();
     let place = arguments.place.clone().unwrap_or_else(|| arguments.dir.display().to_string());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
@@ -77,19 +79,50 @@ fn calibration(measured: &Durations, arguments: &CalibrateArgs) -> Calibration {
         jiff::Timestamp::now().strftime("%Y-%m-%d"),
         arguments.tries,
     );
-    let timings = &mut calibration.postgresql;
-    timings.initdb_s = measured.initdb_s;
-    timings.start_s = measured.start_s;
-    timings.basebackup_s = measured.basebackup_s;
-    timings.basebackup_bytes_per_s = measured.basebackup_bytes_per_s;
-    timings.empty_cluster_bytes = measured.empty_cluster_bytes;
-    timings.rewind_s = measured.rewind_s;
-    timings.replay_bytes_per_s = measured.replay_bytes_per_s;
-    timings.promote_s = measured.promote_s;
-    timings.checkpoint_s = measured.checkpoint_s;
-    timings.connect_s = measured.connect_s;
-    timings.single_user_s = measured.single_user_s;
-    timings.fsync_s = measured.fsync_s;
-    timings.checkpoint_after_promote_s = measured.checkpoint_after_promote_s;
-    calibration
+    calibration.postgresql = overlaid(&calibration.postgresql, measured)?;
+    Ok(calibration)
+}
+
+/// What was measured takes the place of what is assumed; in both a figure has the same name, and one that the simulator does not
+/// know is an error.
+fn overlaid<T: Serialize + DeserializeOwned>(assumed: &T, measured: &Durations) -> serde_json::Result<T> {
+    let mut figures: BTreeMap<String, Value> = serde_json::from_value(serde_json::to_value(assumed)?)?;
+    let measured: BTreeMap<String, Value> = serde_json::from_value(serde_json::to_value(measured)?)?;
+    figures.extend(measured);
+    serde_json::from_value(serde_json::to_value(figures)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(of: &impl Serialize) -> BTreeMap<String, Value> {
+        serde_json::from_value(serde_json::to_value(of).expect("it is JSON")).expect("it is an object")
+    }
+
+    #[test]
+    fn every_measured_figure_takes_the_place_of_the_assumed_one_and_no_other_does() {
+        let measured = Durations {
+            server: "PostgreSQL 16.14".to_owned(),
+            initdb_s: 1.5,
+            start_s: 2.5,
+            basebackup_s: 3.5,
+            basebackup_bytes_per_s: 4.5,
+            empty_cluster_bytes: 5,
+            rewind_s: 6.5,
+            replay_bytes_per_s: 7.5,
+            promote_s: 8.5,
+            checkpoint_s: 9.5,
+            connect_s: 10.5,
+            single_user_s: 11.5,
+            fsync_s: 12.5,
+            checkpoint_after_promote_s: 13.5,
+        };
+        let shipped = Calibration::shipped().postgresql;
+        let mut expected = figures(&shipped);
+        expected.extend(figures(&measured));
+        let found = figures(&overlaid(&shipped, &measured).expect("the simulator knows every figure"));
+        assert_eq!(found, expected);
+        assert_eq!(found["checkpoint_timeout_s"], figures(&shipped)["checkpoint_timeout_s"]);
+    }
 }

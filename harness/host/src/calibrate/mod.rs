@@ -7,7 +7,7 @@
 mod bench;
 mod measure;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::path::PathBuf;
 
 pub use bench::CalibrationError;
@@ -27,9 +27,10 @@ pub struct Plan {
 }
 
 /// Measured durations in seconds, rates in bytes per second; the names are those of the simulator's calibration file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Durations {
-    /// `SELECT version()`, shortened to `PostgreSQL 16.14`.
+    /// `SELECT version()`, shortened to `PostgreSQL 16.14`; no figure, so it is not written with them.
+    #[serde(skip)]
     pub server: String,
     /// `initdb --no-sync`.
     pub initdb_s: f64,
