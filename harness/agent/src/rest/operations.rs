@@ -49,7 +49,8 @@ pub(super) fn get_failsafe<T: Ports>(parts: &Parts<T>) -> Result<Response, Refus
     Ok(json_answer(StatusCode::OK, &json!(published.memory.failsafe.record)))
 }
 
-/// `POST /failsafe`: a leader without DCS asks whether it may go on. Who says yes does not race for `ttl`.
+/// `POST /failsafe`: a leader without DCS asks whether it may go on. Who says yes does not race for `ttl`:
+/// therefore the password is asked for here as well, as Patroni does (`check_access(allowlist_check_members=False)`).
 pub(super) async fn post_failsafe<T: Ports>(parts: &Parts<T>, request: HttpRequest<Body>) -> Result<Response, Refusal> {
     if !parts.shared.published().config.failsafe_mode {
         return Err(refuse(StatusCode::BAD_GATEWAY, "failsafe mode is not enabled"));

@@ -7,14 +7,14 @@ use http_body_util::BodyExt;
 use pgdrill_ha::{
     Monotonic,
     records::MemberRole,
-    view::{LocalView, PostgresRole, Process},
+    view::{FailsafeAnswer, LocalView, PostgresRole, Process},
 };
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
 use crate::{
-    config::{Password, User},
+    config::{AgentConfig, Password, RestapiConfig, User},
     fixtures::{FakeKv, FakePostgres, Heard, TestPorts, config, parts},
 };
 
@@ -195,6 +195,30 @@ async fn a_failsafe_leader_gets_our_word_unless_we_lead() {
     assert_eq!(parts.shared.failsafe_ping().as_ref().map(|ping| ping.leader.clone()), Some("pg2".into()));
     parts.shared.published().memory.lock_deadline = Some(Monotonic::from_secs(1_000_000));
     assert_eq!(ask().await, 500, "we hold the lock ourselves");
+}
+
+#[tokio::test]
+async fn a_failsafe_leader_shows_the_password_that_the_members_share() {
+    let mut config = config();
+    config.restapi.authentication = Some(User { username: "admin".into(), password: Some(Password::new("x")) });
+    let parts = parts(config.clone(), FakeKv::default(), FakePostgres::default(), Heard::default());
+    parts.shared.published().config.failsafe_mode = true;
+    parts.shared.published().local = Some(local());
+    let server = Server::bind(&parts).await.unwrap();
+    let api_url = format!("http://{}/patroni", server.local_addr().unwrap());
+    let serving = tokio::spawn(server.serve(Arc::clone(&parts)));
+    let ask = async |config| {
+        let leader = crate::fixtures::parts(config, FakeKv::default(), FakePostgres::default(), Heard::default());
+        let peer = pgdrill_ha::decision::Peer { name: "pg1".into(), api_url: api_url.clone() };
+        crate::daemon::peers::ask_failsafe(&leader, &[peer]).await.remove("pg1").unwrap()
+    };
+    let without = AgentConfig { restapi: RestapiConfig { authentication: None, ..config.restapi.clone() }, ..config.clone() };
+    let refused = ask(without).await;
+    assert!(matches!(&refused, FailsafeAnswer::Refused { reason } if reason.starts_with("401")), "{refused:?}");
+    assert!(parts.shared.failsafe_ping().is_none(), "a stranger keeps nobody from racing");
+    let accepted = ask(config).await;
+    assert!(matches!(accepted, FailsafeAnswer::Accepted { .. }), "{accepted:?}");
+    serving.abort();
 }
 
 fn local() -> LocalView {
