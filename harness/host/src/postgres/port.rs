@@ -208,6 +208,7 @@ impl Postgres for LocalPostgres {
     async fn single_user_recovery(&self) -> PostgresResult<()> {
         self.refuse_running("postgres --single").await?;
         self.refuse_unless(&[DataDir::Valid], "postgres --single").await?;
+        self.server.buried().await?;
         rewind::single_user_recovery(&self.settings).await
     }
 

@@ -54,6 +54,11 @@ pub(super) fn is_alive(pid: u32) -> bool {
     stat(pid).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
 }
 
+/// Whether that process has ended and nobody has taken note of it yet: its number is still taken.
+pub(super) fn is_unburied(pid: u32) -> bool {
+    stat(pid).is_some_and(|(state, _)| matches!(state, 'Z' | 'X'))
+}
+
 fn proc(pid: u32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}"))
 }

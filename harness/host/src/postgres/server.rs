@@ -67,8 +67,7 @@ impl Server {
         }
         let (Some(file), Some(dir)) = (claimed, DirId::of(&self.settings.data_dir)) else { return Ok(None) };
         // Our own crash recovery is no server; somebody else's single-user process keeps everybody else out.
-        let is_our_recovery = file.single_user && process::children_of(std::process::id()).contains(&file.pid);
-        let lives = !is_our_recovery && process::works_in(file.pid, dir);
+        let lives = !is_our_recovery(&file) && process::works_in(file.pid, dir);
         Ok(lives.then_some(Postmaster { pid: file.pid, start_time: file.start_time }))
     }
 
@@ -92,6 +91,7 @@ impl Server {
     /// Starts it, and waits until it has claimed the directory.
     pub async fn start(&self, config: Option<&ServerConfig>) -> PostgresResult<()> {
         self.end_orphans().await?;
+        self.buried().await?;
         let mut command = self.command(config).await?;
         let mut child = command.spawn().map_err(|error| program::cannot_start(&command, &error))?;
         let pid = child.id().ok_or_else(|| PostgresError::Failed("the server ended at once".into()))?;
@@ -238,9 +238,31 @@ impl Server {
         }
     }
 
+    /// Waits until a dead owner of `postmaster.pid` has been taken note of by its parent, and until our own crash recovery that
+    /// was just killed is gone. Until then its number is taken, and to PostgreSQL, which asks by `kill(pid, 0)`, the lock file
+    /// belongs to a live process: `lock file "postmaster.pid" already exists`. An owner whose parent never looks is waited for
+    /// in vain, and then it is PostgreSQL's to say so.
+    pub async fn buried(&self) -> PostgresResult<()> {
+        let began = Instant::now();
+        let stays = |file: &PidFile| process::is_unburied(file.pid) || is_our_recovery(file);
+        while let Some(owner) = self.claim()?.filter(stays) {
+            if began.elapsed() > KILL_LIMIT {
+                warn!("process {} owns postmaster.pid and has ended, but its parent does not take note of it", owner.pid);
+                break;
+            }
+            sleep(POLL).await;
+        }
+        Ok(())
+    }
+
     fn started(&self) -> MutexGuard<'_, Option<Started>> {
         self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the file is of a `postgres --single` that we run.
+fn is_our_recovery(file: &PidFile) -> bool {
+    file.single_user && process::children_of(std::process::id()).contains(&file.pid)
 }
 
 fn cannot_signal(server: &Handle, error: &io::Error) -> PostgresError {
@@ -248,4 +270,25 @@ fn cannot_signal(server: &Handle, error: &io::Error) -> PostgresError {
         "process {} cannot be signalled: {error}; the agent must run as its owner",
         server.pid()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_new_server_waits_until_the_dead_owner_of_the_lock_file_has_been_waited_for() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let server = Server::new(Arc::new(Settings::new(dir.path(), dir.path().join("pgpass"))));
+        server.buried().await.expect("there is no file");
+        let mut owner = std::process::Command::new("true").spawn().expect("it runs");
+        fs::write(dir.path().join("postmaster.pid"), format!("{}\n/data\n1700000000\n", owner.id())).expect("written");
+        while !process::is_unburied(owner.id()) {
+            sleep(POLL).await;
+        }
+        assert_eq!(server.find(), Ok(None), "a dead owner is nobody");
+        assert!(timeout(POLL * 10, server.buried()).await.is_err(), "its number is still taken");
+        owner.wait().expect("it has ended");
+        server.buried().await.expect("its number is free");
+    }
 }
