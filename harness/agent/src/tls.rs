@@ -190,12 +190,23 @@ fn certificates(file: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
 
 fn key(file: &Path) -> io::Result<PrivateKeyDer<'static>> {
     let text = fs::read_to_string(file).map_err(|error| wrong(file, error))?;
-    if text.contains("ENCRYPTED") {
+    if is_encrypted(&text) {
         let text = "the private key is encrypted, which is not supported; `openssl pkey -in FILE -out FILE` takes the \
             passphrase away, and the file's permissions protect it";
         return Err(wrong(file, text));
     }
     PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| wrong(file, format!("no private key: {error}")))
+}
+
+/// Whether a PEM file holds an encrypted private key: `BEGIN ENCRYPTED PRIVATE KEY`, or `Proc-Type: 4,ENCRYPTED` inside of an
+/// older one.
+#[must_use]
+pub fn is_encrypted(pem: &str) -> bool {
+    pem.lines().any(|line| line.trim() == "-----BEGIN ENCRYPTED PRIVATE KEY-----" || is_old_encryption(line))
+}
+
+fn is_old_encryption(line: &str) -> bool {
+    line.strip_prefix("Proc-Type:").is_some_and(|kind| kind.trim() == "4,ENCRYPTED")
 }
 
 fn wrong(file: &Path, error: impl std::fmt::Display) -> io::Error {

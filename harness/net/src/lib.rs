@@ -46,6 +46,21 @@ pub trait Net: Clone + Send + Sync + 'static {
     /// # Errors
     /// `AddrInUse` when something listens there already.
     fn listen(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Self::Listener>> + Send;
+
+    /// As [`Net::listen`], with at most `queue` connections that wait to be accepted (the backlog of `listen(2)`); the
+    /// operating system may have a lower limit. A network that has no queue of its own takes them all.
+    ///
+    /// # Errors
+    /// As [`Net::listen`].
+    fn listen_with_queue(
+        &self,
+        host: &str,
+        port: u16,
+        queue: u32,
+    ) -> impl Future<Output = io::Result<Self::Listener>> + Send {
+        let _ = queue;
+        self.listen(host, port)
+    }
 }
 
 /// A listening socket.

@@ -13,6 +13,9 @@ use tokio::{
 
 use crate::{Listener, Net, Socket, SocketOptions};
 
+/// Connections that wait to be accepted, where nobody says how many: the kernel's own limit is lower or the same.
+const QUEUE: u32 = 1024;
+
 /// The operating system's TCP.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokioNet;
@@ -58,6 +61,10 @@ impl Net for BoundNet {
     async fn listen(&self, host: &str, port: u16) -> io::Result<TokioListener> {
         TokioNet.listen(host, port).await
     }
+
+    async fn listen_with_queue(&self, host: &str, port: u16, queue: u32) -> io::Result<TokioListener> {
+        TokioNet.listen_with_queue(host, port, queue).await
+    }
 }
 
 fn too_late(host: &str, port: u16) -> io::Error {
@@ -93,11 +100,19 @@ impl Net for TokioNet {
     }
 
     async fn listen(&self, host: &str, port: u16) -> io::Result<TokioListener> {
+        self.listen_with_queue(host, port, QUEUE).await
+    }
+
+    async fn listen_with_queue(&self, host: &str, port: u16, queue: u32) -> io::Result<TokioListener> {
         let ip: IpAddr = match host.parse() {
             Ok(ip) => ip,
             Err(_) => resolve(host, port).await?[0].ip(),
         };
-        Ok(TokioListener(TcpListener::bind((ip, port)).await?))
+        let socket = if ip.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // A port whose old connections are not forgotten yet may be listened on again.
+        socket.set_reuseaddr(true)?;
+        socket.bind(SocketAddr::new(ip, port))?;
+        Ok(TokioListener(socket.listen(queue)?))
     }
 }
 
@@ -141,5 +156,24 @@ impl Socket for TcpStream {
 
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         TcpStream::peer_addr(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_queue_holds_no_more_connections_than_it_was_asked_for() {
+        let listener = TokioNet.listen_with_queue("127.0.0.1", 0, 2).await.expect("a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let options = SocketOptions::within(std::time::Duration::from_millis(300));
+        let mut waiting = Vec::new();
+        // Linux lets in one more than the queue holds, and leaves the next without an answer.
+        while let Ok(stream) = TokioNet.connect("127.0.0.1", port, &options).await {
+            waiting.push(stream);
+            assert!(waiting.len() < 10, "the queue has no end");
+        }
+        assert_eq!(waiting.len(), 3);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{HostPort, Password, User};
+use super::{HostPort, User};
 
 /// `restapi`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct RestapiConfig {
     pub http_extra_headers: BTreeMap<String, String>,
     /// `https_extra_headers`: sent as well when TLS is on.
     pub https_extra_headers: BTreeMap<String, String>,
-    /// `request_queue_size`: connections that wait to be accepted.
+    /// `request_queue_size`: how many connections may wait to be accepted.
     pub request_queue_size: u32,
     /// `server_tokens`: what the `Server` header says.
     pub server_tokens: ServerTokens,
@@ -54,10 +54,8 @@ impl RestapiConfig {
 pub struct RestapiTls {
     /// `certfile`: the server's certificate chain, PEM.
     pub certfile: PathBuf,
-    /// `keyfile`; `None`: the key is in `certfile`.
+    /// `keyfile`, without a passphrase; `None`: the key is in `certfile`.
     pub keyfile: Option<PathBuf>,
-    /// `keyfile_password`.
-    pub keyfile_password: Option<Password>,
     /// `cafile`: authorities that client certificates are checked against; also what members' certificates are checked with.
     pub cafile: Option<PathBuf>,
     /// `verify_client`.
@@ -99,8 +97,6 @@ pub struct CtlConfig {
     pub cacert: Option<PathBuf>,
     /// `certfile`: the certificate that a caller shows.
     pub certfile: Option<PathBuf>,
-    /// `keyfile`: its key; `None` with a `certfile`: the key is in the same file.
+    /// `keyfile`: its key, without a passphrase; `None` with a `certfile`: the key is in the same file.
     pub keyfile: Option<PathBuf>,
-    /// `keyfile_password`.
-    pub keyfile_password: Option<Password>,
 }

@@ -40,7 +40,7 @@ impl<N: Net> Server<N> {
         let listen = &config.listen;
         let listener = parts
             .net
-            .listen(&listen.host, listen.port)
+            .listen_with_queue(&listen.host, listen.port, config.request_queue_size)
             .await
             .map_err(|error| io::Error::new(error.kind(), format!("restapi.listen: {listen}: {error}")))?;
         Ok(Self { listener, acceptor })

@@ -19,7 +19,6 @@ fn with_tls(verify_client: VerifyClient) -> AgentConfig {
     config.restapi.tls = Some(RestapiTls {
         certfile: file("server.pem"),
         keyfile: Some(file("server.key")),
-        keyfile_password: None,
         cafile: Some(file("ca.pem")),
         verify_client,
     });

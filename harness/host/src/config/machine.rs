@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use pgdrill_agent::{AgentConfig, config::HostPort};
+use pgdrill_agent::{AgentConfig, config::HostPort, tls};
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,11 +78,11 @@ fn answers(host: &HostPort) -> bool {
 
 /// Files that must be there.
 fn files(config: &AgentConfig, wrong: &mut Wrong<'_>) {
-    let tls = config.restapi.tls.as_ref();
+    let served = config.restapi.tls.as_ref();
     for (field, file) in [
-        ("restapi.certfile", tls.map(|tls| &tls.certfile)),
-        ("restapi.keyfile", tls.and_then(|tls| tls.keyfile.as_ref())),
-        ("restapi.cafile", tls.and_then(|tls| tls.cafile.as_ref())),
+        ("restapi.certfile", served.map(|tls| &tls.certfile)),
+        ("restapi.keyfile", served.and_then(|tls| tls.keyfile.as_ref())),
+        ("restapi.cafile", served.and_then(|tls| tls.cafile.as_ref())),
         ("ctl.cacert", config.ctl.cacert.as_ref()),
         ("ctl.certfile", config.ctl.certfile.as_ref()),
         ("ctl.keyfile", config.ctl.keyfile.as_ref()),
@@ -92,6 +92,17 @@ fn files(config: &AgentConfig, wrong: &mut Wrong<'_>) {
             && let Err(error) = std::fs::File::open(file)
         {
             wrong(field, format!("{} ({error})", file.display()), "a file that can be read");
+        }
+    }
+    for (field, file) in [
+        ("restapi.keyfile", served.map(|tls| tls.keyfile.as_ref().unwrap_or(&tls.certfile))),
+        ("ctl.keyfile", config.ctl.keyfile.as_ref().or(config.ctl.certfile.as_ref())),
+    ] {
+        if let Some(file) = file
+            && std::fs::read_to_string(file).is_ok_and(|text| tls::is_encrypted(&text))
+        {
+            let expected = "a private key without passphrase: `openssl pkey -in FILE -out FILE.new` takes it away";
+            wrong(field, format!("{}, whose private key is encrypted", file.display()), expected);
         }
     }
     if let Some(folder) = config.log.dir.as_ref().filter(|folder| !folder.is_dir()) {

@@ -5,7 +5,7 @@ use pgdrill_yaml::{At, Fields, Reader, Value};
 
 use super::{
     required,
-    value::{connect_address, host_port, path, scalars, secret, switch, user_and_password, word},
+    value::{connect_address, host_port, path, scalars, switch, user_and_password, word},
 };
 
 const PORT: u16 = 8008;
@@ -49,7 +49,7 @@ pub(super) fn restapi(reader: &mut Reader<'_>, at: &At<'_>) -> Option<RestapiCon
 fn tls(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<RestapiTls> {
     let certfile = fields.take_set("certfile").and_then(|at| path(reader, &at));
     let keyfile = fields.take_set("keyfile").and_then(|at| path(reader, &at));
-    let keyfile_password = fields.take_set("keyfile_password").and_then(|at| secret(reader, &at));
+    no_passphrase(reader, fields);
     let cafile = fields.take_set("cafile").and_then(|at| path(reader, &at));
     let verify = fields.take_set("verify_client");
     let words =
@@ -63,7 +63,17 @@ fn tls(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<RestapiTls> {
                 "it says whose certificates are trusted: without it every client is turned away".into();
         }
     }
-    Some(RestapiTls { certfile: certfile?, keyfile, keyfile_password, cafile, verify_client })
+    Some(RestapiTls { certfile: certfile?, keyfile, cafile, verify_client })
+}
+
+/// rustls reads no encrypted keys: a passphrase would be passed over.
+fn no_passphrase(reader: &mut Reader<'_>, fields: &mut Fields<'_>) {
+    if let Some(at) = fields.take_set("keyfile_password") {
+        reader.problem(at.node.place, &at.path, "a passphrase", "no passphrase, and a keyfile that is not encrypted").help =
+            "pgdrill reads no encrypted keys: `openssl pkey -in KEYFILE -out KEYFILE.new` takes the passphrase away, and \
+             permissions 0600 protect the file"
+                .into();
+    }
 }
 
 /// Host names, addresses and networks.
@@ -123,8 +133,8 @@ pub(super) fn ctl(reader: &mut Reader<'_>, at: &At<'_>) -> CtlConfig {
         cacert: fields.take_set("cacert").and_then(|at| path(reader, &at)),
         certfile: fields.take_set("certfile").and_then(|at| path(reader, &at)),
         keyfile: fields.take_set("keyfile").and_then(|at| path(reader, &at)),
-        keyfile_password: fields.take_set("keyfile_password").and_then(|at| secret(reader, &at)),
     };
+    no_passphrase(reader, &mut fields);
     fields.finish(reader);
     if it.insecure {
         let place = at.node.get("insecure").map_or(at.node.place, |node| node.place);

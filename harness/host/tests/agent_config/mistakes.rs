@@ -32,6 +32,8 @@ fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
         with(restapi, "restapi: { listen: 10.0.0.1:8008, verify_client: require,"),
         with(restapi, "restapi: { listen: 10.0.0.1:8008, verify_client: required,"),
         with(restapi, "restapi: { listen: 10.0.0.1:8008, allowlist: [10.0.0.0/33], ciphers: 'ALL',"),
+        with(restapi, "restapi: { listen: 10.0.0.1:8008, certfile: /c, keyfile: /k, keyfile_password: guess-me,"),
+        format!("{LEAST}ctl: {{ certfile: /c, keyfile_password: guess-me }}\n"),
         with("password: s3cret", "password: 12345"),
         with(pg, "  data_dir: data\n  use_slots: false\n  use_unix_socket: true"),
         with(pg, "  data_dir: /data\n  parameters: { port: 5433, max_connections: 7, search_path: [a, b] }"),

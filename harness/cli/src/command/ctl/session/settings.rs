@@ -75,6 +75,12 @@ fn parse(file: &str, text: &str, var: &dyn Fn(&str) -> Option<String>) -> Result
         )));
     }
     let (ctl, restapi) = (root.section("ctl")?, root.section("restapi")?);
+    if ctl.text("keyfile_password")?.is_some() {
+        return Err(usage(format!(
+            "{file}: ctl.keyfile_password: found a passphrase, expected none, and a keyfile that is not encrypted\n  pgdrill \
+             reads no encrypted keys: `openssl pkey -in KEYFILE -out KEYFILE.new` takes the passphrase away"
+        )));
+    }
     Ok(Settings {
         scope: root.text("scope")?,
         namespace: root.text("namespace")?.unwrap_or_else(|| "service".into()),
@@ -88,7 +94,6 @@ fn parse(file: &str, text: &str, var: &dyn Fn(&str) -> Option<String>) -> Result
             cacert: ctl.text("cacert")?.or(restapi.text("cafile")?).map(Into::into),
             certfile: ctl.text("certfile")?.map(Into::into),
             keyfile: ctl.text("keyfile")?.map(Into::into),
-            keyfile_password: ctl.text("keyfile_password")?.map(Password::new),
         },
     })
 }
@@ -237,6 +242,7 @@ mod tests {
         for (text, expected) in [
             ("etcd3: {hosts: [1]}", "patroni.yml: etcd3.hosts: found [1], expected a list of texts"),
             ("etcd3: 7", "patroni.yml: etcd3: found 7, expected a section"),
+            ("ctl: {keyfile_password: x}", "patroni.yml: ctl.keyfile_password: found a passphrase, expected none"),
             ("etcd3: {host: 'a:b'}", "expected HOST:PORT"),
             ("consul: {host: a}", "patroni.yml: consul: pgdrill knows etcd by its v3 API alone"),
             ("- a", "expected sections"),
