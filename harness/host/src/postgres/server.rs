@@ -247,7 +247,10 @@ impl Server {
         let stays = |file: &PidFile| process::is_unburied(file.pid) || is_our_recovery(file);
         while let Some(owner) = self.claim()?.filter(stays) {
             if began.elapsed() > KILL_LIMIT {
-                warn!("process {} owns postmaster.pid and has ended, but its parent does not take note of it", owner.pid);
+                warn!(
+                    "process {} owns postmaster.pid and has ended, but its parent does not take note of it",
+                    owner.pid
+                );
                 break;
             }
             sleep(POLL).await;
