@@ -8,4 +8,5 @@ pub mod statements;
 
 pub use connection::{Reachability, Sql, SqlError};
 pub use parameter::Parameter;
+pub(crate) use parameter::number;
 pub use server_state::{ServerState, StandbyRow, Walreceiver};

@@ -72,7 +72,7 @@ fn truth(text: &str) -> Option<bool> {
 }
 
 /// A number, converted to `base` if it has a unit of its own; `None` for anything else.
-fn number(text: &str, base: Option<&str>) -> Option<f64> {
+pub(crate) fn number(text: &str, base: Option<&str>) -> Option<f64> {
     let text = text.trim();
     if let Some(hex) = text.strip_prefix("0x") {
         return u32::from_str_radix(hex, 16).ok().map(f64::from);

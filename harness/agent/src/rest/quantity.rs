@@ -4,21 +4,12 @@ use jiff::{Timestamp, civil};
 use serde_json::Value;
 
 use super::{Refusal, refuse};
+use crate::postgres::number;
 use axum::http::StatusCode;
 
 /// A size in bytes: `1048576`, `16kB`, `1.5 MB`. Units are case-sensitive, as PostgreSQL's.
 pub(super) fn bytes(text: &str) -> Option<u64> {
-    quantity(
-        text,
-        &[
-            ("", 1.0),
-            ("B", 1.0),
-            ("kB", KIB),
-            ("MB", KIB * KIB),
-            ("GB", KIB * KIB * KIB),
-            ("TB", KIB * KIB * KIB * KIB),
-        ],
-    )
+    quantity(text, "B")
 }
 
 /// A time in seconds: `30`, `30s`, `5min`, `"90"`.
@@ -28,21 +19,16 @@ pub(super) fn seconds(value: &Value) -> Option<u64> {
         Value::Number(number) => number.to_string(),
         _ => return None,
     };
-    quantity(&text, &[("", 1.0), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("min", 60.0), ("h", 3600.0), ("d", 86_400.0)])
+    quantity(&text, "s")
 }
 
-const KIB: f64 = 1024.0;
-
-fn quantity(text: &str, units: &[(&str, f64)]) -> Option<u64> {
+fn quantity(text: &str, unit: &str) -> Option<u64> {
     let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let factor = units.iter().find(|(name, _)| *name == unit.trim())?.1;
     // Whole numbers without a unit stay exact beyond 2^53.
-    if let (true, Ok(whole)) = (factor == 1.0, number.parse::<u64>()) {
+    if let Ok(whole) = text.parse::<u64>() {
         return Some(whole);
     }
-    let value = number.parse::<f64>().ok()? * factor;
+    let value = text.starts_with(|c: char| c.is_ascii_digit()).then(|| number(text, Some(unit)))??;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked
     (value.is_finite() && value < 1.8e19).then(|| value.round() as u64)
 }

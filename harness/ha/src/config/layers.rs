@@ -9,8 +9,9 @@ use super::settings::{Config, FencingMode, SynchronousMode, WatchdogMode};
 use super::{Tags, Timing, adjust_timing};
 
 /// Settings that the whole cluster must agree on: they count only from the dynamic layer, wherever else they stand
-/// (documentation "Dynamic Configuration Settings"). Everything else a local file says wins over `/config`.
-const DYNAMIC_ONLY: &[&str] = &[
+/// (documentation "Dynamic Configuration Settings"). Everything else a local file says wins over `/config`. The last two are
+/// the names that Patroni 3 renamed.
+pub const DYNAMIC_ONLY: [&str; 20] = [
     "ttl",
     "loop_wait",
     "retry_timeout",
@@ -19,18 +20,18 @@ const DYNAMIC_ONLY: &[&str] = &[
     "check_timeline",
     "max_timelines_history",
     "primary_start_timeout",
-    "master_start_timeout",
     "primary_stop_timeout",
-    "master_stop_timeout",
     "synchronous_mode",
     "synchronous_mode_strict",
     "synchronous_node_count",
     "failsafe_mode",
     "member_slots_ttl",
-    "pause",
-    "standby_cluster",
     "slots",
     "ignore_slots",
+    "standby_cluster",
+    "pause",
+    "master_start_timeout",
+    "master_stop_timeout",
 ];
 
 /// Puts `over` on top of `base`: mappings are merged, anything else replaced.

@@ -10,7 +10,7 @@ mod tags;
 mod timing;
 
 pub use check::{Problem, check};
-pub use layers::{merge, merge_patch, resolve};
+pub use layers::{DYNAMIC_ONLY, merge, merge_patch, resolve};
 pub use settings::{Config, FencingMode, SynchronousMode, WatchdogMode};
 pub use tags::Tags;
 pub use timing::{Timing, adjust_timing};

@@ -1,34 +1,10 @@
 //! `bootstrap.dcs`: the first dynamic configuration. Which values are legal is said by the state machine that uses them.
 
-use pgdrill_ha::config::{Problem as Illegal, Timing, adjust_timing, check};
+use pgdrill_ha::config::{DYNAMIC_ONLY, Problem as Illegal, Timing, adjust_timing, check};
 use pgdrill_yaml::{At, Fields, Reader, did_you_mean, one_of, patroni as warts};
 use serde_json::Value as Json;
 
 use super::value::{settings, texts};
-
-/// Patroni's documentation, "Dynamic Configuration Settings". The last two are the names that Patroni 3 renamed.
-const SETTINGS: [&str; 20] = [
-    "ttl",
-    "loop_wait",
-    "retry_timeout",
-    "maximum_lag_on_failover",
-    "maximum_lag_on_syncnode",
-    "check_timeline",
-    "max_timelines_history",
-    "primary_start_timeout",
-    "primary_stop_timeout",
-    "synchronous_mode",
-    "synchronous_mode_strict",
-    "synchronous_node_count",
-    "failsafe_mode",
-    "member_slots_ttl",
-    "slots",
-    "ignore_slots",
-    "standby_cluster",
-    "pause",
-    "master_start_timeout",
-    "master_stop_timeout",
-];
 
 const STANDBY_CLUSTER: [&str; 7] = [
     "host",
@@ -58,7 +34,7 @@ const LOCAL: [&str; 11] = [
 /// The section, as it is written to `/config`.
 pub(super) fn dcs(reader: &mut Reader<'_>, at: &At<'_>) -> Json {
     let mut fields = reader.fields(at);
-    for name in SETTINGS {
+    for name in DYNAMIC_ONLY {
         fields.take(name);
     }
     if let Some(at) = fields.take_set("postgresql") {
@@ -140,7 +116,7 @@ fn used(dcs: &Json) -> String {
 
 /// Dynamic settings at the top level: Patroni ignores them there.
 pub(super) fn misplaced(reader: &mut Reader<'_>, fields: &mut Fields<'_>) {
-    for at in fields.take_where(|name, _| SETTINGS.contains(&name)) {
+    for at in fields.take_where(|name, _| DYNAMIC_ONLY.contains(&name)) {
         let found = format!("the setting {:?} at the top level", at.path);
         reader.problem(at.node.place, &at.path, found, format!("bootstrap.dcs.{}", at.path)).help =
             "Patroni ignores it where it is: it is a setting of the whole cluster".into();
