@@ -3,12 +3,12 @@
 //! | signal | what it does |
 //! |---|---|
 //! | SIGTERM, SIGINT | ends gracefully: PostgreSQL is stopped and the leader lock given away; in pause both stay |
-//! | SIGHUP | applies the configuration again |
+//! | SIGHUP | reads the configuration again, applies what can be applied, and names what needs a restart |
 //! | SIGKILL | ends at once: PostgreSQL goes on, and the next agent finds it |
 
 use std::{env, io, sync::Arc, time::Duration};
 
-use pgdrill_agent::{Agent, AgentConfig, AgentError, Shutdown};
+use pgdrill_agent::{Agent, AgentConfig, AgentError, Shutdown, ports::ConfigSource};
 use pgdrill_net::TokioNet;
 use tokio::{
     runtime,
@@ -43,20 +43,21 @@ pub enum DaemonError {
     Agent(#[from] AgentError),
 }
 
-/// Runs an agent until it is asked to end. The log must have been started.
+/// Runs an agent until it is asked to end. The log must have been started. `source`: where `config` comes from, to be read again
+/// on SIGHUP and `POST /reload`.
 ///
 /// # Errors
 /// See [`DaemonError`]. PostgreSQL is left as it is.
-pub fn run(config: AgentConfig) -> Result<(), DaemonError> {
+pub fn run(config: AgentConfig, source: impl ConfigSource) -> Result<(), DaemonError> {
     // One thread: a child program must die with the thread that started it, and so with the agent. Files are read and
     // written on others.
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve(config));
+    let ended = runtime.block_on(serve(config, source));
     runtime.shutdown_timeout(LAST_CALLS);
     ended
 }
 
-async fn serve(config: AgentConfig) -> Result<(), DaemonError> {
+async fn serve(config: AgentConfig, source: impl ConfigSource) -> Result<(), DaemonError> {
     let (shutdown, reload) = (Shutdown::new(), Arc::new(Notify::new()));
     obey(signal(SignalKind::terminate())?, "SIGTERM", {
         let shutdown = shutdown.clone();
@@ -92,6 +93,7 @@ async fn serve(config: AgentConfig) -> Result<(), DaemonError> {
     let dead_man = DeadMan::new(env::current_exe()?, &config.postgresql.data_dir);
     let agent = Agent::new(config, TokioNet, postgres, watchdog, observer)
         .with_reload(reload)
+        .with_source(source)
         .with_programs(programs)
         .with_fence(dead_man);
     let ended = agent.run(shutdown).await;

@@ -123,7 +123,7 @@ impl<T: Ports> Executor<'_, T> {
                         match known {
                             Some(known) => known,
                             // An instance that was there before any cluster: this is where it becomes one.
-                            None => adopt::first_config(&self.parts.sql, &self.parts.config).await,
+                            None => adopt::first_config(&self.parts.sql, &self.parts.config()).await,
                         }
                     }
                 };
@@ -261,7 +261,8 @@ impl<T: Ports> Executor<'_, T> {
 
     fn activate_watchdog(&self) -> bool {
         let ttl = self.parts.shared.published().config.ttl;
-        let config = &self.parts.config.watchdog;
+        let config = self.parts.config();
+        let config = &config.watchdog;
         let timeout = config.safety_margin.map_or(ttl / 2, |margin| ttl.saturating_sub(margin));
         if config.mode == WatchdogMode::Off {
             return false;

@@ -23,7 +23,7 @@ const ROLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// The whole of it: afterwards the new cluster is a running primary with its roles.
 pub(crate) async fn bootstrap<T: Ports>(parts: Arc<Parts<T>>) -> Outcome {
-    let bootstrap = parts.config.bootstrap.clone().ok_or("no bootstrap section")?;
+    let bootstrap = parts.config().bootstrap.clone().ok_or("no bootstrap section")?;
     match &bootstrap.method {
         None => initdb(&parts, &bootstrap).await?,
         Some(method) => restore(&parts, method).await?,
@@ -40,7 +40,7 @@ pub(crate) async fn bootstrap<T: Ports>(parts: Arc<Parts<T>>) -> Outcome {
 }
 
 async fn initdb<T: Ports>(parts: &Parts<T>, bootstrap: &BootstrapConfig) -> Outcome {
-    let superuser = parts.config.postgresql.superuser.clone();
+    let superuser = parts.config().postgresql.superuser.clone();
     let options = InitdbOptions {
         options: bootstrap.initdb.clone(),
         superuser: superuser.username,
@@ -60,13 +60,13 @@ async fn restore<T: Ports>(parts: &Parts<T>, method: &BootstrapMethod) -> Outcom
 /// The new cluster starts with the settings it will have from `/config` on.
 fn first_configuration<T: Ports>(parts: &Parts<T>, bootstrap: &BootstrapConfig) {
     let mut desired = parts.shared.desired();
-    desired.apply(&parts.config, &bootstrap.dcs);
+    desired.apply(&parts.config(), &bootstrap.dcs);
     desired.default_hba(bootstrap.pg_hba.clone());
     desired.synchronous_standby_names.clear();
     desired.recovery = None;
     let Some(method) = &bootstrap.method else { return };
     // What was restored may know the superuser by another password.
-    desired.open_for = Some(parts.config.postgresql.superuser.username.clone());
+    desired.open_for = Some(parts.config().postgresql.superuser.username.clone());
     let settings = &method.recovery_conf;
     desired.keep_recovery = method.keep_existing_recovery_conf && settings.is_empty();
     desired.recovery = (!settings.is_empty()).then(|| Recovery {
@@ -92,7 +92,8 @@ async fn await_primary<T: Ports>(parts: &Parts<T>) -> Outcome {
 }
 
 async fn create_roles<T: Ports>(parts: &Parts<T>, bootstrap: &BootstrapConfig) -> Outcome {
-    let postgresql = &parts.config.postgresql;
+    let config = parts.config();
+    let postgresql = &config.postgresql;
     let superuser = &postgresql.superuser;
     // `initdb` has given it its password; what was restored has another one, or none.
     if bootstrap.method.is_some() && superuser.password.is_some() {

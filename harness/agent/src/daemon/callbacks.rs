@@ -176,10 +176,11 @@ impl<T: Ports> Parts<T> {
     /// Runs a callback, if one is due and configured, in place of an older one. Returns at once.
     pub(crate) fn call_back(self: &Arc<Self>, due: Option<Due>) {
         let Some((callback, role)) = due else { return };
-        let Some(command) = callback.command(&self.config.postgresql.callbacks) else { return };
+        let config = self.config();
+        let Some(command) = callback.command(&config.postgresql.callbacks) else { return };
         let name = format!("callback {}", callback.name());
         let program = match Program::parse(command) {
-            Ok(program) => program.arg(callback.name()).arg(word(role)).arg(self.config.scope.clone()),
+            Ok(program) => program.arg(callback.name()).arg(word(role)).arg(config.scope.clone()),
             Err(error) => return self.trouble("callbacks", format!("{name}: {error}")),
         };
         let mut place = match callback {

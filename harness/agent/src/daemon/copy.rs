@@ -55,7 +55,8 @@ fn methods<T: Ports>(
     has_source: bool,
     only_basebackup: bool,
 ) -> Vec<(String, Option<ReplicaMethod>)> {
-    let postgresql = &parts.config.postgresql;
+    let config = parts.config();
+    let postgresql = &config.postgresql;
     let names = &postgresql.create_replica_methods;
     if names.is_empty() || only_basebackup {
         return if has_source { vec![(BASEBACKUP.into(), None)] } else { Vec::new() };
@@ -71,7 +72,7 @@ fn methods<T: Ports>(
 }
 
 async fn basebackup<T: Ports>(parts: &Parts<T>, from: &HostPort) -> Outcome {
-    let source = server_config::source(&parts.config, &from.host, from.port, false);
+    let source = server_config::source(&parts.config(), &from.host, from.port, false);
     let mut tried = 0;
     loop {
         tried += 1;

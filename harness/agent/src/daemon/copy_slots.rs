@@ -24,7 +24,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// Reads first: PostgreSQL is stopped only for what has been read.
 pub(crate) async fn copy<T: Ports>(parts: Arc<Parts<T>>, slots: BTreeMap<String, Value>, from: Upstream) -> Outcome {
     let leader = address(&from).ok_or("no leader to copy logical slots from")?;
-    let user = parts.config.postgresql.rewind.as_ref().unwrap_or(&parts.config.postgresql.superuser);
+    let config = parts.config();
+    let user = config.postgresql.rewind.as_ref().unwrap_or(&config.postgresql.superuser);
     let source = Sql::new(parts.net.clone(), leader, user.clone());
     for (whose, sql) in [("the leader", &source), ("this server", &parts.sql)] {
         let level = wal_level(sql).await?;

@@ -7,8 +7,8 @@ use pgdrill_ha::{
     Action, Config, Decision, Memory, Reason, Then, config as ha_config, decide,
     records::MemberRole,
     view::{
-        ClusterView, DataDir, LocalView, LockOutcome, PostgresRole, PostgresView, Process, Round, TaskKind,
-        TaskProgress, WatchdogView,
+        ClusterView, LocalView, LockOutcome, PostgresRole, PostgresView, Process, Round, TaskKind, TaskProgress,
+        WatchdogView,
     },
 };
 use serde_json::{Value, json};
@@ -17,18 +17,15 @@ use tokio::time::Instant;
 use super::{
     AgentError,
     act::{Executor, unfenced},
+    configure,
     fencing::Guarded,
-    lifecycle, member,
+    member,
     observe::Observed,
     parts::{Parts, Ports},
     pending, server_config,
     task::TaskSlot,
 };
-use crate::{
-    config::{FencingMode, WatchdogMode},
-    dcs::Kv,
-    ports::{AgentEvent, Observer, Postgres, Watchdog, WatchdogState},
-};
+use crate::ports::{AgentEvent, Observer, Watchdog, WatchdogState};
 
 /// More rounds than any sequence of questions has: beyond that the decision goes round in circles.
 const MAX_ROUNDS: usize = 24;
@@ -42,13 +39,13 @@ pub(crate) struct HaLoop<T: Ports> {
     pub observed: Observed,
     pub stopped_on_purpose: bool,
     /// The dynamic configuration in force.
-    dynamic: Value,
-    adopted: bool,
-    check_pending_restart: bool,
+    pub(super) dynamic: Value,
+    pub(super) adopted: bool,
+    pub(super) check_pending_restart: bool,
     /// The dynamic configuration is known: from the DCS or from an earlier life.
-    dynamic_known: bool,
+    pub(super) dynamic_known: bool,
     /// The dynamic configuration that is kept in the data directory.
-    kept: Value,
+    pub(super) kept: Value,
     /// A server that was running before us has not yet been given our configuration.
     configure_adopted: bool,
     told: (bool, Option<MemberRole>),
@@ -65,7 +62,7 @@ pub(crate) enum Next {
 impl<T: Ports> HaLoop<T> {
     pub fn new(parts: Arc<Parts<T>>) -> Self {
         let dynamic = json!({});
-        let config = ha_config::resolve(&dynamic, &local_layer(&parts.config), &Default::default());
+        let config = ha_config::resolve(&dynamic, &configure::local_layer(&parts.config()), &Default::default());
         Self {
             task: TaskSlot::new(Arc::clone(&parts.wake)),
             memory: Memory::default(),
@@ -168,71 +165,6 @@ impl<T: Ports> HaLoop<T> {
         }
     }
 
-    /// Applies a changed dynamic configuration.
-    async fn configure(&mut self) {
-        let parts = Arc::clone(&self.parts);
-        self.config = ha_config::resolve(&self.dynamic, &local_layer(&parts.config), &Default::default());
-        let (kv, _) = parts.dcs.kv();
-        kv.set_timing(self.config.ttl, self.config.loop_wait, self.config.retry_timeout);
-        {
-            let mut published = parts.shared.published();
-            published.config = self.config.clone();
-            published.last_config = Some(self.dynamic.clone());
-        }
-        let changed = parts.shared.desired().apply(&parts.config, &self.dynamic);
-        if changed && self.adopted {
-            self.reload().await;
-        }
-    }
-
-    /// Begins with the dynamic configuration of an earlier life, until the DCS says otherwise.
-    pub async fn recall(&mut self) {
-        let kept = match self.parts.postgres.kept_dynamic_config().await {
-            Ok(kept) => kept,
-            Err(error) => return self.parts.trouble("postgres", format!("the kept dynamic configuration: {error}")),
-        };
-        let Some(text) = kept else { return };
-        match serde_json::from_str::<Value>(&text) {
-            Ok(config) if config.is_object() => {
-                self.kept = config.clone();
-                self.dynamic = config;
-                self.dynamic_known = true;
-                self.configure().await;
-            }
-            _ => self.parts.trouble("config", "the kept dynamic configuration is no JSON object: it is not used"),
-        }
-    }
-
-    /// Keeps a changed dynamic configuration for the next life.
-    async fn keep_dynamic(&mut self, postgres: &PostgresView) {
-        if self.dynamic == self.kept || !self.dynamic_known || postgres.data_dir != DataDir::Present {
-            return;
-        }
-        match self.parts.postgres.keep_dynamic_config(&self.dynamic.to_string()).await {
-            Ok(()) => {}
-            Err(error) => self.parts.trouble("postgres", format!("keeping the dynamic configuration: {error}")),
-        }
-        // Once told is enough: what cannot be written now cannot be written in the next cycle either.
-        self.kept = self.dynamic.clone();
-    }
-
-    /// Writes PostgreSQL's configuration and has it read.
-    pub async fn reload(&mut self) {
-        let running = self.parts.postgres.postmaster().await.is_ok_and(|postmaster| postmaster.is_some());
-        // A task that starts PostgreSQL writes the configuration itself.
-        if !running || self.task.is_busy() {
-            return;
-        }
-        self.check_pending_restart = true;
-        let written = match lifecycle::write_config(&self.parts).await {
-            Ok(()) => lifecycle::reload(&self.parts).await,
-            error => error,
-        };
-        if let Err(reason) = written {
-            self.parts.trouble("postgres", format!("reload: {reason}"));
-        }
-    }
-
     async fn look(&mut self) -> PostgresView {
         let view = self.observed.look(&self.parts, self.stopped_on_purpose).await;
         if let (false, Some(server)) = (self.adopted, &self.observed.server) {
@@ -240,7 +172,7 @@ impl<T: Ports> HaLoop<T> {
             let mut desired = self.parts.shared.desired();
             desired.synchronous_standby_names.clone_from(&server.synchronous_standby_names);
             if server.in_recovery && desired.recovery.is_none() {
-                let follow = |follows| server_config::follow(&self.parts.config, &self.config, follows);
+                let follow = |follows| server_config::follow(&self.parts.config(), &self.config, follows);
                 desired.recovery = Some(server.follows.as_ref().map(follow).unwrap_or_default());
             }
             // What we started ourselves has our configuration.
@@ -254,8 +186,8 @@ impl<T: Ports> HaLoop<T> {
     fn local_view(&self, postgres: PostgresView, round: Round) -> LocalView {
         let state = self.parts.watchdog.state();
         LocalView {
-            name: self.parts.config.name.clone(),
-            api_url: Some(self.parts.config.api_url()),
+            name: self.parts.config().name.clone(),
+            api_url: Some(self.parts.config().api_url()),
             wall: Timestamp::now(),
             postgres,
             task: self.task.view(),
@@ -339,11 +271,11 @@ impl<T: Ports> HaLoop<T> {
         self.tell_callbacks(postgres);
         let ClusterView::Known(cluster) = view else { return };
         let renewed = matches!(round.lock, Some(LockOutcome::Held { .. }));
-        let keep_alive = renewed || round.released || !cluster.is_leader(&self.parts.config.name);
+        let keep_alive = renewed || round.released || !cluster.is_leader(&self.parts.config().name);
         let record = {
             let mut published = self.parts.shared.published();
             published.state = Some(member::state(&published.postgres, self.task.view().as_ref()));
-            let record = member::record(&self.parts.config, &published, self.memory.checkpoint_pending);
+            let record = member::record(&self.parts.config(), &published, self.memory.checkpoint_pending);
             published.member = record.clone();
             record
         };
@@ -386,38 +318,4 @@ impl<T: Ports> HaLoop<T> {
             self.parts.shared.published().pending_restart = reasons;
         }
     }
-}
-
-/// This node's own layer of the configuration, as the state machine reads it.
-fn local_layer(config: &crate::AgentConfig) -> Value {
-    let mut postgresql = json!({
-        "remove_data_directory_on_rewind_failure": config.postgresql.remove_data_directory_on_rewind_failure,
-        "remove_data_directory_on_diverged_timelines": config.postgresql.remove_data_directory_on_diverged_timelines,
-    });
-    if let Some(command) = &config.postgresql.pre_promote {
-        postgresql["pre_promote"] = command.as_str().into();
-    }
-    if let Some(use_pg_rewind) = config.postgresql.use_pg_rewind {
-        postgresql["use_pg_rewind"] = use_pg_rewind.into();
-    }
-    let mode = match config.watchdog.mode {
-        WatchdogMode::Off => "off",
-        WatchdogMode::Automatic => "automatic",
-        WatchdogMode::Required => "required",
-    };
-    let fencing = match config.fencing.mode {
-        FencingMode::Off => "off",
-        FencingMode::Automatic => "automatic",
-        FencingMode::Required => "required",
-    };
-    let mut layer = json!({
-        "postgresql": postgresql,
-        "tags": config.tags,
-        "watchdog": { "mode": mode },
-        "pgdrill": { "fencing": { "mode": fencing } },
-    });
-    if let Some(bootstrap) = &config.bootstrap {
-        layer["bootstrap"] = json!({ "dcs": bootstrap.dcs });
-    }
-    layer
 }

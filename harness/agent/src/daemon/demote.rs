@@ -96,7 +96,7 @@ fn candidates<T: Ports>(parts: &Parts<T>, release: &EarlyRelease) -> Vec<Peer> {
     let published = parts.shared.published();
     let members = published.cluster.iter().flat_map(|cluster| &cluster.members);
     members
-        .filter(|(name, _)| **name != parts.config.name)
+        .filter(|(name, _)| **name != parts.config().name)
         .filter(|(name, _)| release.candidates.is_empty() || release.candidates.contains(*name))
         .filter_map(|(name, member)| Some(Peer { name: name.clone(), api_url: member.api_url.clone()? }))
         .collect()

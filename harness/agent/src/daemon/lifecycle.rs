@@ -59,7 +59,7 @@ pub(crate) fn prepare<T: Ports>(parts: &Parts<T>, start_as: &StartAs) {
     desired.recovery = match start_as {
         StartAs::Primary => None,
         StartAs::Replica(upstream) => {
-            Some(server_config::recovery(&parts.config, &ha, upstream, desired.recovery.as_ref()))
+            Some(server_config::recovery(&parts.config(), &ha, upstream, desired.recovery.as_ref()))
         }
     };
 }
@@ -78,7 +78,7 @@ async fn start_again<T: Ports>(parts: &Parts<T>) -> Outcome {
 }
 
 async fn await_connections<T: Ports>(parts: &Parts<T>) -> Outcome {
-    let deadline = Instant::now() + parts.config.postgresql.pg_ctl_timeout;
+    let deadline = Instant::now() + parts.config().postgresql.pg_ctl_timeout;
     while Instant::now() < deadline {
         match parts.sql.query(statements::STATE).await {
             Ok(_) => return Ok(()),
@@ -121,7 +121,7 @@ pub(crate) async fn stop<T: Ports>(parts: &Parts<T>, mode: StopMode, escalate_at
         (_, at) => at.map(|at| left(at) / 2),
     };
     scripts::before_stop(parts, for_script).await;
-    let patience = parts.config.postgresql.pg_ctl_timeout;
+    let patience = parts.config().postgresql.pg_ctl_timeout;
     let mut stopped = parts.postgres.stop(mode, escalate_at.map_or(patience, left)).await;
     while mode != StopMode::Immediate && escalate_at.is_none() && matches!(stopped, Err(PostgresError::Unknown(_))) {
         // A fast shutdown that nobody limits may take as long as it needs.
@@ -159,7 +159,7 @@ pub(crate) async fn promote<T: Ports>(
     parts.shared.desired().recovery = None;
     let due = parts.callbacks.told().promoted();
     parts.call_back(due);
-    let deadline = Instant::now() + parts.config.postgresql.pg_ctl_timeout;
+    let deadline = Instant::now() + parts.config().postgresql.pg_ctl_timeout;
     while Instant::now() < deadline {
         if parts.postgres.controldata().await.is_ok_and(|control| control.state == ClusterState::InProduction) {
             return Ok(());
@@ -181,7 +181,7 @@ pub(crate) async fn checkpoint<T: Ports>(parts: Arc<Parts<T>>) -> Outcome {
 pub(crate) async fn rewind<T: Ports>(parts: Arc<Parts<T>>, upstream: Upstream) -> Outcome {
     let leader = address(&upstream).ok_or("nobody to rewind from")?;
     stop_for_long(&parts, StopMode::Fast, None).await?;
-    let source = server_config::source(&parts.config, &leader.host, leader.port, true);
+    let source = server_config::source(&parts.config(), &leader.host, leader.port, true);
     parts.postgres.rewind(&source).await.map_err(text)
 }
 

@@ -8,6 +8,7 @@
 //! | `fencing` | the dead-man process |
 //! | `adopt`, `pending` | a server that was there before; what waits for a restart |
 //! | `task`, `lifecycle`, `bootstrap`, `copy` | what runs in the background |
+//! | `configure` | the configuration: dynamic, own, read again |
 //! | `callbacks`, `scripts` | what an operator wants to be run |
 //! | `peers` | asking other members |
 //! | `member` | our own record |
@@ -19,6 +20,7 @@ mod act;
 mod adopt;
 mod bootstrap;
 mod callbacks;
+mod configure;
 mod copy;
 mod copy_slots;
 mod cycle;
@@ -57,7 +59,7 @@ pub use self::{
 use crate::{
     AgentConfig,
     dcs::{Etcd, EtcdTiming, wake_on_change},
-    ports::{AgentEvent, Fence, NoFence, NoPrograms, Observer, Postgres, Programs, Watchdog},
+    ports::{AgentEvent, ConfigSource, Fence, NoFence, NoPrograms, NoSource, Observer, Postgres, Programs, Watchdog},
     rest,
 };
 
@@ -90,21 +92,22 @@ pub struct Agent<N, P, W, O, F = NoFence> {
     observer: O,
     reload: Arc<Notify>,
     programs: Arc<dyn Programs>,
+    source: Arc<dyn ConfigSource>,
 }
 
 impl<N: Net, P: Postgres, W: Watchdog, O: Observer> Agent<N, P, W, O> {
     /// An agent on its ports, without a dead-man process. Nothing happens before [`Agent::run`].
     pub fn new(config: AgentConfig, net: N, postgres: P, watchdog: W, observer: O) -> Self {
-        let programs = Arc::new(NoPrograms);
-        Self { config, net, postgres, watchdog, fence: NoFence, observer, reload: Arc::default(), programs }
+        let (programs, source) = (Arc::new(NoPrograms), Arc::new(NoSource));
+        Self { config, net, postgres, watchdog, fence: NoFence, observer, reload: Arc::default(), programs, source }
     }
 }
 
 impl<N: Net, P: Postgres, W: Watchdog, O: Observer, F: Fence> Agent<N, P, W, O, F> {
     /// The same agent with a dead-man process, used as `pgdrill.fencing` says.
     pub fn with_fence<G: Fence>(self, fence: G) -> Agent<N, P, W, O, G> {
-        let Self { config, net, postgres, watchdog, observer, reload, programs, .. } = self;
-        Agent { config, net, postgres, watchdog, fence, observer, reload, programs }
+        let Self { config, net, postgres, watchdog, observer, reload, programs, source, .. } = self;
+        Agent { config, net, postgres, watchdog, fence, observer, reload, programs, source }
     }
 
     /// With somebody who may ask for what REST's `/reload` does: SIGHUP.
@@ -118,6 +121,14 @@ impl<N: Net, P: Postgres, W: Watchdog, O: Observer, F: Fence> Agent<N, P, W, O, 
     #[must_use]
     pub fn with_programs(mut self, programs: impl Programs) -> Self {
         self.programs = Arc::new(programs);
+        self
+    }
+
+    /// With something that the agent's own configuration can be read from again. Without it a reload applies what the agent
+    /// was told at its start.
+    #[must_use]
+    pub fn with_source(mut self, source: impl ConfigSource) -> Self {
+        self.source = Arc::new(source);
         self
     }
 
@@ -140,7 +151,8 @@ impl<N: Net, P: Postgres, W: Watchdog, O: Observer, F: Fence> Agent<N, P, W, O, 
             self.fence,
             self.observer,
         )
-        .with_programs(self.programs);
+        .with_programs(self.programs)
+        .with_source(self.source);
         let parts = Arc::new(parts);
         let reloads = async {
             loop {
@@ -165,7 +177,7 @@ pub(crate) async fn run<T: Ports>(parts: Arc<Parts<T>>, shutdown: Shutdown) -> R
         parts.observer.event(AgentEvent::Stopped { reason: why.clone() });
         return Err(AgentError::MustExit(why));
     }
-    parts.observer.event(AgentEvent::Started { name: parts.config.name.clone(), adopted });
+    parts.observer.event(AgentEvent::Started { name: parts.config().name.clone(), adopted });
     if let Err(error) = parts.fencing.start().await {
         parts.trouble("fencing", error);
     }
@@ -198,10 +210,10 @@ async fn objection<T: Ports>(parts: &Parts<T>) -> Option<String> {
             None
         }
     };
-    if let Some(why) = origin.and_then(|origin| adopt::objection(&origin, &parts.config.postgresql.data_dir)) {
+    if let Some(why) = origin.and_then(|origin| adopt::objection(&origin, &parts.config().postgresql.data_dir)) {
         return Some(why);
     }
-    adopt::login_objection(&parts.sql, &parts.config).await
+    adopt::login_objection(&parts.sql, &parts.config()).await
 }
 
 async fn run_loop<T: Ports>(ha: &mut HaLoop<T>, shutdown: &Shutdown) -> Result<(), AgentError> {

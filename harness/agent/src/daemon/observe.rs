@@ -93,7 +93,7 @@ impl Observed {
                 // A server that starts refuses connections: nothing to report. One that answers with an error is up.
                 match &error {
                     SqlError::NotConnected(Reachability::LoginRejected, text) => {
-                        let user = &parts.config.postgresql.superuser.username;
+                        let user = parts.config().postgresql.superuser.username.clone();
                         let setting = "postgresql.authentication.superuser, or pg_hba.conf, is wrong";
                         parts.trouble("sql", format!("the server does not let {user} in: {text}: {setting}"));
                     }

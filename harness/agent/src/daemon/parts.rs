@@ -1,6 +1,9 @@
 //! What every part of the daemon works with: the ports, the adapters on them, and what they share.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{
+    marker::PhantomData,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use pgdrill_ha::records::Keys;
 use pgdrill_net::Net;
@@ -11,7 +14,7 @@ use crate::{
     AgentConfig,
     clock::Clock,
     dcs::{Dcs, Kv},
-    ports::{AgentEvent, Fence, NoFence, NoPrograms, Observer, Postgres, Programs, Watchdog},
+    ports::{AgentEvent, ConfigSource, Fence, NoFence, NoPrograms, NoSource, Observer, Postgres, Programs, Watchdog},
     postgres::Sql,
     rest::client::Client,
 };
@@ -46,7 +49,10 @@ impl<K: Kv, N: Net, P: Postgres, W: Watchdog, O: Observer, F: Fence> Ports for P
 
 /// One agent's parts. Shared by the loop, its background tasks and the REST API.
 pub struct Parts<T: Ports> {
-    pub(crate) config: AgentConfig,
+    /// What the agent is told, as of its start or of the last reload.
+    config: Mutex<Arc<AgentConfig>>,
+    /// Where that can be read again.
+    pub(crate) source: Arc<dyn ConfigSource>,
     pub(crate) clock: Clock,
     pub(crate) net: T::Net,
     /// Asks the other members.
@@ -85,7 +91,8 @@ impl<T: Ports> Parts<T> {
             shared: Shared::new(&config, clock),
             wake: Arc::new(Notify::new()),
             fencing: Fencing::new(fence, config.fencing.clone()),
-            config,
+            config: Mutex::new(Arc::new(config)),
+            source: Arc::new(NoSource),
             net,
             postgres,
             watchdog,
@@ -99,6 +106,24 @@ impl<T: Ports> Parts<T> {
     pub(crate) fn with_programs(mut self, programs: Arc<dyn Programs>) -> Self {
         self.programs = programs;
         self
+    }
+
+    /// With something that its own configuration can be read from again.
+    pub(crate) fn with_source(mut self, source: Arc<dyn ConfigSource>) -> Self {
+        self.source = source;
+        self
+    }
+
+    /// What the agent is told.
+    pub(crate) fn config(&self) -> Arc<AgentConfig> {
+        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells the agent something else from now on.
+    pub(crate) fn set_config(&self, config: AgentConfig) {
+        self.members.set_user(Some(&config.restapi), &config.ctl);
+        self.postgres.reconfigure(&config.postgresql);
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
 
     /// Reports something that went wrong and is survived.

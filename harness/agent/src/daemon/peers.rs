@@ -60,7 +60,7 @@ pub(crate) async fn ask_failsafe<T: Ports>(parts: &Parts<T>, peers: &[Peer]) -> 
         let slots = published.postgres.slots.iter();
         slots.filter_map(|(name, slot)| Some((name.clone(), slot.position?.0))).collect()
     };
-    let config = &parts.config;
+    let config = parts.config();
     let body =
         json!({ "name": config.name, "conn_url": config.conn_url(), "api_url": config.api_url(), "slots": slots });
     let body = &body;
@@ -90,7 +90,8 @@ pub(crate) async fn inspect_leader<T: Ports>(parts: &Parts<T>, leader: &Upstream
     let Some(address) = address(leader) else {
         return LeaderInspection::Unreachable { reason: "no leader with an address".into() };
     };
-    let user = parts.config.postgresql.rewind.as_ref().unwrap_or(&parts.config.postgresql.superuser);
+    let config = parts.config();
+    let user = config.postgresql.rewind.as_ref().unwrap_or(&config.postgresql.superuser);
     let sql = Sql::new(parts.net.clone(), address, user.clone());
     let limit = parts.shared.published().config.retry_timeout.max(Duration::from_secs(3));
     let reason = match timeout(limit, timelines(&sql)).await {

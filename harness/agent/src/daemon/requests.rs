@@ -29,7 +29,10 @@ impl<T: Ports> HaLoop<T> {
                     // Whoever asked may have given up waiting: then nobody needs the answer.
                     let _ = reply.send(outcome);
                 }
-                Request::Reload => self.reload().await,
+                Request::Reload => {
+                    self.reread().await;
+                    self.reload().await;
+                }
             }
         }
         self.scheduled_restart(postgres);
@@ -85,7 +88,8 @@ impl<T: Ports> HaLoop<T> {
 
     fn reinitialize(&mut self, view: &ClusterView, force: bool, from_leader: bool) -> Result<(), String> {
         let ClusterView::Known(cluster) = view else { return Err("the DCS cannot be reached".into()) };
-        let name = &self.parts.config.name;
+        let config = self.parts.config();
+        let name = &config.name;
         if cluster.is_leader(name) || self.memory.may_lead(self.parts.clock.now()) {
             return Err("I am the leader, can not reinitialize".into());
         }

@@ -32,7 +32,7 @@ fn parse(what: &str, command: &str) -> Result<Program, String> {
 
 /// Runs `pre_promote`: only its exit code 0 lets the promotion go on.
 pub(crate) async fn pre_promote<T: Ports>(parts: &Parts<T>) -> Outcome {
-    match &parts.config.postgresql.pre_promote {
+    match &parts.config().postgresql.pre_promote {
         Some(command) => run(parts, "pre_promote", parse("pre_promote", command)?).await,
         None => Ok(()),
     }
@@ -40,8 +40,8 @@ pub(crate) async fn pre_promote<T: Ports>(parts: &Parts<T>) -> Outcome {
 
 /// Runs `before_stop`, no longer than `limit`. Whatever comes of it, PostgreSQL is stopped.
 pub(crate) async fn before_stop<T: Ports>(parts: &Parts<T>, limit: Option<Duration>) {
-    let Some(command) = &parts.config.postgresql.before_stop else { return };
-    let program = match parse("before_stop", command) {
+    let Some(command) = parts.config().postgresql.before_stop.clone() else { return };
+    let program = match parse("before_stop", &command) {
         Ok(program) => program,
         Err(reason) => return parts.trouble("scripts", reason),
     };
@@ -78,9 +78,11 @@ fn pgpass(hosts: Vec<String>, port: u16, user: &User) -> Option<PgpassEntry> {
 
 /// Runs `post_bootstrap` against the new cluster.
 pub(crate) async fn post_bootstrap<T: Ports>(parts: &Parts<T>) -> Outcome {
-    let bootstrap = parts.config.bootstrap.as_ref();
-    let Some(command) = bootstrap.and_then(|bootstrap| bootstrap.post_bootstrap.as_deref()) else { return Ok(()) };
-    let (address, user) = (&parts.config.postgresql.local_address, &parts.config.postgresql.superuser);
+    let config = parts.config();
+    let Some(command) = config.bootstrap.as_ref().and_then(|bootstrap| bootstrap.post_bootstrap.as_deref()) else {
+        return Ok(());
+    };
+    let (address, user) = (&config.postgresql.local_address, &config.postgresql.superuser);
     let mut program = parse("post_bootstrap", command)?.arg(connection_string(address, user, "postgres"));
     // `localhost` also stands for a Unix socket in a password file.
     program.pgpass = pgpass(vec![address.host.clone(), "localhost".into()], address.port, user);
@@ -95,8 +97,8 @@ pub(crate) async fn custom_bootstrap<T: Ports>(parts: &Parts<T>, method: &Bootst
     let mut program = parse(&what, &method.command)?;
     if !method.no_params {
         program = program
-            .arg(format!("--scope={}", parts.config.scope))
-            .arg(format!("--datadir={}", parts.config.postgresql.data_dir));
+            .arg(format!("--scope={}", parts.config().scope))
+            .arg(format!("--datadir={}", parts.config().postgresql.data_dir));
     }
     run(parts, &what, with_options(program, &method.params)).await
 }
@@ -111,16 +113,17 @@ pub(crate) async fn custom_replica<T: Ports>(
     let what = format!("create_replica_method {name}");
     let mut program = parse(&what, method.command.as_deref().unwrap_or(name))?;
     program = with_options(program, &method.params);
-    let user = &parts.config.postgresql.replication;
+    let config = parts.config();
+    let user = &config.postgresql.replication;
     if let Some(from) = from {
         program.pgpass = pgpass(vec![from.host.clone()], from.port, user);
     }
     if !method.no_params {
         let connstring = from.map(|from| connection_string(from, user, "postgres")).unwrap_or_default();
         program = program
-            .arg(format!("--scope={}", parts.config.scope))
+            .arg(format!("--scope={}", config.scope))
             .arg("--role=replica")
-            .arg(format!("--datadir={}", parts.config.postgresql.data_dir))
+            .arg(format!("--datadir={}", config.postgresql.data_dir))
             .arg(format!("--connstring={connstring}"));
     }
     run(parts, &what, program).await

@@ -83,9 +83,19 @@ impl Desired {
         // `bootstrap.pg_hba` is for a cluster that is being made; an instance that was there keeps its own.
         let hba = config.postgresql.pg_hba.clone().or_else(|| lines("pg_hba"));
         let parameters = parameters(config, section.and_then(|s| s.get("parameters")), has_logical_slots(dynamic));
-        let ident = lines("pg_ident");
+        let ident = config.postgresql.pg_ident.clone().or_else(|| lines("pg_ident"));
         let changed = (&self.parameters, &self.hba, &self.ident) != (&parameters, &hba, &ident);
         (self.parameters, self.hba, self.ident) = (parameters, hba, ident);
+        changed
+    }
+
+    /// Gives a standby the recovery settings that are configured now; tells whether anything changed. One that recovers to a
+    /// target has its own.
+    pub fn apply_recovery(&mut self, ha: &Config) -> bool {
+        let Some(recovery) = self.recovery.as_mut().filter(|recovery| !recovery.ends_at_target) else { return false };
+        let parameters = recovery_parameters(ha);
+        let changed = recovery.parameters != parameters;
+        recovery.parameters = parameters;
         changed
     }
 
@@ -251,6 +261,29 @@ mod tests {
         assert_eq!(get("port"), Some("5432"));
         assert_eq!(get("fsync"), Some("off"));
         assert_eq!(get("gone"), None);
+    }
+
+    #[test]
+    fn this_nodes_own_pg_ident_and_recovery_settings_win() {
+        let mut config = AgentConfig::new("demo", "pg1", "10.0.0.1", vec![]);
+        let dynamic =
+            json!({"postgresql": {"pg_ident": ["all a b"], "recovery_conf": {"restore_command": "cp %f %p"}}});
+        let ha = |config: &AgentConfig| {
+            pgdrill_ha::config::resolve(&dynamic, &super::super::configure::local_layer(config), &Default::default())
+        };
+        let mut desired = Desired::new(&config);
+        desired.apply(&config, &dynamic);
+        assert_eq!(desired.server_config().ident, Some(vec!["all a b".to_owned()]));
+        assert!(!desired.apply_recovery(&ha(&config)), "a primary has no recovery settings");
+        desired.recovery = Some(Recovery::default());
+        assert!(desired.apply_recovery(&ha(&config)) && !desired.apply_recovery(&ha(&config)));
+        config.postgresql.pg_ident = Some(vec!["own c d".into()]);
+        config.postgresql.recovery_conf.insert("restore_command".into(), "own".into());
+        desired.apply(&config, &dynamic);
+        assert!(desired.apply_recovery(&ha(&config)));
+        let wanted = desired.server_config();
+        assert_eq!(wanted.ident, Some(vec!["own c d".to_owned()]));
+        assert_eq!(wanted.recovery.expect("a standby").parameters["restore_command"], "own");
     }
 
     #[test]

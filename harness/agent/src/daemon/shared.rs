@@ -93,7 +93,7 @@ pub enum Request {
         /// Answered as soon as it is accepted or not.
         reply: Reply,
     },
-    /// Apply the configuration again.
+    /// Read the configuration again and apply it.
     Reload,
 }
 

@@ -130,7 +130,7 @@ impl<T: Ports> HaLoop<T> {
             published.state = Some(member::state(&postgres, None));
             published.role = Some(member::role(&postgres, None, false, true));
             published.postgres = postgres;
-            member::record(&self.parts.config, &published, false)
+            member::record(&self.parts.config(), &published, false)
         };
         let started = tokio::time::Instant::now();
         if let Err(error) = self.parts.dcs.touch_member(&record, self.config.ttl, started, true).await {

@@ -2,13 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
-use super::{AgentError, Shutdown, run};
+use super::{AgentError, Request, Shutdown, run};
 use crate::{
+    AgentConfig,
     fixtures::{FakeKv, FakePostgres, Heard, Lose, config, parts},
-    ports::{ClusterState, ControlData},
+    ports::{ClusterState, ConfigSource, ControlData, Reread},
 };
 
 /// Runs an agent for some simulated seconds, then ends it gracefully.
@@ -126,3 +128,61 @@ async fn an_agent_on_another_clusters_data_directory_ends() {
     assert!(matches!(ended, Err(AgentError::MustExit(_))), "{ended:?} {:?}", heard.all());
     assert!(kv.get("/service/demo/leader").is_none() && !postgres.calls().contains(&"start".to_owned()));
 }
+
+/// A configuration file that says what the test says.
+struct Told(Result<Reread, Vec<String>>);
+
+impl ConfigSource for Told {
+    fn reread(&self, _running: Arc<AgentConfig>) -> BoxFuture<'_, Result<Option<Reread>, Vec<String>>> {
+        Box::pin(std::future::ready(self.0.clone().map(Some)))
+    }
+}
+
+/// Runs an agent, asks it for a reload after two seconds, and tells what it answers to `GET /patroni` afterwards.
+async fn reloaded(told: Result<Reread, Vec<String>>, heard: &Heard) -> (Arc<AgentConfig>, Value) {
+    let kv = FakeKv::default();
+    kv.set("/service/demo/initialize", "7437112345678901234");
+    let source = Arc::new(Told(told));
+    let parts = Arc::new(
+        crate::fixtures::bare_parts(config(), kv.clone(), FakePostgres::default(), heard.clone()).with_source(source),
+    );
+    let shutdown = Shutdown::new();
+    let end = async {
+        sleep(Duration::from_secs(2)).await;
+        parts.shared.ask(Request::Reload);
+        parts.wake.notify_one();
+        sleep(Duration::from_secs(2)).await;
+        let told = (parts.config(), member(&kv));
+        shutdown.request();
+        told
+    };
+    let agent = timeout(Duration::from_secs(60), run(Arc::clone(&parts), shutdown.clone()));
+    let (ended, told) = tokio::join!(agent, end);
+    ended.expect("the agent ends when it is asked to").expect("it ends well");
+    told
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_applies_what_the_configuration_says_now_and_names_what_needs_a_restart() {
+    let mut changed = config();
+    changed.tags = json!({"nofailover": true}).as_object().expect("an object").clone();
+    let told = Reread { config: changed.clone(), applied: vec!["tags"], needs_restart: vec!["etcd3"] };
+    let heard = Heard::default();
+    let (runs_with, member) = reloaded(Ok(told), &heard).await;
+    assert_eq!(*runs_with, changed);
+    assert_eq!(member["tags"], json!({"nofailover": true}), "the next cycle tells the others");
+    let said = "the configuration was read again: tags applied; etcd3 changes only when the agent is restarted";
+    assert!(heard.all().iter().any(|event| event == said), "{:?}", heard.all());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_configuration_is_told_and_changes_nothing() {
+    let heard = Heard::default();
+    let broken = "patroni.yml:3:1: postgresql.datadir: found a field".to_owned();
+    let (runs_with, _) = reloaded(Err(vec![broken.clone()]), &heard).await;
+    assert_eq!(*runs_with, config());
+    for said in [&broken, "what the agent runs with stays"] {
+        assert!(heard.all().iter().any(|event| event.starts_with("config: ") && event.contains(said)), "{said}");
+    }
+}
+

@@ -64,6 +64,13 @@ pub enum AgentEvent {
         /// What.
         text: String,
     },
+    /// The agent's own configuration was read again.
+    Reconfigured {
+        /// Fields that differ and are applied.
+        applied: Vec<&'static str>,
+        /// Fields that differ and count only when the agent is started anew.
+        needs_restart: Vec<&'static str>,
+    },
     /// The agent ends.
     Stopped {
         /// Why.
@@ -103,7 +110,20 @@ impl fmt::Display for AgentEvent {
             Self::ActionEnded { action, outcome: ActionOutcome::Failed(why) } => write!(f, "{action}: failed: {why}"),
             Self::ActionEnded { action, outcome: ActionOutcome::Cancelled } => write!(f, "{action}: cancelled"),
             Self::Trouble { source, text } => write!(f, "{source}: {text}"),
+            Self::Reconfigured { applied, needs_restart } => reconfigured(f, applied, needs_restart),
             Self::Stopped { reason } => write!(f, "stopped: {reason}"),
         }
+    }
+}
+
+fn reconfigured(f: &mut fmt::Formatter<'_>, applied: &[&str], needs_restart: &[&str]) -> fmt::Result {
+    write!(f, "the configuration was read again: ")?;
+    match (applied.join(", "), needs_restart.join(", ")) {
+        (now, later) if now.is_empty() && later.is_empty() => write!(f, "nothing differs"),
+        (now, later) if later.is_empty() => write!(f, "{now} applied"),
+        (now, later) if now.is_empty() => {
+            write!(f, "nothing applied; {later} changes only when the agent is restarted")
+        }
+        (now, later) => write!(f, "{now} applied; {later} changes only when the agent is restarted"),
     }
 }

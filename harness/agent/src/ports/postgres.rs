@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    config::Password,
+    config::{Password, PostgresqlConfig},
     ports::{ServerConfig, Upstream},
 };
 
@@ -213,6 +213,12 @@ pub trait Postgres: Send + Sync + 'static {
     /// `pg_ctl promote --no-wait`: gives the order. Refused when no standby runs. That it happened is seen by
     /// `pg_controldata` ("in production") and SQL.
     fn promote(&self) -> impl Future<Output = PostgresResult<()>> + Send;
+
+    /// The `postgresql` section of the agent's configuration was read again and differs in something that counts at once:
+    /// options of `pg_basebackup` and `pg_rewind`. A node that keeps none of it has nothing to do.
+    fn reconfigure(&self, config: &PostgresqlConfig) {
+        let _ = config;
+    }
 
     /// SIGHUP. Refused when no server runs.
     fn reload(&self) -> impl Future<Output = PostgresResult<()>> + Send;

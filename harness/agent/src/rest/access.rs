@@ -39,7 +39,8 @@ pub(super) async fn check<T: Ports>(
     headers: &HeaderMap,
     members: Members,
 ) -> Result<(), Refusal> {
-    let config = &parts.config.restapi;
+    let config = parts.config();
+    let config = &config.restapi;
     let members = members == Members::Count && config.allowlist_include_members;
     if (members || !config.allowlist.is_empty()) && !is_listed(parts, peer, members).await {
         return Err(refuse(StatusCode::FORBIDDEN, "Access is denied"));
@@ -59,7 +60,7 @@ fn wants_certificate(config: &RestapiConfig) -> bool {
 
 async fn is_listed<T: Ports>(parts: &Parts<T>, peer: Option<Peer>, members: bool) -> bool {
     let Some(peer) = peer.map(|peer| peer.address.ip().to_canonical()) else { return false };
-    for entry in &parts.config.restapi.allowlist {
+    for entry in &parts.config().restapi.allowlist {
         let listed = match Network::parse(entry) {
             Some(network) => network.contains(peer),
             None => resolves_to(parts, entry, peer).await,

@@ -4,7 +4,7 @@
 
 use std::{
     io,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -44,7 +44,7 @@ pub struct Answer {
 #[derive(Clone)]
 pub struct Client<N> {
     net: N,
-    authorization: Option<HeaderValue>,
+    authorization: Arc<Mutex<Option<HeaderValue>>>,
     files: ClientFiles,
     connector: Arc<OnceLock<TlsConnector>>,
 }
@@ -52,14 +52,21 @@ pub struct Client<N> {
 impl<N: Net> Client<N> {
     /// By the sections `ctl` and, where that says nothing, `restapi`.
     pub fn new(net: N, restapi: Option<&RestapiConfig>, ctl: &CtlConfig) -> Self {
-        let user = ctl.authentication.as_ref().or_else(|| restapi?.authentication.as_ref());
         let files = ClientFiles {
             cacert: ctl.cacert.clone().or_else(|| restapi?.tls.as_ref()?.cafile.clone()),
             cert: ctl.certfile.clone(),
             key: ctl.keyfile.clone(),
             insecure: ctl.insecure,
         };
-        Self { net, authorization: user.and_then(basic), files, connector: Arc::default() }
+        let it = Self { net, authorization: Arc::default(), files, connector: Arc::default() };
+        it.set_user(restapi, ctl);
+        it
+    }
+
+    /// Shows another password from now on, by the sections that [`Client::new`] takes it from.
+    pub fn set_user(&self, restapi: Option<&RestapiConfig>, ctl: &CtlConfig) {
+        let user = ctl.authentication.as_ref().or_else(|| restapi?.authentication.as_ref());
+        *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = user.and_then(basic);
     }
 
     /// Sends one request and waits for the whole answer.
@@ -102,7 +109,7 @@ impl<N: Net> Client<N> {
             .header(header::HOST, uri.authority().map_or("", |authority| authority.as_str()))
             .header(header::CONNECTION, "close")
             .header(header::CONTENT_TYPE, "application/json");
-        if let Some(authorization) = &self.authorization {
+        if let Some(authorization) = &*self.authorization.lock().unwrap_or_else(PoisonError::into_inner) {
             request = request.header(header::AUTHORIZATION, authorization);
         }
         request.body(Full::new(Bytes::from(body.map(Value::to_string).unwrap_or_default())))

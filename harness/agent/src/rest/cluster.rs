@@ -12,7 +12,7 @@ use crate::daemon::{Parts, Ports};
 /// `GET /cluster`.
 pub(super) async fn cluster<T: Ports>(parts: &Parts<T>) -> Result<Response, Refusal> {
     let mut document = document(&load(parts).await?);
-    document.insert("scope".into(), parts.config.scope.as_str().into());
+    document.insert("scope".into(), parts.config().scope.as_str().into());
     Ok(json_answer(StatusCode::OK, &Value::Object(document)))
 }
 

@@ -76,7 +76,7 @@ pub(super) fn role(published: &Published) -> Option<MemberRole> {
 
 /// The field that says that `/sync` names us.
 pub(super) fn sync_role<T: Ports>(parts: &Parts<T>, published: &Published) -> Option<&'static str> {
-    let is_named = published.cluster.as_ref()?.sync.value.is_standby(&parts.config.name);
+    let is_named = published.cluster.as_ref()?.sync.value.is_standby(&parts.config().name);
     let counts = published.config.is_synchronous() && role(published) == Some(MemberRole::Replica);
     let field = if published.config.is_quorum() { "quorum_standby" } else { "sync_standby" };
     (is_named && counts).then_some(field)
@@ -113,7 +113,7 @@ fn node<T: Ports>(document: &mut Map<String, Value>, parts: &Parts<T>, published
         put("pending_restart", true.into());
         put("pending_restart_reason", json!(published.member.pending_restart_reason));
     }
-    put("patroni", json!({ "version": VERSION, "scope": parts.config.scope, "name": parts.config.name }));
+    put("patroni", json!({ "version": VERSION, "scope": parts.config().scope, "name": parts.config().name }));
     if let Some(restart) = &published.scheduled_restart {
         put("scheduled_restart", restart.request.clone());
     }

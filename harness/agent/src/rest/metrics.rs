@@ -31,7 +31,8 @@ const STATES: [(MemberState, &str); 15] = [
 
 /// The page.
 pub(super) fn page<T: Ports>(parts: &Parts<T>, published: &Published) -> String {
-    let labels = format!("{{scope=\"{}\",name=\"{}\"}}", parts.config.scope, parts.config.name);
+    let config = parts.config();
+    let labels = format!("{{scope=\"{}\",name=\"{}\"}}", config.scope, config.name);
     let mut page = Page { text: String::new(), labels };
     let version: String = VERSION.split('.').map(|part| format!("{part:0>2}")).collect();
     page.gauge("version", "Patroni semver without periods.", version);

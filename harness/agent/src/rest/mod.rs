@@ -59,7 +59,8 @@ pub(crate) fn router<T: Ports>(parts: Arc<Parts<T>>) -> Router {
 
 async fn handle<T: Ports>(State(parts): State<Arc<Parts<T>>>, request: Request<Body>) -> Response {
     let mut response = route(&parts, request).await.unwrap_or_else(Refusal::into_response);
-    let config = &parts.config.restapi;
+    let config = parts.config();
+    let config = &config.restapi;
     let secure = if config.tls.is_some() { Some(&config.https_extra_headers) } else { None };
     for (name, value) in config.http_extra_headers.iter().chain(secure.into_iter().flatten()) {
         if let (Ok(name), Ok(value)) = (header::HeaderName::try_from(name), HeaderValue::try_from(value)) {
@@ -165,8 +166,9 @@ fn health<T: Ports>(parts: &Arc<Parts<T>>, request: &Request<Body>) -> Response 
     let parameters =
         Parameters::<Vec<(String, String)>>::try_from_uri(request.uri()).map_or(Vec::new(), |found| found.0);
     let check = Check::from_path(request.uri().path());
+    let config = parts.config();
     let published = parts.shared.published();
-    let node = Node { name: &parts.config.name, published: &published, now: parts.clock.now() };
+    let node = Node { name: &config.name, published: &published, now: parts.clock.now() };
     let holds = check.is_some_and(|check| check.holds(&node, &Query::new(&parameters)));
     let status = if holds { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     match (request.method(), check) {

@@ -35,7 +35,8 @@ impl<N: Net> Server<N> {
     /// # Errors
     /// `AddrInUse` when something listens there already; `InvalidInput` for a certificate that is none.
     pub async fn bind<T: Ports<Net = N>>(parts: &Parts<T>) -> io::Result<Self> {
-        let config = &parts.config.restapi;
+        let config = parts.config();
+        let config = &config.restapi;
         let acceptor = config.tls.clone().map(Acceptor::new).transpose()?.map(Arc::new);
         let listen = &config.listen;
         let listener = parts

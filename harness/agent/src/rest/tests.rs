@@ -212,7 +212,8 @@ async fn a_failsafe_leader_shows_the_password_that_the_members_share() {
         let peer = pgdrill_ha::decision::Peer { name: "pg1".into(), api_url: api_url.clone() };
         crate::daemon::peers::ask_failsafe(&leader, &[peer]).await.remove("pg1").unwrap()
     };
-    let without = AgentConfig { restapi: RestapiConfig { authentication: None, ..config.restapi.clone() }, ..config.clone() };
+    let without =
+        AgentConfig { restapi: RestapiConfig { authentication: None, ..config.restapi.clone() }, ..config.clone() };
     let refused = ask(without).await;
     assert!(matches!(&refused, FailsafeAnswer::Refused { reason } if reason.starts_with("401")), "{refused:?}");
     assert!(parts.shared.failsafe_ping().is_none(), "a stranger keeps nobody from racing");
@@ -377,7 +378,7 @@ async fn the_document_of_a_replica_has_patronis_fields_in_patronis_order() {
     let parts = parts(config, kv, FakePostgres::default(), Heard::default());
     {
         let mut published = parts.shared.published();
-        published.config.tags.0 = parts.config.tags.clone();
+        published.config.tags.0 = parts.config().tags.clone();
         published.state = Some(pgdrill_ha::records::MemberState::Running);
         published.role = Some(MemberRole::Replica);
         published.dcs_last_seen = Some("2026-11-24T15:06:43Z".parse().unwrap());

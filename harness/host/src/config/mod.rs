@@ -32,7 +32,7 @@ pub use environment::Environment;
 pub use machine::{Checks, Misfit, check as check_machine};
 use pgdrill_agent::AgentConfig;
 use pgdrill_yaml::{At, Fields, Node, Problem, Reader, Severity, patroni as warts};
-pub use reload::{Changes, changes, with_live};
+pub use reload::{Changes, ConfigFile, changes, with_live};
 use source::Sources;
 
 /// A configuration that can be used, and what its author may want to know.

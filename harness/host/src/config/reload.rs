@@ -1,6 +1,16 @@
 //! What a changed configuration may change while the agent runs: SIGHUP and `POST /reload`.
 
-use pgdrill_agent::AgentConfig;
+use std::{path::PathBuf, sync::Arc};
+
+use futures::future::BoxFuture;
+use pgdrill_agent::{
+    AgentConfig,
+    ports::{ConfigSource, Reread},
+};
+use tracing::warn;
+
+use super::{Environment, read};
+use crate::logging;
 
 /// What differs between the configuration that an agent runs with and the one that is in its files now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,74 +29,169 @@ impl Changes {
     }
 }
 
-/// Compares two configurations. Patroni applies most of what is `restart` here as well, by opening its sockets anew and
-/// talking to another store; what an agent is and where it is reached does not change below it here.
+/// One field: its name in the file, and where it is in the configuration.
+struct Field {
+    name: &'static str,
+    same: fn(&AgentConfig, &AgentConfig) -> bool,
+    copy: fn(&mut AgentConfig, &AgentConfig),
+}
+
+macro_rules! fields {
+    ($($name:literal: $($part:ident).+),+ $(,)?) => {
+        &[$(Field {
+            name: $name,
+            same: |a, b| a.$($part).+ == b.$($part).+,
+            copy: |to, from| to.$($part).+.clone_from(&from.$($part).+),
+        }),+]
+    };
+}
+
+/// Applied at once.
+const LIVE: &[Field] = fields![
+    "tags": tags,
+    "log.level": log.level,
+    "log.loggers": log.loggers,
+    "restapi.authentication": restapi.authentication,
+    "restapi.allowlist": restapi.allowlist,
+    "restapi.allowlist_include_members": restapi.allowlist_include_members,
+    "restapi.http_extra_headers": restapi.http_extra_headers,
+    "restapi.https_extra_headers": restapi.https_extra_headers,
+    "restapi.server_tokens": restapi.server_tokens,
+    "ctl.authentication": ctl.authentication,
+    "postgresql.parameters": postgresql.parameters,
+    "postgresql.recovery_conf": postgresql.recovery_conf,
+    "postgresql.pg_hba": postgresql.pg_hba,
+    "postgresql.pg_ident": postgresql.pg_ident,
+    "postgresql.proxy_address": postgresql.proxy_address,
+    "postgresql.use_pg_rewind": postgresql.use_pg_rewind,
+    "postgresql.remove_data_directory_on_rewind_failure": postgresql.remove_data_directory_on_rewind_failure,
+    "postgresql.remove_data_directory_on_diverged_timelines": postgresql.remove_data_directory_on_diverged_timelines,
+    "postgresql.pg_ctl_timeout": postgresql.pg_ctl_timeout,
+    "postgresql.callbacks": postgresql.callbacks,
+    "postgresql.create_replica_methods": postgresql.create_replica_methods,
+    "the sections of postgresql.create_replica_methods": postgresql.replica_methods,
+    "postgresql.basebackup": postgresql.basebackup,
+    "postgresql.rewind": postgresql.rewind_options,
+    "postgresql.pre_promote": postgresql.pre_promote,
+    "postgresql.before_stop": postgresql.before_stop,
+];
+
+/// What an agent is, where it is reached, and whom it talks to: Patroni changes most of it by opening its sockets anew and
+/// talking to another store; here it stays as long as the agent runs. `bootstrap` is in neither list: it says how a cluster
+/// is made, and one that runs is made already.
+const RESTART: &[Field] = fields![
+    "name": name,
+    "scope": scope,
+    "namespace": namespace,
+    "etcd3": etcd,
+    "restapi.listen": restapi.listen,
+    "restapi.connect_address": restapi.connect_address,
+    "restapi.certfile, keyfile, cafile or verify_client": restapi.tls,
+    "restapi.request_queue_size": restapi.request_queue_size,
+    "ctl.insecure": ctl.insecure,
+    "ctl.cacert": ctl.cacert,
+    "ctl.certfile": ctl.certfile,
+    "ctl.keyfile": ctl.keyfile,
+    "postgresql.listen": postgresql.listen,
+    "postgresql.connect_address": postgresql.connect_address,
+    "the address of the local PostgreSQL": postgresql.local_address,
+    "postgresql.data_dir": postgresql.data_dir,
+    "postgresql.config_dir": postgresql.config_dir,
+    "postgresql.bin_dir": postgresql.bin_dir,
+    "postgresql.bin_name": postgresql.bin_name,
+    "postgresql.pgpass": postgresql.pgpass,
+    "postgresql.authentication.superuser": postgresql.superuser,
+    "postgresql.authentication.replication": postgresql.replication,
+    "postgresql.authentication.rewind": postgresql.rewind,
+    "sslmode and its like in postgresql.authentication": postgresql.connection,
+    "postgresql.use_unix_socket": postgresql.use_unix_socket,
+    "postgresql.use_unix_socket_repl": postgresql.use_unix_socket_repl,
+    "postgresql.custom_conf": postgresql.custom_conf,
+    "watchdog": watchdog,
+    "pgdrill.fencing": fencing,
+    "log.type": log.kind,
+    "log.static_fields": log.static_fields,
+    "log.dir": log.dir,
+    "log.mode": log.mode,
+    "log.file_num": log.file_num,
+    "log.file_size": log.file_size,
+    "log.deduplicate_heartbeat_logs": log.deduplicate_heartbeat_logs,
+];
+
+/// Compares two configurations.
 #[must_use]
 pub fn changes(before: &AgentConfig, after: &AgentConfig) -> Changes {
-    let mut found = Changes::default();
-    let (old, new) = (&before.postgresql, &after.postgresql);
-    let mut live = |name: &'static str, same: bool| {
-        if !same {
-            found.live.push(name);
-        }
+    let differing = |fields: &[Field]| {
+        fields.iter().filter(|field| !(field.same)(before, after)).map(|field| field.name).collect::<Vec<_>>()
     };
-    live("tags", before.tags == after.tags);
-    live("log.level", before.log.level == after.log.level);
-    live("restapi.authentication", before.restapi.authentication == after.restapi.authentication);
-    live("restapi.allowlist", before.restapi.allowlist == after.restapi.allowlist);
-    live("postgresql.parameters", old.parameters == new.parameters);
-    live("postgresql.recovery_conf", old.recovery_conf == new.recovery_conf);
-    live("postgresql.pg_hba", old.pg_hba == new.pg_hba);
-    live("postgresql.pg_ident", old.pg_ident == new.pg_ident);
-    live("postgresql.use_pg_rewind", old.use_pg_rewind == new.use_pg_rewind);
-    live("postgresql.pg_ctl_timeout", old.pg_ctl_timeout == new.pg_ctl_timeout);
-    live("postgresql.callbacks", old.callbacks == new.callbacks);
-    live("postgresql.create_replica_methods", old.create_replica_methods == new.create_replica_methods);
-    live("postgresql.basebackup", old.basebackup == new.basebackup);
-    live("postgresql.rewind", old.rewind_options == new.rewind_options);
-    live("postgresql.pre_promote", old.pre_promote == new.pre_promote);
-    live("postgresql.before_stop", old.before_stop == new.before_stop);
-    let applied = with_live(before, after);
-    let mut restart = |name: &'static str, same: bool| {
-        if !same {
-            found.restart.push(name);
-        }
-    };
-    restart("name", before.name == after.name);
-    restart("scope", before.scope == after.scope);
-    restart("namespace", before.namespace == after.namespace);
-    restart("etcd3", before.etcd == after.etcd);
-    restart("restapi", applied.restapi == after.restapi);
-    restart("ctl", before.ctl == after.ctl);
-    restart("postgresql", applied.postgresql == after.postgresql);
-    restart("watchdog", before.watchdog == after.watchdog);
-    restart("pgdrill.fencing", before.fencing == after.fencing);
-    restart("log", applied.log == after.log);
-    // `bootstrap` says how a cluster is made: one that runs is made already.
-    found
+    Changes { live: differing(LIVE), restart: differing(RESTART) }
 }
 
 /// The configuration before the change, with everything of the new one that can be applied at once.
 #[must_use]
 pub fn with_live(before: &AgentConfig, after: &AgentConfig) -> AgentConfig {
     let mut it = before.clone();
-    it.tags.clone_from(&after.tags);
-    it.log.level = after.log.level;
-    it.restapi.authentication.clone_from(&after.restapi.authentication);
-    it.restapi.allowlist.clone_from(&after.restapi.allowlist);
-    let (to, from) = (&mut it.postgresql, &after.postgresql);
-    to.parameters.clone_from(&from.parameters);
-    to.recovery_conf.clone_from(&from.recovery_conf);
-    to.pg_hba.clone_from(&from.pg_hba);
-    to.pg_ident.clone_from(&from.pg_ident);
-    to.use_pg_rewind = from.use_pg_rewind;
-    to.pg_ctl_timeout = from.pg_ctl_timeout;
-    to.callbacks.clone_from(&from.callbacks);
-    to.create_replica_methods.clone_from(&from.create_replica_methods);
-    to.replica_methods.clone_from(&from.replica_methods);
-    to.basebackup.clone_from(&from.basebackup);
-    to.rewind_options.clone_from(&from.rewind_options);
-    to.pre_promote.clone_from(&from.pre_promote);
-    to.before_stop.clone_from(&from.before_stop);
+    for field in LIVE {
+        (field.copy)(&mut it, after);
+    }
     it
+}
+
+/// The files and variables that an agent was started with, to be read again.
+#[derive(Clone)]
+pub struct ConfigFile {
+    path: Option<PathBuf>,
+    environment: Environment,
+}
+
+impl ConfigFile {
+    /// What [`read`] was given.
+    #[must_use]
+    pub const fn new(path: Option<PathBuf>, environment: Environment) -> Self {
+        Self { path, environment }
+    }
+
+    fn compare(&self, running: &AgentConfig) -> Result<Reread, Vec<String>> {
+        let loaded = read(self.path.as_deref(), &self.environment)
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        for warning in &loaded.warnings {
+            warn!("{warning}");
+        }
+        let Changes { live, restart } = changes(running, &loaded.config);
+        Ok(Reread { config: with_live(running, &loaded.config), applied: live, needs_restart: restart })
+    }
+}
+
+impl ConfigSource for ConfigFile {
+    fn reread(&self, running: Arc<AgentConfig>) -> BoxFuture<'_, Result<Option<Reread>, Vec<String>>> {
+        let it = self.clone();
+        Box::pin(async move {
+            // A disk that hangs must not keep the REST API from answering.
+            let compared = tokio::task::spawn_blocking(move || it.compare(&running)).await;
+            let reread = compared.unwrap_or_else(|error| Err(vec![error.to_string()]))?;
+            logging::set_levels(&reread.config.log);
+            Ok(Some(reread))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_but_bootstrap_is_in_one_of_the_lists() {
+        let read = |text: &str| {
+            let variables = [("PATRONI_CONFIGURATION".to_owned(), text.to_owned())];
+            super::read(None, &Environment::of(variables.into_iter())).expect("it is accepted").config
+        };
+        let full = read(include_str!("../../tests/agent_config/full.yml"));
+        let mut other = AgentConfig::new("x", "y", "z", Vec::new());
+        assert_eq!((changes(&full, &full), changes(&full, &other).is_empty()), (Changes::default(), false));
+        for field in LIVE.iter().chain(RESTART) {
+            (field.copy)(&mut other, &full);
+        }
+        other.bootstrap.clone_from(&full.bootstrap);
+        assert_eq!(other, full);
+    }
 }

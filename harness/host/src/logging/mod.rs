@@ -4,12 +4,12 @@ mod line;
 mod observer;
 mod rotate;
 
-use std::io;
+use std::{io, sync::OnceLock};
 
 use pgdrill_agent::config::{LogConfig, LogLevel};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
-    Layer, filter::Targets, fmt::writer::BoxMakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
+    Layer, Registry, filter::Targets, fmt::writer::BoxMakeWriter, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
 
 use self::{line::Line, rotate::Files};
@@ -28,9 +28,22 @@ pub fn start(config: &LogConfig) -> io::Result<()> {
         Some(dir) => BoxMakeWriter::new(Files::open(dir.join(FILE), config.mode, config.file_size, config.file_num)?),
     };
     let layer = tracing_subscriber::fmt::layer().event_format(Line::new(config)).with_ansi(false).with_writer(writer);
+    let (filter, handle) = reload::Layer::new(levels(config));
     // Only a second start can fail, and the first one's log serves as well.
-    let _ = tracing_subscriber::registry().with(layer.with_filter(levels(config))).try_init();
+    if tracing_subscriber::registry().with(layer.with_filter(filter)).try_init().is_ok() {
+        let _ = LEVELS.set(handle);
+    }
     Ok(())
+}
+
+/// The levels of the log that was started.
+static LEVELS: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
+
+/// Applies changed levels to the log that was started, if one was.
+pub fn set_levels(config: &LogConfig) {
+    if let Some(Err(error)) = LEVELS.get().map(|handle| handle.reload(levels(config))) {
+        tracing::warn!("log.level: {error}");
+    }
 }
 
 /// Our own modules at `log.level`. What libraries say is only of interest when something is wrong, or when they are asked.

@@ -34,6 +34,7 @@ impl Observer for LogObserver {
         match event {
             AgentEvent::Decision { .. } if self.is_repeated(&text) => {}
             AgentEvent::Trouble { .. } => warn!("{text}"),
+            AgentEvent::Reconfigured { needs_restart, .. } if !needs_restart.is_empty() => warn!("{text}"),
             AgentEvent::ActionEnded { outcome: ActionOutcome::Failed(_), .. } => error!("{text}"),
             _ => info!("{text}"),
         }

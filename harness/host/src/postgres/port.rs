@@ -7,9 +7,12 @@ use std::{
     time::Duration,
 };
 
-use pgdrill_agent::ports::{
-    ControlData, DataDir, InitdbOptions, Lsn, Origin, Postgres, PostgresError, PostgresResult, Postmaster,
-    ServerConfig, SignalFiles, StopMode, Upstream,
+use pgdrill_agent::{
+    config::PostgresqlConfig,
+    ports::{
+        ControlData, DataDir, InitdbOptions, Lsn, Origin, Postgres, PostgresError, PostgresResult, Postmaster,
+        ServerConfig, SignalFiles, StopMode, Upstream,
+    },
 };
 use tokio::task;
 
@@ -24,7 +27,8 @@ use crate::{origin, slot_files};
 /// Needs a tokio runtime with I/O. Whatever touches files runs on its blocking threads: a disk that hangs must not keep
 /// the agent's REST API from answering.
 pub struct LocalPostgres {
-    settings: Arc<Settings>,
+    /// As of the start, with the options of the latest reload.
+    settings: Mutex<Arc<Settings>>,
     server: Arc<Server>,
     /// As last written.
     config: Mutex<Option<ServerConfig>>,
@@ -41,14 +45,18 @@ impl LocalPostgres {
         settings.config_dir = settings.config_dir.map(path::absolute).transpose()?;
         let settings = Arc::new(settings);
         let server = Arc::new(Server::new(Arc::clone(&settings)));
-        Ok(Self { settings, server, config: Mutex::new(None) })
+        Ok(Self { settings: Mutex::new(settings), server, config: Mutex::new(None) })
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn files<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Settings) -> PostgresResult<T> + Send + 'static,
     ) -> PostgresResult<T> {
-        let settings = Arc::clone(&self.settings);
+        let settings = self.settings();
         blocking(move || work(&settings)).await
     }
 
@@ -66,7 +74,8 @@ impl LocalPostgres {
         if allowed.contains(&found) {
             return Ok(());
         }
-        let dir = self.settings.data_dir.display();
+        let settings = self.settings();
+        let dir = settings.data_dir.display();
         Err(PostgresError::Refused(format!("{what}: the data directory {dir} is {}", word(found))))
     }
 
@@ -128,7 +137,7 @@ impl Postgres for LocalPostgres {
 
     async fn controldata(&self) -> PostgresResult<ControlData> {
         self.refuse_unless(&[DataDir::Valid], "pg_controldata").await?;
-        controldata::read(&self.settings).await
+        controldata::read(&self.settings()).await
     }
 
     async fn signal_files(&self) -> PostgresResult<SignalFiles> {
@@ -142,7 +151,7 @@ impl Postgres for LocalPostgres {
     }
 
     async fn shutdown_checkpoint_end(&self, timeline: u32, checkpoint_lsn: Lsn) -> PostgresResult<Option<Lsn>> {
-        wal::checkpoint_end(&self.settings, timeline, checkpoint_lsn).await
+        wal::checkpoint_end(&self.settings(), timeline, checkpoint_lsn).await
     }
 
     async fn read_history(&self, timeline: u32) -> PostgresResult<Option<String>> {
@@ -151,7 +160,7 @@ impl Postgres for LocalPostgres {
 
     async fn initdb(&self, options: &InitdbOptions) -> PostgresResult<()> {
         self.refuse_unless(&[DataDir::Missing, DataDir::Empty], "initdb").await?;
-        copy::initdb(&self.settings, options).await
+        copy::initdb(&self.settings(), options).await
     }
 
     async fn write_config(&self, config: &ServerConfig) -> PostgresResult<()> {
@@ -179,14 +188,20 @@ impl Postgres for LocalPostgres {
 
     async fn promote(&self) -> PostgresResult<()> {
         self.running("promote").await?;
-        let mut command = program::command(&self.settings.program("pg_ctl"));
-        command.args(["promote", "--no-wait", "-D"]).arg(&self.settings.data_dir);
+        let mut command = program::command(&self.settings().program("pg_ctl"));
+        command.args(["promote", "--no-wait", "-D"]).arg(&self.settings().data_dir);
         match program::run(command).await {
             Err(PostgresError::Failed(text)) if text.contains("not in standby mode") => {
                 Err(PostgresError::Refused(text))
             }
             other => other.map(drop),
         }
+    }
+
+    fn reconfigure(&self, config: &PostgresqlConfig) {
+        let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let (rewind, basebackup) = (config.rewind_options.clone(), config.basebackup.clone());
+        *settings = Arc::new(Settings { rewind, basebackup, ..Settings::clone(&settings) });
     }
 
     async fn reload(&self) -> PostgresResult<()> {
@@ -196,20 +211,20 @@ impl Postgres for LocalPostgres {
 
     async fn basebackup(&self, from: &Upstream) -> PostgresResult<()> {
         self.refuse_unless(&[DataDir::Missing, DataDir::Empty], "pg_basebackup").await?;
-        copy::basebackup(&self.settings, from).await
+        copy::basebackup(&self.settings(), from).await
     }
 
     async fn rewind(&self, from: &Upstream) -> PostgresResult<()> {
         self.refuse_running("pg_rewind").await?;
         self.refuse_unless(&[DataDir::Valid], "pg_rewind").await?;
-        rewind::run(&self.settings, from).await
+        rewind::run(&self.settings(), from).await
     }
 
     async fn single_user_recovery(&self) -> PostgresResult<()> {
         self.refuse_running("postgres --single").await?;
         self.refuse_unless(&[DataDir::Valid], "postgres --single").await?;
         self.server.buried().await?;
-        rewind::single_user_recovery(&self.settings).await
+        rewind::single_user_recovery(&self.settings()).await
     }
 
     async fn install_slots(&self, states: &BTreeMap<String, Vec<u8>>) -> PostgresResult<()> {

@@ -15,7 +15,7 @@ fn changes_are_told_apart_by_whether_they_can_be_applied_at_once() {
     let after = File::with(&format!("{text}tags: {{ nosync: true }}\n")).read().expect("it is accepted").config;
     let found = changes(&before, &after);
     assert_eq!(found.live, ["tags", "restapi.authentication", "postgresql.pg_hba"]);
-    assert_eq!(found.restart, ["etcd3", "postgresql"]);
+    assert_eq!(found.restart, ["etcd3", "postgresql.data_dir"]);
     let applied = with_live(&before, &after);
     assert_eq!(applied.postgresql.data_dir, "/data", "the old one counts until the agent is started anew");
     assert_eq!(changes(&applied, &after).live, <[&str; 0]>::default());

@@ -12,6 +12,7 @@ use std::{
 use pgdrill_agent::{
     AgentConfig,
     config::{BootstrapConfig, HostPort, Password, User},
+    ports::NoSource,
     postgres::{Sql, SqlError},
 };
 use pgdrill_host::daemon;
@@ -78,7 +79,7 @@ pub(crate) fn run(node: &str) -> ExitCode {
         eprintln!("{why}");
         return ExitCode::from(2);
     }
-    daemon::run(config).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+    daemon::run(config, NoSource).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }
 
 /// A node as the test sees it.

@@ -5,7 +5,7 @@ mod validate;
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use pgdrill_host::{
-    config::{Environment, read},
+    config::{ConfigFile, Environment, read},
     daemon::{self, DaemonError},
 };
 
@@ -37,7 +37,8 @@ pub(crate) fn run(arguments: &AgentArgs) -> Result<ExitCode, Failure> {
         let unprinted = |why| Failure::Usage(vec![error(format_args!("standard output: {why}"))]);
         return printed.map(|()| ExitCode::SUCCESS).map_err(unprinted);
     }
-    let loaded = read(arguments.config.as_deref(), &Environment::of_the_process())
+    let environment = Environment::of_the_process();
+    let loaded = read(arguments.config.as_deref(), &environment)
         .map_err(|problems| Failure::Usage(problems.iter().map(draw).collect()))?;
     let mut stderr = anstream::stderr().lock();
     for warning in &loaded.warnings {
@@ -53,5 +54,6 @@ pub(crate) fn run(arguments: &AgentArgs) -> Result<ExitCode, Failure> {
         other => Failure::Usage(vec![error(other.to_string())]),
     })?;
     // Why it ended is in the log already.
-    Ok(daemon::run(loaded.config).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS))
+    let source = ConfigFile::new(arguments.config.clone(), environment);
+    Ok(daemon::run(loaded.config, source).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS))
 }

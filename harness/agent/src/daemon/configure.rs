@@ -1,0 +1,142 @@
+//! This node's configuration: the dynamic one on top of which it puts its own, read again when somebody asks for it, and handed
+//! on to the state machine, to etcd's client and to PostgreSQL.
+
+use pgdrill_ha::{
+    config as ha_config,
+    view::{DataDir, PostgresView},
+};
+use serde_json::{Value, json};
+
+use super::{cycle::HaLoop, lifecycle, parts::Ports};
+use crate::{
+    AgentConfig,
+    config::{FencingMode, WatchdogMode},
+    dcs::Kv,
+    ports::{AgentEvent, Observer, Postgres, Reread},
+};
+
+impl<T: Ports> HaLoop<T> {
+    /// Applies a changed dynamic configuration.
+    pub(super) async fn configure(&mut self) {
+        self.parts.shared.published().last_config = Some(self.dynamic.clone());
+        if self.resolve() && self.adopted {
+            self.reload().await;
+        }
+    }
+
+    /// Puts the layers of the configuration on top of each other again. Tells whether PostgreSQL's own configuration is another
+    /// one now.
+    fn resolve(&mut self) -> bool {
+        let own = self.parts.config();
+        self.config = ha_config::resolve(&self.dynamic, &local_layer(&own), &Default::default());
+        let (kv, _) = self.parts.dcs.kv();
+        kv.set_timing(self.config.ttl, self.config.loop_wait, self.config.retry_timeout);
+        self.parts.shared.published().config = self.config.clone();
+        let mut desired = self.parts.shared.desired();
+        let changed = desired.apply(&own, &self.dynamic);
+        desired.apply_recovery(&self.config) || changed
+    }
+
+    /// Reads this node's own configuration again and applies it. What is wrong with it is told, and then all stays as it is.
+    pub async fn reread(&mut self) {
+        match self.parts.source.reread(self.parts.config()).await {
+            Ok(None) => {}
+            Ok(Some(Reread { config, applied, needs_restart })) => {
+                self.parts.set_config(config);
+                self.resolve();
+                self.parts.observer.event(AgentEvent::Reconfigured { applied, needs_restart });
+            }
+            Err(problems) => {
+                for problem in &problems {
+                    self.parts.trouble("config", problem);
+                }
+                self.parts.trouble("config", "the configuration was not read again: what the agent runs with stays");
+            }
+        }
+    }
+
+    /// Begins with the dynamic configuration of an earlier life, until the DCS says otherwise.
+    pub async fn recall(&mut self) {
+        let kept = match self.parts.postgres.kept_dynamic_config().await {
+            Ok(kept) => kept,
+            Err(error) => return self.parts.trouble("postgres", format!("the kept dynamic configuration: {error}")),
+        };
+        let Some(text) = kept else { return };
+        match serde_json::from_str::<Value>(&text) {
+            Ok(config) if config.is_object() => {
+                self.kept = config.clone();
+                self.dynamic = config;
+                self.dynamic_known = true;
+                self.configure().await;
+            }
+            _ => self.parts.trouble("config", "the kept dynamic configuration is no JSON object: it is not used"),
+        }
+    }
+
+    /// Keeps a changed dynamic configuration for the next life.
+    pub(super) async fn keep_dynamic(&mut self, postgres: &PostgresView) {
+        if self.dynamic == self.kept || !self.dynamic_known || postgres.data_dir != DataDir::Present {
+            return;
+        }
+        match self.parts.postgres.keep_dynamic_config(&self.dynamic.to_string()).await {
+            Ok(()) => {}
+            Err(error) => self.parts.trouble("postgres", format!("keeping the dynamic configuration: {error}")),
+        }
+        // Once told is enough: what cannot be written now cannot be written in the next cycle either.
+        self.kept = self.dynamic.clone();
+    }
+
+    /// Writes PostgreSQL's configuration and has it read.
+    pub async fn reload(&mut self) {
+        let running = self.parts.postgres.postmaster().await.is_ok_and(|postmaster| postmaster.is_some());
+        // A task that starts PostgreSQL writes the configuration itself.
+        if !running || self.task.is_busy() {
+            return;
+        }
+        self.check_pending_restart = true;
+        let written = match lifecycle::write_config(&self.parts).await {
+            Ok(()) => lifecycle::reload(&self.parts).await,
+            error => error,
+        };
+        if let Err(reason) = written {
+            self.parts.trouble("postgres", format!("reload: {reason}"));
+        }
+    }
+}
+
+/// This node's own layer of the configuration, as the state machine reads it.
+pub(super) fn local_layer(config: &AgentConfig) -> Value {
+    let mut postgresql = json!({
+        "remove_data_directory_on_rewind_failure": config.postgresql.remove_data_directory_on_rewind_failure,
+        "remove_data_directory_on_diverged_timelines": config.postgresql.remove_data_directory_on_diverged_timelines,
+    });
+    if !config.postgresql.recovery_conf.is_empty() {
+        postgresql["recovery_conf"] = Value::Object(config.postgresql.recovery_conf.clone());
+    }
+    if let Some(command) = &config.postgresql.pre_promote {
+        postgresql["pre_promote"] = command.as_str().into();
+    }
+    if let Some(use_pg_rewind) = config.postgresql.use_pg_rewind {
+        postgresql["use_pg_rewind"] = use_pg_rewind.into();
+    }
+    let mode = match config.watchdog.mode {
+        WatchdogMode::Off => "off",
+        WatchdogMode::Automatic => "automatic",
+        WatchdogMode::Required => "required",
+    };
+    let fencing = match config.fencing.mode {
+        FencingMode::Off => "off",
+        FencingMode::Automatic => "automatic",
+        FencingMode::Required => "required",
+    };
+    let mut layer = json!({
+        "postgresql": postgresql,
+        "tags": config.tags,
+        "watchdog": { "mode": mode },
+        "pgdrill": { "fencing": { "mode": fencing } },
+    });
+    if let Some(bootstrap) = &config.bootstrap {
+        layer["bootstrap"] = json!({ "dcs": bootstrap.dcs });
+    }
+    layer
+}
