@@ -22,7 +22,7 @@ use super::{
     member,
     observe::Observed,
     parts::{Parts, Ports},
-    pending, server_config,
+    peers, pending, server_config,
     task::TaskSlot,
 };
 use crate::ports::{AgentEvent, Observer, Watchdog, WatchdogState};
@@ -49,6 +49,8 @@ pub(crate) struct HaLoop<T: Ports> {
     /// A server that was running before us has not yet been given our configuration.
     configure_adopted: bool,
     told: (bool, Option<MemberRole>),
+    /// No other agent runs under our name.
+    name_is_ours: bool,
 }
 
 /// What comes after a cycle.
@@ -76,6 +78,7 @@ impl<T: Ports> HaLoop<T> {
             kept: json!({}),
             configure_adopted: false,
             told: (false, None),
+            name_is_ours: false,
             parts,
         }
     }
@@ -86,6 +89,9 @@ impl<T: Ports> HaLoop<T> {
         self.parts.shared.published().cycle_started = self.parts.clock.now();
         self.task.begin_cycle().await.map_err(|error| AgentError::Task(error.to_string()))?;
         let mut view = self.read_dcs().await;
+        if let Some(taken) = self.namesake(&view).await {
+            return Ok(Next::Exit(taken));
+        }
         let mut postgres = self.look().await;
         self.tend_fence(&postgres).await;
         self.carry_out_requests(&view, &postgres).await;
@@ -163,6 +169,15 @@ impl<T: Ports> HaLoop<T> {
                 ClusterView::Unreachable { reason: error.to_string() }
             }
         }
+    }
+
+    /// Looks once, as soon as the DCS can be read, whether another agent runs under our name.
+    async fn namesake(&mut self, view: &ClusterView) -> Option<String> {
+        let ClusterView::Known(cluster) = view else { return None };
+        if std::mem::replace(&mut self.name_is_ours, true) {
+            return None;
+        }
+        peers::namesake(&self.parts, cluster).await
     }
 
     async fn look(&mut self) -> PostgresView {

@@ -1,6 +1,9 @@
 //! What the HA loop publishes for the REST API, and what the REST API asks of the loop.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use jiff::Timestamp;
 use pgdrill_ha::{
@@ -103,6 +106,7 @@ pub struct Shared {
     requests: Mutex<Vec<Request>>,
     failsafe_ping: Mutex<Option<FailsafePing>>,
     desired: Mutex<Desired>,
+    heard_itself: AtomicBool,
 }
 
 impl Shared {
@@ -113,6 +117,7 @@ impl Shared {
             requests: Mutex::new(Vec::new()),
             failsafe_ping: Mutex::new(None),
             desired: Mutex::new(Desired::new(config)),
+            heard_itself: AtomicBool::new(false),
         }
     }
 
@@ -129,6 +134,16 @@ impl Shared {
     /// The latest accepted failsafe ping.
     pub fn failsafe_ping(&self) -> MutexGuard<'_, Option<FailsafePing>> {
         lock(&self.failsafe_ping)
+    }
+
+    /// The REST API was asked by an agent of our own name that starts: by this one.
+    pub(crate) fn hear_itself(&self) {
+        self.heard_itself.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether that was so.
+    pub(crate) fn has_heard_itself(&self) -> bool {
+        self.heard_itself.load(Ordering::SeqCst)
     }
 
     /// Hands a request to the loop, which must be woken to see it.

@@ -11,6 +11,7 @@ use crate::{
     AgentConfig,
     fixtures::{FakeKv, FakePostgres, Heard, Lose, config, parts},
     ports::{ClusterState, ConfigSource, ControlData, Reread},
+    rest,
 };
 
 /// Runs an agent for some simulated seconds, then ends it gracefully.
@@ -186,3 +187,44 @@ async fn a_broken_configuration_is_told_and_changes_nothing() {
     }
 }
 
+/// Runs an agent while the DCS says that somebody of its name answers at `api_url`.
+async fn beside(api_url: &str, config: AgentConfig) -> (Result<(), AgentError>, FakeKv) {
+    let kv = FakeKv::default();
+    kv.set("/service/demo/initialize", "7437112345678901234");
+    kv.set("/service/demo/members/pg1", &json!({"api_url": api_url, "state": "running"}).to_string());
+    let parts = parts(config, kv.clone(), FakePostgres::default(), Heard::default());
+    let shutdown = Shutdown::new();
+    let end = async {
+        sleep(Duration::from_secs(5)).await;
+        shutdown.request();
+    };
+    let (ended, ()) = tokio::join!(timeout(Duration::from_secs(60), run(parts, shutdown.clone())), end);
+    (ended.expect("it ends in time"), kv)
+}
+
+#[tokio::test]
+async fn an_agent_whose_name_another_running_agent_has_does_not_start() {
+    let other = parts(config(), FakeKv::default(), FakePostgres::default(), Heard::default());
+    let server = rest::Server::bind(&other).await.expect("a free port");
+    let api_url = format!("http://{}/patroni", server.local_addr().expect("it is bound"));
+    let serving = tokio::spawn(server.serve(other));
+    let (ended, kv) = beside(&api_url, config()).await;
+    let why = ended.expect_err("it must not run").to_string();
+    assert!(why.contains("already a node named pg1 running in demo") && why.contains(&api_url), "{why}");
+    let member = kv.get("/service/demo/members/pg1").expect("it is the other's").value;
+    assert!(!member.contains("role"), "nothing of the other was touched: {member}");
+    serving.abort();
+}
+
+#[tokio::test]
+async fn an_agent_that_finds_its_own_record_or_nobody_behind_it_starts() {
+    let mut config = config();
+    // A port of our own that is free now: the one that the record of our earlier life names.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("it is bound");
+    config.restapi.listen.port = free.port();
+    let (ended, kv) = beside(&format!("http://{free}/patroni"), config).await;
+    assert!(ended.is_ok(), "{ended:?}");
+    assert!(kv.get("/service/demo/members/pg1").expect("it is ours").value.contains("role"));
+    let (ended, _) = beside("http://127.0.0.1:1/patroni", self::config()).await;
+    assert!(ended.is_ok(), "{ended:?}");
+}

@@ -160,6 +160,9 @@ async fn not_coordinated(request: Request<Body>) -> Result<Response, Refusal> {
     Ok(answer(StatusCode::OK, "OK"))
 }
 
+/// The parameter by which an agent that starts says its name when it asks who has that name already.
+pub(crate) const STARTS: &str = "starts";
+
 /// A health check: the status says it all, the body is that of `/patroni`.
 fn health<T: Ports>(parts: &Arc<Parts<T>>, request: &Request<Body>) -> Response {
     // Patroni takes what it cannot decode for absent.
@@ -167,6 +170,9 @@ fn health<T: Ports>(parts: &Arc<Parts<T>>, request: &Request<Body>) -> Response 
         Parameters::<Vec<(String, String)>>::try_from_uri(request.uri()).map_or(Vec::new(), |found| found.0);
     let check = Check::from_path(request.uri().path());
     let config = parts.config();
+    if check == Some(Check::Liveness) && parameters.contains(&(STARTS.to_owned(), config.name.clone())) {
+        parts.shared.hear_itself();
+    }
     let published = parts.shared.published();
     let node = Node { name: &config.name, published: &published, now: parts.clock.now() };
     let holds = check.is_some_and(|check| check.holds(&node, &Query::new(&parameters)));
