@@ -76,7 +76,12 @@ impl Display for Reason {
             Reason::Bootstrapped => f.write_str("the new cluster is initialized"),
             Reason::BootstrapFailed(why) => write!(f, "the bootstrap failed: {why}"),
             Reason::ForeignSystemIdentifier { ours, cluster } => {
-                write!(f, "the data directory's system identifier is {ours}, the cluster's is {cluster}")
+                write!(
+                    f,
+                    "the data directory's system identifier is {ours}, the cluster's (/initialize) is {cluster}: \
+                     postgresql.data_dir must name a directory of this cluster or an empty one, or scope the cluster that \
+                     it is of"
+                )
             }
             Reason::InvalidSystemIdentifier => f.write_str("the system identifier cannot be determined"),
             Reason::Paused(what) => write!(f, "paused: {what}"),

@@ -197,6 +197,55 @@ pub(crate) fn restart_of_the_agent(bin: &str) {
     shut_down(cluster, 0);
 }
 
+/// What does not fit to a cluster that runs: an agent with a wrong password, with another member's name, on another cluster's
+/// data or on another version's. Each ends with the reason, and neither the cluster nor any data is touched.
+pub(crate) fn strangers(bin: &str) {
+    let mut cluster = Cluster::new(bin, 1);
+    let before = cluster.members[0].postmaster().expect("it runs");
+    let subnet = cluster.members[0].node.address.trim_end_matches(".1").to_owned();
+    let ends = |place: &Place, member: &mut Member| {
+        member.start(place);
+        let code = member.agent.as_mut().expect("it was started").wait().code();
+        (code, member.log())
+    };
+
+    let mut namesake = Member::new(&cluster.place, bin, &subnet, 2);
+    namesake.node.name = "pg1".into();
+    let (code, log) = ends(&cluster.place, &mut namesake);
+    let url = format!("http://{subnet}.1:8008/patroni");
+    assert!(code == Some(1) && log.contains("already a node named pg1 running in real"), "{code:?} {log}");
+    assert!(log.contains(&url) && !namesake.node.data_dir().exists(), "{log}");
+
+    let mut foreign = Member::new(&cluster.place, bin, &subnet, 3);
+    let initdb = cluster.place.command(&format!("{bin}/initdb")).arg("-D").arg(foreign.node.data_dir()).output();
+    assert!(initdb.expect("it runs").status.success());
+    let (code, log) = ends(&cluster.place, &mut foreign);
+    assert!(
+        code == Some(1) && log.contains("(/initialize) is") && log.contains("postgresql.data_dir"),
+        "{code:?} {log}"
+    );
+    assert!(!foreign.node.data_dir().join("postmaster.pid").exists() && foreign.postmaster().is_none());
+    std::fs::write(foreign.node.data_dir().join("PG_VERSION"), "15\n").expect("it is written");
+    let (code, log) = ends(&cluster.place, &mut foreign);
+    assert!(code == Some(2) && log.contains("was made by PostgreSQL 15"), "{code:?} {log}");
+
+    let Cluster { members, place, .. } = &mut cluster;
+    members[0].agent.as_ref().expect("it runs").signal(libc::SIGKILL);
+    members[0].agent = None;
+    members[0].node.password = "guessed".into();
+    let (code, log) = ends(place, &mut members[0]);
+    assert!(
+        code == Some(1) && log.contains("postgresql.authentication.superuser must name a superuser"),
+        "{code:?} {log}"
+    );
+    assert_eq!(members[0].postmaster(), Some(before), "it goes on");
+    members[0].node.password = SECRET.into();
+    members[0].start(place);
+    cluster.until("it leads again", || cluster.members[0].is_primary());
+    assert_eq!(cluster.members[0].postmaster(), Some(before));
+    shut_down(cluster, 0);
+}
+
 /// SIGSTOP to the leader's agent and nothing else: the dead-man process must act before anybody else leads.
 pub(crate) fn frozen_agent(bin: &str) {
     let cluster = Cluster::new(bin, 2);

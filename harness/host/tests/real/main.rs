@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         trial(ADAPTER, adapter::start),
         trial("three_members_fail_over_switch_over_and_take_the_old_primary_back", cluster::failover),
         trial("an_agent_that_starts_finds_its_running_server", cluster::restart_of_the_agent),
+        trial("what_does_not_fit_to_a_cluster_is_told_and_nothing_is_touched", cluster::strangers),
         trial("a_frozen_agents_server_is_stopped_before_another_leads", cluster::frozen_agent),
         trial("what_is_wrong_with_a_machine_is_told_and_nothing_is_touched", cluster::refusals),
     ];
