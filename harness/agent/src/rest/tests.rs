@@ -208,6 +208,7 @@ async fn a_failsafe_leader_shows_the_password_that_the_members_share() {
     let api_url = format!("http://{}/patroni", server.local_addr().unwrap());
     let serving = tokio::spawn(server.serve(Arc::clone(&parts)));
     let ask = async |config| {
+        let config = AgentConfig { name: "pg2".into(), ..config };
         let leader = crate::fixtures::parts(config, FakeKv::default(), FakePostgres::default(), Heard::default());
         let peer = pgdrill_ha::decision::Peer { name: "pg1".into(), api_url: api_url.clone() };
         crate::daemon::peers::ask_failsafe(&leader, &[peer]).await.remove("pg1").unwrap()
