@@ -240,6 +240,9 @@ pub(super) fn settings(reader: &mut Reader<'_>, at: &At<'_>) -> serde_json::Map<
 pub(super) fn hide_secrets(problems: &mut [Problem], root: &Node) {
     let mut secrets = Vec::new();
     collect_secrets(root, false, &mut secrets);
+    // Names are shown with their quotes escaped, and what is glued to a name with them.
+    let escaped: Vec<String> = secrets.iter().map(|secret| secret.escape_debug().to_string()).collect();
+    secrets.extend(escaped);
     // The longest first: one may be part of another.
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     for problem in problems {
