@@ -40,8 +40,8 @@ pub async fn fill(machine: &Machine, mounted: &str) -> Result<String, Trouble> {
 pub async fn free(machine: &Machine, mounted: &str) -> Result<bool, Trouble> {
     // The filler goes first, and what it has open with it: else it would take what is freed.
     let script = format!(
-        "test -s {FILLER} && filler=$(cat {FILLER}) && kill -9 -- -$filler && rm {FILLER} && \
-         while pgrep -g $filler >/dev/null; do sleep 0.02; done; \
+        "if test -s {FILLER}; then filler=$(cat {FILLER}); kill -9 -$filler || exit 1; rm {FILLER}; \
+         while pgrep -g $filler >/dev/null; do sleep 0.02; done; fi; \
          test -e {mounted}/{BALLAST} && rm {mounted}/{BALLAST} && echo freed; true"
     );
     let freed = machine.script(&script).await?.contains("freed");
