@@ -183,7 +183,7 @@ mod tests {
     fn every_field_but_bootstrap_is_in_one_of_the_lists() {
         let read = |text: &str| {
             let variables = [("PATRONI_CONFIGURATION".to_owned(), text.to_owned())];
-            super::read(None, &Environment::of(variables.into_iter())).expect("it is accepted").config
+            super::read(None, &Environment::of(variables)).expect("it is accepted").config
         };
         let full = read(include_str!("../../tests/agent_config/full.yml"));
         let mut other = AgentConfig::new("x", "y", "z", Vec::new());
