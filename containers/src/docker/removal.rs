@@ -1,6 +1,9 @@
 //! Removing what runs have made: after each run, and at the next start what a killed one left behind.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use futures::future::join_all;
 use testcontainers::bollard::{
@@ -10,8 +13,13 @@ use testcontainers::bollard::{
         RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
     },
 };
+use tokio::time::sleep;
 
 use super::owner::{LABEL, LABEL_VALUE, OWNER, Owner, RUN};
+
+/// How often the removal of a network is tried, and how long is waited in between.
+const NETWORK_TRIES: u32 = 20;
+const NETWORK_PAUSE: Duration = Duration::from_millis(500);
 
 /// Removes everything of a run: containers, then its volumes and network. What is gone already is no error.
 ///
@@ -76,11 +84,23 @@ async fn remove_labelled(docker: &Docker, label: &str) -> Result<(), String> {
     }
     let networks = ListNetworksOptionsBuilder::new().filters(&filter).build();
     for network in docker.list_networks(Some(networks)).await.map_err(|e| e.to_string())? {
-        let name = network.name.unwrap_or_default();
-        let removed = docker.remove_network(&name).await;
-        failed.extend(unless_gone(removed.map_err(|e| format!("network {name}: {e}"))));
+        failed.extend(remove_network(docker, &network.name.unwrap_or_default()).await);
     }
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+}
+
+/// A busy daemon knows of a container's end before its network does ("has active endpoints"). What is wrong in the end, if
+/// anything is.
+async fn remove_network(docker: &Docker, name: &str) -> Option<String> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let removed = docker.remove_network(name).await.map_err(|e| format!("network {name}: {e}"));
+        match unless_gone(removed) {
+            Some(why) if why.contains("active endpoints") && tries < NETWORK_TRIES => sleep(NETWORK_PAUSE).await,
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Somebody else was faster: another sweep, or the run itself.

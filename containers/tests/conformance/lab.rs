@@ -21,7 +21,9 @@ impl Lab {
     /// Sweeps what a killed process left behind, and makes the network.
     pub async fn open() -> Result<Self, String> {
         let docker = docker::connect().await.map_err(|e| e.to_string())?;
-        sweep(&docker).await?;
+        if let Err(why) = sweep(&docker).await {
+            eprintln!("leftovers of a killed run could not be removed: {why}");
+        }
         let run = format!("pgdrill-conformance-{}", std::process::id());
         let labels = Owner::this_process().map_err(|e| e.to_string())?.labels(&run);
         let subnet = create_network(&docker, &run, &labels, std::process::id()).await.map_err(|e| e.to_string())?;

@@ -11,21 +11,28 @@ pub struct LogObserver {
     /// `log.deduplicate_heartbeat_logs`.
     deduplicate: bool,
     last_decision: Mutex<String>,
+    /// What was wrong with the watchdog last: it is tried again in every loop, and told when it is something else.
+    watchdog: Mutex<String>,
 }
 
 impl LogObserver {
     /// `deduplicate`: a decision that is the same as the one before is not told again.
     #[must_use]
     pub fn new(deduplicate: bool) -> Self {
-        Self { deduplicate, last_decision: Mutex::default() }
+        Self { deduplicate, ..Self::default() }
     }
 
     fn is_repeated(&self, text: &str) -> bool {
-        let mut last = self.last_decision.lock().unwrap_or_else(PoisonError::into_inner);
-        let repeated = *last == text;
-        text.clone_into(&mut last);
-        self.deduplicate && repeated
+        self.deduplicate & is_same(&self.last_decision, text)
     }
+}
+
+/// Whether it is what was there before; it is there from now on.
+fn is_same(last: &Mutex<String>, text: &str) -> bool {
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    let same = *last == text;
+    text.clone_into(&mut last);
+    same
 }
 
 impl Observer for LogObserver {
@@ -33,10 +40,23 @@ impl Observer for LogObserver {
         let text = event.to_string();
         match event {
             AgentEvent::Decision { .. } if self.is_repeated(&text) => {}
+            AgentEvent::Trouble { source: "watchdog", .. } if is_same(&self.watchdog, &text) => {}
             AgentEvent::Trouble { .. } => warn!("{text}"),
             AgentEvent::Reconfigured { needs_restart, .. } if !needs_restart.is_empty() => warn!("{text}"),
             AgentEvent::ActionEnded { outcome: ActionOutcome::Failed(_), .. } => error!("{text}"),
             _ => info!("{text}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_again_is_the_same_until_something_else_comes() {
+        let last = Mutex::default();
+        let told = ["a", "a", "b", "a", "a"].map(|text| !is_same(&last, text));
+        assert_eq!(told, [true, false, true, true, false]);
     }
 }
