@@ -48,7 +48,8 @@ fn cluster(nodes: u16, etcd: u16, writes: u16, duration_s: u64) -> Scenario {
     };
     // The default, 10 of each, would leave most of a large cluster's standbys without a stream. So would Patroni's 128MB of kept
     // WAL: each base backup ends a segment of 16 MB, and a standby whose slot is not there yet needs what fifty of them left.
-    let patroni = "{ postgresql: { parameters: { max_wal_senders: 100, max_replication_slots: 100, wal_keep_size: 2GB } } }";
+    let patroni =
+        "{ postgresql: { parameters: { max_wal_senders: 100, max_replication_slots: 100, wal_keep_size: 2GB } } }";
     let text = format!(
         "name: bench\nabout: Nothing happens.\ncluster: {{ nodes: {nodes}, etcd: {etcd}, patroni: {patroni} }}\n\
          workload: {workload}\nduration: {duration_s}s\n"

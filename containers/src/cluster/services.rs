@@ -7,12 +7,15 @@ use pgdrill_lab::{
     event::{ProcessState, What},
     scenario::Process,
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Agent, Cluster, HAPROXY_CFG, Kind, PATRONI_YML, log_of};
 use crate::{
     docker::{Command, Line},
-    faults,
+    faults::{
+        self,
+        machine::{Machine, State},
+    },
     inside::processes::Change,
     shim,
 };
@@ -20,8 +23,8 @@ use crate::{
 /// The program of a service is started as this user.
 const POSTGRES: &str = "postgres";
 
-/// How often in a row the list of a host's processes may be something else, 200 ms apart: a container that runs gives it.
-const NONSENSE: u32 = 50;
+/// How long a container may take to go down after the daemon has spoken of it in the place of a command in it.
+const GOING_DOWN: Duration = Duration::from_secs(10);
 
 impl Cluster {
     /// Starts a service; PostgreSQL is its agent's to start. It runs in its container from then on, whatever becomes of the lab,
@@ -103,8 +106,6 @@ impl Cluster {
     /// Follows the processes of a host and records when they begin and end. When its container is stopped, all of them have
     /// ended; when it runs again, they are followed again. Comes back only with what went wrong.
     pub(crate) async fn follow_processes(&self, host: &str) -> String {
-        // While a container is going down, what the daemon says about it comes in the place of the command's output.
-        let mut nonsense = 0;
         loop {
             let command = Command::new(["pgdrill", "internal", "processes"]);
             if let Ok(lines) = command.lines(&self.docker, &self.host(host).container).await {
@@ -112,14 +113,9 @@ impl Cluster {
                 while let Some(line) = lines.next().await {
                     match line {
                         Line::Out(line) => match serde_json::from_str(&line) {
-                            Ok(change) => {
-                                nonsense = 0;
-                                self.changed(host, &change);
-                            }
-                            Err(_) if nonsense < NONSENSE => {
-                                nonsense += 1;
-                                break;
-                            }
+                            Ok(change) => self.changed(host, &change),
+                            // What the daemon says of a container that goes down comes in the place of the output.
+                            Err(_) if self.goes_down(host).await => break,
                             Err(why) => return format!("{host}: its processes are told as {line:?}: {why}"),
                         },
                         // The image's pgdrill may be of another version than this one.
@@ -136,6 +132,19 @@ impl Cluster {
             }
             sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// Whether the host's container is on its way to be stopped, and is then.
+    async fn goes_down(&self, host: &str) -> bool {
+        let machine = Machine::of(&self.docker, self.host(host));
+        let began = Instant::now();
+        while began.elapsed() < GOING_DOWN {
+            if machine.state().await == Ok(State::Stopped) {
+                return true;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        false
     }
 
     fn changed(&self, host: &str, change: &Change) {

@@ -36,10 +36,12 @@ pub async fn remove_run(docker: &Docker, run: &str) -> Result<(), String> {
 pub async fn sweep(docker: &Docker) -> Result<usize, String> {
     let label = format!("{LABEL}={LABEL_VALUE}");
     let left: BTreeSet<String> = labels(docker, &label).await?.iter().filter_map(left_behind).collect();
+    // One that is stuck keeps nobody from removing the others.
+    let mut failed = vec![];
     for run in &left {
-        remove_run(docker, run).await?;
+        failed.extend(remove_run(docker, run).await.err());
     }
-    Ok(left.len())
+    if failed.is_empty() { Ok(left.len()) } else { Err(failed.join("\n")) }
 }
 
 /// The run to which something with these labels belongs, if its process is gone.

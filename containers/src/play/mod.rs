@@ -74,8 +74,8 @@ impl Run<'_> {
         self.finish(clients, &mut faults).await
     }
 
-    /// Waits until the cluster is up, creates the workload's table, fills the database, and lets a part of a loop go by that depends on the seed, so
-    /// that faults meet every phase of it.
+    /// Waits until the cluster is up, creates the workload's table, fills the database, and lets a part of a loop go by that
+    /// depends on the seed, so that faults meet every phase of it.
     async fn ready(&mut self, seed: u64) -> Result<(), String> {
         let began = Instant::now();
         let mut told = (Instant::now(), String::new());

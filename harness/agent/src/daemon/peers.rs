@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, io, time::Duration};
 
 use futures::future::join_all;
 use http::{Method, StatusCode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pgdrill_ha::{
     Lsn,
     config::Tags,
@@ -38,7 +39,8 @@ const NAMESAKE_LIMIT: Duration = Duration::from_secs(3);
 pub(crate) async fn namesake<T: Ports>(parts: &Parts<T>, cluster: &Cluster) -> Option<String> {
     let config = parts.config();
     let api_url = cluster.members.get(&config.name)?.api_url.as_ref()?;
-    let url = format!("{}?{STARTS}={}", endpoint(api_url, "liveness"), escaped(&config.name));
+    let name = utf8_percent_encode(&config.name, NON_ALPHANUMERIC);
+    let url = format!("{}?{STARTS}={name}", endpoint(api_url, "liveness"));
     parts.members.request(Method::GET, &url, None, NAMESAKE_LIMIT).await.ok()?;
     if parts.shared.has_heard_itself() {
         return None;
@@ -48,12 +50,6 @@ pub(crate) async fn namesake<T: Ports>(parts: &Parts<T>, cluster: &Cluster) -> O
          stop the other one",
         config.name, config.scope
     ))
-}
-
-/// A name as a query has it.
-fn escaped(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// `GET api_url` of all at once.
