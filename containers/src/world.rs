@@ -57,11 +57,6 @@ impl World for RealWorld {
     fn cannot(&self, scenario: &Scenario) -> Vec<String> {
         let mut cannot = faults::cannot(scenario, self.agent);
         let spec = &scenario.cluster;
-        if spec.node_names().iter().any(|node| spec.has_watchdog_device(node)) {
-            cannot.push(
-                "watchdog: containers share their machine's one device, whose reset would be the machine's".into(),
-            );
-        }
         if spec.patroni.standby_cluster.is_some() {
             cannot.push("standby_cluster: there is no second cluster to follow".to_owned());
         }

@@ -176,12 +176,22 @@ impl Cluster {
         self.succeed(host, &Command::new(["sh", "-c", &script])).await?;
         if host.kind == Kind::Node && wants_shim(&self.scenario) {
             steering::install(&Machine::of(&self.docker, host)).await.map_err(|e| e.to_string())?;
+            self.give_watchdog(host).await?;
         }
         match host.kind {
             Kind::Node => self.write(host, PATRONI_YML, owner, &self.settings.patroni_yml(&host.name)).await,
             Kind::Haproxy => self.write(host, HAPROXY_CFG, owner, &self.settings.haproxy_cfg()).await,
             Kind::Etcd | Kind::Client => Ok(()),
         }
+    }
+
+    /// The node's watchdog device, if the scenario says that it has one: off, as a machine's boot leaves it.
+    pub(crate) async fn give_watchdog(&self, host: &Host) -> Result<(), String> {
+        if host.kind != Kind::Node || !self.scenario.cluster.has_watchdog_device(&host.name) {
+            return Ok(());
+        }
+        let machine = Machine::of(&self.docker, host);
+        steering::install_watchdog(&machine, "postgres").await.map_err(|e| e.to_string())
     }
 
     /// Writes a file that only its owner may read.

@@ -61,6 +61,7 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::start`].
     pub async fn boot(&self, host: &str) -> Result<(), String> {
+        self.give_watchdog(self.host(host)).await?;
         for process in self.host(host).kind.services() {
             self.start(*process, host).await?;
         }
@@ -104,7 +105,7 @@ impl Cluster {
     }
 
     /// Follows the processes of a host and records when they begin and end. When its container is stopped, all of them have
-    /// ended; when it runs again, they are followed again. Comes back only with what went wrong.
+    /// ended; when it runs again, or the daemon lost the thread, they are followed again. Comes back only with what went wrong.
     pub(crate) async fn follow_processes(&self, host: &str) -> String {
         loop {
             let command = Command::new(["pgdrill", "internal", "processes"]);
@@ -128,7 +129,12 @@ impl Cluster {
                         Line::Broken(_) => break,
                     }
                 }
-                self.all_gone(host);
+            }
+            match Machine::of(&self.docker, self.host(host)).state().await {
+                Ok(State::Stopped) => self.all_gone(host),
+                // The daemon has lost the thread; who ended meanwhile is nobody's to tell any more.
+                Ok(State::Running) => self.ended_unseen(host).await,
+                Ok(State::Paused) | Err(_) => {}
             }
             sleep(Duration::from_millis(200)).await;
         }
@@ -147,7 +153,22 @@ impl Cluster {
         false
     }
 
+    /// The processes of a running container that have ended while nobody followed them.
+    async fn ended_unseen(&self, host: &str) {
+        for process in self.host(host).kind.processes() {
+            let Some(pid) = self.running.pid(host, *process) else { continue };
+            let looked = self.exec(host, ["test", "-d", &format!("/proc/{pid}")]).await;
+            if looked.is_ok_and(|looked| looked.code == 1) {
+                self.gone(host, *process, "");
+            }
+        }
+    }
+
     fn changed(&self, host: &str, change: &Change) {
+        // Known already: the followers were followed anew.
+        if change.runs && self.running.pid(host, change.process) == Some(change.pid) {
+            return;
+        }
         if change.runs {
             self.running.started(host, change.process, change.pid);
             let detail = format!("process {}", change.pid);

@@ -151,16 +151,21 @@ impl Faults {
         }
         let mut dark = vec![];
         for host in act.targets {
-            for process in act.cluster.host(host).kind.processes() {
-                act.cluster.about_to_kill(*process, host);
-            }
-            let machine = self.machines[host].clone();
-            if power::off(&machine, &mut self.network).await? {
+            if self.power_off(act.cluster, host).await? {
                 dark.push(host.clone());
             }
         }
         self.done(act, dark, power::DARK, Kind::Dark);
         Ok(())
+    }
+
+    /// Takes the power of a host away; whether it had any.
+    pub(super) async fn power_off(&mut self, cluster: &Cluster, host: &str) -> Result<bool, Trouble> {
+        for process in cluster.host(host).kind.processes() {
+            cluster.about_to_kill(*process, host);
+        }
+        let machine = self.machine(host).clone();
+        power::off(&machine, &mut self.network).await
     }
 
     pub(super) async fn on_shim(&mut self, act: Act<'_>) -> Result<(), Trouble> {

@@ -133,6 +133,25 @@ impl Faults {
         cluster.facts(self.ledger.labels()).await
     }
 
+    /// A machine is reset by its watchdog: nothing of it is down, dark or frozen any more, and it will [boot](Self::boot).
+    /// Whether it ran at all.
+    ///
+    /// # Errors
+    /// When its container cannot be stopped.
+    pub async fn reset(&mut self, cluster: &Cluster, host: &str) -> Result<bool, String> {
+        let ran = self.power_off(cluster, host).await.map_err(|e| e.to_string())?;
+        self.ledger.forget_host(host);
+        Ok(ran)
+    }
+
+    /// A machine that was reset has booted, unless a line of the timeline was faster.
+    ///
+    /// # Errors
+    /// When its container cannot be started.
+    pub async fn boot(&mut self, cluster: &Cluster, host: &str) -> Result<(), String> {
+        self.power_on(cluster, &[host.to_owned()]).await.map(drop).map_err(|e| e.to_string())
+    }
+
     /// Whether anything is still wrong.
     #[must_use]
     pub fn any_standing(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Wall clock and fsync of a node, through the [fault shim](crate::shim).
+//! Wall clock, fsync and watchdog device of a node, through the [fault shim](crate::shim).
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use super::machine::{Machine, Trouble};
 use crate::{
     inside::steer::Steering,
-    shim::{LIBRARY, LIBRARY_PATH, STEERING_PATH},
+    shim::{LIBRARY, LIBRARY_PATH, STEERING_PATH, WATCHDOG_DEVICE, WATCHDOG_PATH},
 };
 
 /// A running agent or PostgreSQL has looked at its wall clock by then.
@@ -20,6 +20,17 @@ const LIMIT: Duration = Duration::from_secs(5);
 pub async fn install(machine: &Machine) -> Result<(), Trouble> {
     machine.put(LIBRARY_PATH, LIBRARY).await?;
     steer(machine, "").await.map(drop)
+}
+
+/// Gives a node's container a watchdog device that is off, and belongs to who runs the agent there. A container that was
+/// started again has lost it.
+///
+/// # Errors
+/// When Docker lets no device be made in its containers.
+pub async fn install_watchdog(machine: &Machine, owner: &str) -> Result<(), Trouble> {
+    let path = WATCHDOG_PATH;
+    machine.script(&format!("rm -f {path} && mknod -m 600 {path} {WATCHDOG_DEVICE} && chown {owner}: {path}")).await?;
+    steer(machine, " --watchdog-off").await.map(drop)
 }
 
 /// Steps the wall clock, and waits until a process has read it; how often it was read.

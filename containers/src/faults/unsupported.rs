@@ -10,7 +10,8 @@ use crate::cluster::Agent;
 #[must_use]
 pub fn wants_shim(scenario: &Scenario) -> bool {
     let by_shim = |action: &Action| matches!(action, Action::ClockStep { .. } | Action::SlowFsync { .. });
-    scenario.timeline.iter().any(|step| by_shim(&step.action))
+    let watched = |node: &String| scenario.cluster.has_watchdog_device(node);
+    scenario.timeline.iter().any(|step| by_shim(&step.action)) || scenario.cluster.node_names().iter().any(watched)
 }
 
 /// What cannot be done, one sentence each. What is done is done from outside, so the agent makes a difference only where the

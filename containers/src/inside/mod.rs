@@ -4,3 +4,4 @@ pub mod clients;
 pub mod packet_delay;
 pub mod processes;
 pub mod steer;
+pub mod watchdog;

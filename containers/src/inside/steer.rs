@@ -17,6 +17,10 @@ const SKEW: u64 = 8;
 const FSYNC: u64 = 16;
 const READINGS: u64 = 24;
 const FSYNCS: u64 = 32;
+const WATCHDOG_TIMEOUT: u64 = 40;
+const WATCHDOG_DEADLINE: u64 = 48;
+const WATCHDOG_PINGS: u64 = 56;
+const LENGTH: usize = 64;
 
 /// What a steering file says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +33,12 @@ pub struct Steering {
     pub readings: u64,
     /// How often a slow fsync was done.
     pub fsyncs: u64,
+    /// The time-out of the watchdog device, in seconds; 0 until one is set.
+    pub watchdog_timeout_s: u64,
+    /// When the watchdog device goes off, on the monotonic clock, in nanoseconds; 0 while it is off.
+    pub watchdog_deadline_ns: u64,
+    /// How often the watchdog device was kept alive.
+    pub watchdog_pings: u64,
 }
 
 /// Changes to make.
@@ -38,6 +48,8 @@ pub struct Change {
     pub step_ns: i64,
     /// Makes fsync so many nanoseconds slower; 0 makes it fast again.
     pub fsync_ns: Option<u64>,
+    /// Switches the watchdog device off, as a machine's boot does.
+    pub watchdog_off: bool,
 }
 
 /// Makes the changes, in a steering file that is created if there is none, and says what it says then. Counts are left alone.
@@ -53,7 +65,7 @@ pub fn steer(file: &Path, change: &Change) -> io::Result<Steering> {
     if open.metadata()?.len() == 0 {
         // Every user's processes count in it.
         open.set_permissions(Permissions::from_mode(0o666))?;
-        open.write_all_at(&[0; 40], 0)?;
+        open.write_all_at(&[0; LENGTH], 0)?;
         open.write_all_at(&MAGIC.to_ne_bytes(), 0)?;
     } else if field(0)? != MAGIC {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no steering file of pgdrill"));
@@ -63,7 +75,18 @@ pub fn steer(file: &Path, change: &Change) -> io::Result<Steering> {
     if let Some(fsync_ns) = change.fsync_ns {
         open.write_all_at(&fsync_ns.to_ne_bytes(), FSYNC)?;
     }
-    Ok(Steering { skew_ns, fsync_ns: field(FSYNC)?, readings: field(READINGS)?, fsyncs: field(FSYNCS)? })
+    if change.watchdog_off {
+        open.write_all_at(&[0; 8], WATCHDOG_DEADLINE)?;
+    }
+    Ok(Steering {
+        skew_ns,
+        fsync_ns: field(FSYNC)?,
+        readings: field(READINGS)?,
+        fsyncs: field(FSYNCS)?,
+        watchdog_timeout_s: field(WATCHDOG_TIMEOUT)?,
+        watchdog_deadline_ns: field(WATCHDOG_DEADLINE)?,
+        watchdog_pings: field(WATCHDOG_PINGS)?,
+    })
 }
 
 #[cfg(test)]
@@ -97,10 +120,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("steering");
         assert!((date(folder.path()) - now()).abs() < 5, "without a steering file the clock is true");
-        steer(&file, &Change { step_ns: -300 * 1_000_000_000, fsync_ns: None }).expect("it can be steered");
+        steer(&file, &Change { step_ns: -300 * 1_000_000_000, ..Change::default() }).expect("it can be steered");
         let back = date(folder.path()) - now();
         assert!((-305..=-295).contains(&back), "five minutes back: {back}");
-        let stepped = steer(&file, &Change { step_ns: 900_500_000_000, fsync_ns: None }).expect("it can be steered");
+        let stepped =
+            steer(&file, &Change { step_ns: 900_500_000_000, ..Change::default() }).expect("it can be steered");
         assert_eq!(stepped.skew_ns, 600_500_000_000, "steps add up");
         let ahead = date(folder.path()) - now();
         assert!((595..=606).contains(&ahead), "ten minutes ahead: {ahead}");
@@ -112,7 +136,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (file, library) = (folder.path().join("steering"), folder.path().join("shim.so"));
         std::fs::write(&library, shim::LIBRARY).expect("the folder is writable");
-        steer(&file, &Change { step_ns: 0, fsync_ns: Some(300_000_000) }).expect("it can be steered");
+        steer(&file, &Change { fsync_ns: Some(300_000_000), ..Change::default() }).expect("it can be steered");
         let began = std::time::Instant::now();
         let done = Command::new("dd")
             .args(["if=/dev/zero", "bs=1", "count=1", "conv=fsync", "status=none"])
@@ -129,7 +153,8 @@ mod tests {
     fn another_file_is_not_written_over() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("data");
-        std::fs::write(&file, "something that somebody needs, longer than forty bytes").expect("written");
+        std::fs::write(&file, "something that somebody needs, longer than the few bytes of a file that steers")
+            .expect("written");
         assert!(steer(&file, &Change::default()).is_err());
     }
 }

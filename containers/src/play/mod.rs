@@ -2,6 +2,7 @@
 
 mod filling;
 mod observers;
+mod watchdogs;
 mod workload;
 
 use std::{sync::Arc, time::Duration};
@@ -21,6 +22,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use self::{
     observers::Observers,
+    watchdogs::Watchdogs,
     workload::{Clients, merge},
 };
 use crate::{
@@ -39,7 +41,8 @@ const ROWS_LIMIT: Duration = Duration::from_secs(240);
 pub(crate) async fn play(order: &Order<'_>, clock: &Clock) -> Result<Recording, PlayError> {
     let unplayed = |message: String| PlayError { message, events: vec![] };
     let cluster = order.bring_up().await.map_err(unplayed)?;
-    let mut run = Run { observers: Observers::start(&cluster), cluster, tell: order.tell };
+    let (observers, watchdogs) = (Observers::start(&cluster), Watchdogs::start(&cluster));
+    let mut run = Run { observers, watchdogs, cluster, tell: order.tell };
     match run.scenario(order.seed, clock).await {
         Ok(recording) => Ok(recording),
         Err(message) => Err(PlayError { message, events: run.cluster.recorder.take() }),
@@ -49,6 +52,7 @@ pub(crate) async fn play(order: &Order<'_>, clock: &Clock) -> Result<Recording, 
 struct Run<'a> {
     cluster: Cluster,
     observers: Observers,
+    watchdogs: Watchdogs,
     tell: &'a (dyn Fn(&str) + Send + Sync),
 }
 
@@ -64,13 +68,13 @@ impl Run<'_> {
         let clients = Clients::start(&self.cluster, zero_ns).await?;
 
         for moment in moments(&scenario) {
-            self.run_until(moment.at).await?;
+            self.run_until(moment.at, &mut faults).await?;
             let verb = if moment.begins { "" } else { "the end of " };
             let action = &scenario.timeline[moment.index].action;
             (self.tell)(&format!("{}: {verb}{action}", self.cluster.journal.now()));
             faults.carry_out(&self.cluster, moment).await?;
         }
-        self.run_until(scenario.duration).await?;
+        self.run_until(scenario.duration, &mut faults).await?;
         self.finish(clients, &mut faults).await
     }
 
@@ -124,10 +128,11 @@ impl Run<'_> {
         message
     }
 
-    async fn run_until(&mut self, moment: Span) -> Result<(), String> {
+    async fn run_until(&mut self, moment: Span, faults: &mut Faults) -> Result<(), String> {
         self.observers.check()?;
         let now = self.cluster.journal.now();
-        sleep(At(u64::try_from(moment.0.as_nanos()).unwrap_or(u64::MAX)).since(now)).await;
+        let left = At(u64::try_from(moment.0.as_nanos()).unwrap_or(u64::MAX)).since(now);
+        self.watchdogs.until(Instant::now() + left, &self.cluster, faults).await?;
         self.observers.check()
     }
 
@@ -137,7 +142,7 @@ impl Run<'_> {
         let scenario = self.cluster.scenario.clone();
         let workload = &scenario.workload;
         let outstanding = workload.connect_timeout.0 * 2 + workload.statement_timeout.0 + Duration::from_secs(1);
-        self.run_until(Span(scenario.duration.0 + outstanding)).await?;
+        self.run_until(Span(scenario.duration.0 + outstanding), faults).await?;
         faults.conclude(&self.cluster).await?;
         let (journal, login) = (self.cluster.journal.clone(), self.cluster.login());
         let nodes: Vec<Endpoint> =
@@ -145,6 +150,7 @@ impl Run<'_> {
         read_end(&TokioNet, &nodes, &login, &self.cluster.dcs(), &journal).await;
         self.observers.check()?;
         self.observers.stop();
+        self.watchdogs.boot_rest(&self.cluster, faults).await?;
         if faults.any_standing() {
             faults.end_all(&self.cluster).await?;
             let text =

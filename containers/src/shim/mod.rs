@@ -1,8 +1,8 @@
 //! The fault shim: a small library that is preloaded into agent and PostgreSQL of a node, for what containers share with their
-//! host and a fault must not: the wall clock and the disk's fsync.
+//! host and a fault must not: the wall clock and the disk's fsync; and for a watchdog device, whose reset would be the host's.
 //!
 //! It is C, compiled into this program: a library that replaces `clock_gettime` must not bring a runtime that reads the clock
-//! itself, and 100 lines that make system calls need no C library of a certain version. libfaketime was no alternative: it
+//! itself, and 200 lines that make system calls need no C library of a certain version. libfaketime was no alternative: it
 //! moves the monotonic clock too. A statically linked program (etcd is written in Go) is reached by neither.
 
 /// The compiled library, for the processor that pgdrill was built for.
@@ -13,6 +13,12 @@ pub const LIBRARY_PATH: &str = "/usr/local/lib/pgdrill-fault-shim.so";
 
 /// The file that steers it, in a container.
 pub const STEERING_PATH: &str = "/run/pgdrill-shim";
+
+/// Where the watchdog device is in a container: Patroni's default for `watchdog.device`.
+pub const WATCHDOG_PATH: &str = "/dev/watchdog";
+
+/// The kind of device that [`WATCHDOG_PATH`] is: it swallows what is written, as /dev/null does; the shim does the rest.
+pub const WATCHDOG_DEVICE: &str = "c 1 3";
 
 /// The environment of a process that is to be reached: set it for the agent, which hands it down to PostgreSQL. An agent keeps
 /// variables that begin with PG from PostgreSQL's programs.

@@ -105,9 +105,11 @@ impl Operations for Real {
             Stop::Fast => self.ctl(node, "-m fast -t 60 stop").await,
             Stop::Immediate => self.ctl(node, "-m immediate -t 60 stop").await,
             Stop::Kill => {
+                // Halted first, so that the list of its children is whole; one of them may end by itself meanwhile.
                 let script = format!(
-                    "main=$(head -1 {}/postmaster.pid); all=\"$main $(pgrep -P $main | tr '\\n' ' ')\"; kill -9 $all; \
-                     for pid in $all; do while kill -0 $pid 2>/dev/null; do sleep 0.02; done; done",
+                    "main=$(head -1 {}/postmaster.pid); kill -STOP $main; children=$(pgrep -P $main || true); \
+                     kill -9 $main; for pid in $children; do kill -9 $pid 2>/dev/null || true; done; \
+                     for pid in $main $children; do while kill -0 $pid 2>/dev/null; do sleep 0.02; done; done",
                     Self::dir(node)
                 );
                 self.container.script(&script).await;

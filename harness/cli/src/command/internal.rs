@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use pgdrill_containers::inside::{clients, packet_delay, processes, steer};
+use pgdrill_containers::inside::{clients, packet_delay, processes, steer, watchdog};
 
 use super::{Failure, error};
 
@@ -42,6 +42,14 @@ pub(crate) enum InternalCommand {
         /// Makes every fsync so much slower, in nanoseconds
         #[arg(long, value_name = "NS")]
         fsync_ns: Option<u64>,
+        /// Switches the watchdog device off
+        #[arg(long)]
+        watchdog_off: bool,
+    },
+    /// Says when the watchdog device goes off
+    Watchdog {
+        /// The steering file
+        file: PathBuf,
     },
 }
 
@@ -73,9 +81,10 @@ pub(crate) fn run(command: &InternalCommand) -> Result<ExitCode, Failure> {
         InternalCommand::Processes => processes::watch(),
         InternalCommand::Deadman { data_dir } => pgdrill_host::deadman::run(data_dir),
         InternalCommand::PacketDelay(arguments) => packet_delay(arguments),
-        InternalCommand::Steer { file, step_ns, fsync_ns } => {
-            steer(file, &steer::Change { step_ns: *step_ns, fsync_ns: *fsync_ns })
+        InternalCommand::Steer { file, step_ns, fsync_ns, watchdog_off } => {
+            steer(file, &steer::Change { step_ns: *step_ns, fsync_ns: *fsync_ns, watchdog_off: *watchdog_off })
         }
+        InternalCommand::Watchdog { file } => watchdog::watch(file),
     };
     match done {
         Ok(()) => Ok(ExitCode::SUCCESS),

@@ -1,0 +1,132 @@
+//! The watchdog devices of the nodes: when each goes off, and the reset of the machine whose device has gone off. The device
+//! counts in its container ([`crate::inside::watchdog`] tells); the lab is the hardware.
+
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
+
+use futures::StreamExt;
+use pgdrill_lab::event::What;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    cluster::{Cluster, Kind},
+    docker::{Command, Line},
+    faults::{
+        Faults,
+        machine::{Machine, State},
+    },
+    inside::watchdog::Told,
+    shim::STEERING_PATH,
+};
+
+/// How long a machine takes to boot after a reset, before its services are started: as the simulator assumes. A container is
+/// there in a second, which no machine is.
+const BOOT: Duration = Duration::from_secs(20);
+
+/// The devices are looked at this often.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// Who watches the devices of the nodes that have one. They stop when this is dropped.
+pub(super) struct Watchdogs {
+    following: JoinSet<String>,
+    armed: Rc<RefCell<BTreeMap<String, Instant>>>,
+    booting: Vec<(Instant, String)>,
+}
+
+impl Watchdogs {
+    /// Starts to look.
+    pub(super) fn start(cluster: &Cluster) -> Self {
+        let mut this = Self { following: JoinSet::new(), armed: Rc::default(), booting: vec![] };
+        for node in cluster.names(Kind::Node) {
+            if cluster.scenario.cluster.has_watchdog_device(&node) {
+                let (cluster, armed) = (cluster.clone(), this.armed.clone());
+                this.following.spawn_local(async move { follow(&cluster, &node, &armed).await });
+            }
+        }
+        this
+    }
+
+    /// Waits until a moment, resetting machines whose device goes off on the way, and booting them.
+    ///
+    /// # Errors
+    /// When a device is no longer told of, or a machine cannot be reset or booted.
+    pub(super) async fn until(&mut self, end: Instant, cluster: &Cluster, faults: &mut Faults) -> Result<(), String> {
+        while !self.following.is_empty() && Instant::now() + GLANCE < end {
+            sleep(GLANCE).await;
+            match self.following.try_join_next() {
+                None => {}
+                Some(Ok(why)) => return Err(why),
+                Some(Err(why)) => return Err(format!("who follows a watchdog device has ended: {why}")),
+            }
+            self.boot(cluster, faults).await?;
+            self.reset_expired(cluster, faults).await?;
+        }
+        tokio::time::sleep_until(end).await;
+        Ok(())
+    }
+
+    /// Boots what was reset a moment ago. The scenario is over: nobody waits for it any more.
+    ///
+    /// # Errors
+    /// When a machine cannot be booted.
+    pub(super) async fn boot_rest(&mut self, cluster: &Cluster, faults: &mut Faults) -> Result<(), String> {
+        for (_, node) in std::mem::take(&mut self.booting) {
+            faults.boot(cluster, &node).await?;
+        }
+        Ok(())
+    }
+
+    async fn reset_expired(&mut self, cluster: &Cluster, faults: &mut Faults) -> Result<(), String> {
+        let now = Instant::now();
+        let expired: Vec<String> =
+            self.armed.borrow().iter().filter(|(_, at)| **at <= now).map(|(node, _)| node.clone()).collect();
+        for node in expired {
+            self.armed.borrow_mut().remove(&node);
+            cluster.journal.record(&node, What::Note { text: "the watchdog resets the machine".to_owned() });
+            if faults.reset(cluster, &node).await? {
+                self.booting.push((Instant::now() + BOOT, node));
+            }
+        }
+        Ok(())
+    }
+
+    async fn boot(&mut self, cluster: &Cluster, faults: &mut Faults) -> Result<(), String> {
+        let now = Instant::now();
+        let (ready, booting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.booting).into_iter().partition(|b| b.0 <= now);
+        self.booting = booting;
+        for (_, node) in ready {
+            faults.boot(cluster, &node).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Follows the device of a node, whatever becomes of its container. Comes back only with what went wrong.
+async fn follow(cluster: &Cluster, node: &str, armed: &RefCell<BTreeMap<String, Instant>>) -> String {
+    let container = &cluster.host(node).container;
+    let machine = Machine::of(&cluster.docker, cluster.host(node));
+    loop {
+        let command = Command::new(["pgdrill", "internal", "watchdog", STEERING_PATH]);
+        if let Ok(lines) = command.lines(&cluster.docker, container).await {
+            let mut lines = Box::pin(lines);
+            while let Some(Line::Out(line)) = lines.next().await {
+                // What the daemon says of a container that goes down comes in the place of the output.
+                let Ok(told) = serde_json::from_str::<Told>(&line) else { break };
+                match told.goes_off_in_ms {
+                    Some(left) => {
+                        armed.borrow_mut().insert(node.to_owned(), Instant::now() + Duration::from_millis(left));
+                    }
+                    None => drop(armed.borrow_mut().remove(node)),
+                }
+            }
+        }
+        // A machine without power has a device without power; one that runs is asked again.
+        if machine.state().await == Ok(State::Stopped) {
+            armed.borrow_mut().remove(node);
+        }
+        sleep(GLANCE).await;
+    }
+}
