@@ -1,8 +1,11 @@
 //! The worlds `containers` and `patroni` behind the lab's [`World`] port.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use pgdrill_lab::{
@@ -29,13 +32,14 @@ pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct RealWorld {
     agent: Agent,
     tell: Tell,
+    logs: Option<PathBuf>,
 }
 
 impl RealWorld {
     /// The world with this agent.
     #[must_use]
     pub fn new(agent: Agent) -> Self {
-        Self { agent, tell: Arc::new(|_| {}) }
+        Self { agent, tell: Arc::new(|_| {}), logs: None }
     }
 
     /// Says what it is doing.
@@ -44,14 +48,18 @@ impl RealWorld {
         self.tell = tell;
         self
     }
+
+    /// Keeps what agents, PostgreSQL, etcd and HAProxy have written: a folder for each run, in this one.
+    #[must_use]
+    pub fn keeping_logs(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.logs = Some(folder.into());
+        self
+    }
 }
 
 impl World for RealWorld {
     fn name(&self) -> &'static str {
-        match self.agent {
-            Agent::Pgdrill => "containers",
-            Agent::Patroni => "patroni",
-        }
+        self.agent.world()
     }
 
     fn cannot(&self, scenario: &Scenario) -> Vec<String> {
@@ -64,14 +72,14 @@ impl World for RealWorld {
     }
 
     fn play(&self, scenario: &Scenario, seed: u64) -> Result<Recording, PlayError> {
-        let (agent, tell) = (self.agent, self.tell.clone());
-        let scenario = Arc::new(scenario.clone());
-        block_on(move || run(agent, tell, scenario, seed))
+        let (world, scenario) = (self.clone(), Arc::new(scenario.clone()));
+        block_on(move || run(world, scenario, seed))
     }
 }
 
 /// A run from first to last: nothing of it is left when this comes back, however it ended.
-async fn run(agent: Agent, tell: Tell, scenario: Arc<Scenario>, seed: u64) -> Result<Recording, PlayError> {
+async fn run(world: RealWorld, scenario: Arc<Scenario>, seed: u64) -> Result<Recording, PlayError> {
+    let RealWorld { agent, tell, logs } = world;
     let failed = |message: String| PlayError { message, events: vec![] };
     let _under_way = Under::way();
     let docker = connect().await.map_err(|e| failed(e.to_string()))?;
@@ -87,6 +95,7 @@ async fn run(agent: Agent, tell: Tell, scenario: Arc<Scenario>, seed: u64) -> Re
         run: &name,
         owner: &owner,
         clock: &clock,
+        logs: logs.as_deref(),
         tell: &*tell,
     };
     let playing = async {

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     net::Ipv4Addr,
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -48,6 +49,8 @@ pub(crate) struct Order<'a> {
     pub(crate) run: &'a str,
     pub(crate) owner: &'a Owner,
     pub(crate) clock: &'a Clock,
+    /// Where the logs of its services are kept, in a folder of its own.
+    pub(crate) logs: Option<&'a Path>,
     pub(crate) tell: &'a (dyn Fn(&str) + Send + Sync),
 }
 

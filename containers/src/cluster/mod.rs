@@ -37,6 +37,17 @@ pub enum Agent {
     Patroni,
 }
 
+impl Agent {
+    /// The name of its world.
+    #[must_use]
+    pub const fn world(self) -> &'static str {
+        match self {
+            Self::Pgdrill => "containers",
+            Self::Patroni => "patroni",
+        }
+    }
+}
+
 /// Everything a run works with. Cheap to clone; every clone is the same cluster.
 #[derive(Clone)]
 pub struct Cluster {

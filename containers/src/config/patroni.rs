@@ -22,7 +22,7 @@ impl Settings {
         };
         let mut document = json!({
             "scope": patroni.scope,
-            "namespace": format!("/{}/", patroni.namespace.trim_matches('/')),
+            "namespace": patroni.namespace.trim_matches('/'),
             "name": node,
             "restapi": {
                 "listen": format!("{own}:{}", ports::REST),

@@ -1,6 +1,7 @@
 //! One run: bringing the cluster up, begin, carry out the timeline, let it settle, read the end.
 
 mod filling;
+mod logs;
 mod observers;
 mod watchdogs;
 mod workload;
@@ -40,16 +41,27 @@ const ROWS_LIMIT: Duration = Duration::from_secs(240);
 /// Plays a scenario on containers that `order` starts. Whoever calls removes them.
 pub(crate) async fn play(order: &Order<'_>, clock: &Clock) -> Result<Recording, PlayError> {
     let unplayed = |message: String| PlayError { message, events: vec![] };
+    let began = Instant::now();
     let cluster = order.bring_up().await.map_err(unplayed)?;
     let (observers, watchdogs) = (Observers::start(&cluster), Watchdogs::start(&cluster));
-    let mut run = Run { observers, watchdogs, cluster, tell: order.tell };
-    match run.scenario(order.seed, clock).await {
+    let mut run = Run { began, observers, watchdogs, cluster, tell: order.tell };
+    let played = run.scenario(order.seed, clock).await;
+    if let Some(folder) = order.logs {
+        let folder = folder.join(format!("{}.{}.seed-{}", order.scenario.name, order.agent.world(), order.seed));
+        match logs::keep(&run.cluster, &folder).await {
+            Ok(()) => (order.tell)(&format!("logs are in {}", folder.display())),
+            Err(why) => (order.tell)(&format!("not all logs could be kept: {why}")),
+        }
+    }
+    match played {
         Ok(recording) => Ok(recording),
         Err(message) => Err(PlayError { message, events: run.cluster.recorder.take() }),
     }
 }
 
 struct Run<'a> {
+    /// Before the first container was started.
+    began: Instant,
     cluster: Cluster,
     observers: Observers,
     watchdogs: Watchdogs,
@@ -94,7 +106,7 @@ impl Run<'_> {
             }
             sleep(Duration::from_millis(200)).await;
         }
-        (self.tell)("the cluster is up");
+        (self.tell)(&format!("the cluster is up after {:.1} s", self.began.elapsed().as_secs_f64()));
         let leader = holder(&self.cluster.recorder).unwrap_or_default();
         let primary = self.cluster.sql_endpoint(&leader);
         let made = create_table(&TokioNet, &primary, &self.cluster.login()).await;

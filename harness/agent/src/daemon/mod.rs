@@ -181,24 +181,35 @@ pub(crate) async fn run<T: Ports>(parts: Arc<Parts<T>>, shutdown: Shutdown) -> R
     if let Err(error) = parts.fencing.start().await {
         parts.trouble("fencing", error);
     }
-    let mut services = JoinSet::new();
-    services.spawn(server.serve(Arc::clone(&parts)));
+    let (mut rest, mut watch) = (JoinSet::new(), JoinSet::new());
+    rest.spawn(server.serve(Arc::clone(&parts)));
     let (kv, keys) = parts.dcs.kv();
-    services.spawn(wake_on_change(Arc::clone(kv), keys.clone(), Arc::clone(&parts.wake)));
+    watch.spawn(wake_on_change(Arc::clone(kv), keys.clone(), Arc::clone(&parts.wake)));
     let mut ha = HaLoop::new(Arc::clone(&parts));
     ha.recall().await;
     let ended = tokio::select! {
         biased;
         ended = run_loop(&mut ha, &shutdown) => ended,
-        died = services.join_next() => match died {
-            Some(Err(error)) => Err(AgentError::Task(error.to_string())),
-            _ => Err(AgentError::Task("a service of the agent ended".into())),
-        },
+        died = rest.join_next() => Err(a_service_ended(died)),
+        died = watch.join_next() => Err(a_service_ended(died)),
     };
-    if let Err(error) = &ended {
-        parts.observer.event(AgentEvent::Stopped { reason: error.to_string() });
+    match &ended {
+        Ok(()) => {
+            // First of all, as Patroni does (`Patroni._shutdown`): others who race for the lock that is given away ask this
+            // node, and one that still answers as the primary keeps them from taking it until their next loop.
+            rest.shutdown().await;
+            ha.shut_down().await;
+        }
+        Err(error) => parts.observer.event(AgentEvent::Stopped { reason: error.to_string() }),
     }
     ended
+}
+
+fn a_service_ended(died: Option<Result<(), tokio::task::JoinError>>) -> AgentError {
+    match died {
+        Some(Err(error)) => AgentError::Task(error.to_string()),
+        _ => AgentError::Task("a service of the agent ended".into()),
+    }
 }
 
 /// Why the server that runs must not be taken over by this agent.
@@ -216,6 +227,7 @@ async fn objection<T: Ports>(parts: &Parts<T>) -> Option<String> {
     adopt::login_objection(&parts.sql, &parts.config()).await
 }
 
+/// Turns until a shutdown is requested.
 async fn run_loop<T: Ports>(ha: &mut HaLoop<T>, shutdown: &Shutdown) -> Result<(), AgentError> {
     let parts = Arc::clone(&ha.parts);
     let mut next_run = Instant::now();
@@ -237,10 +249,7 @@ async fn run_loop<T: Ports>(ha: &mut HaLoop<T>, shutdown: &Shutdown) -> Result<(
         let until = until.max(began + SHORTEST_CYCLE);
         let woken = tokio::select! {
             biased;
-            () = shutdown.requested() => {
-                ha.shut_down().await;
-                return Ok(());
-            }
+            () = shutdown.requested() => return Ok(()),
             () = parts.wake.notified() => true,
             () = parts.postgres.exited() => true,
             () = parts.fencing.exited() => true,

@@ -1,6 +1,6 @@
 //! The worlds, by name.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use pgdrill_containers::{Agent, RealWorld, Tell};
 use pgdrill_lab::world::World;
@@ -22,17 +22,46 @@ impl std::fmt::Display for NoWorld {
     }
 }
 
-/// Opens a world. One that takes its time says through `tell` what it is doing.
+/// What a world is asked beside playing.
+#[derive(Clone)]
+pub(crate) struct Wishes {
+    /// A world that takes its time says here what it is doing.
+    pub(crate) tell: Tell,
+    /// A real world keeps its services' logs here.
+    pub(crate) logs: Option<PathBuf>,
+}
+
+impl Wishes {
+    /// Tells here, and keeps no logs.
+    pub(crate) const fn telling(tell: Tell) -> Self {
+        Self { tell, logs: None }
+    }
+}
+
+/// Opens a world.
 ///
 /// # Errors
 /// When there is none of that name.
-pub(crate) fn open(name: &str, tell: &Tell) -> Result<Box<dyn World>, NoWorld> {
-    match name {
-        DEFAULT => Ok(default()),
-        "containers" => Ok(Box::new(RealWorld::new(Agent::Pgdrill).telling(tell.clone()))),
-        "patroni" => Ok(Box::new(RealWorld::new(Agent::Patroni).telling(tell.clone()))),
-        unknown => Err(NoWorld(unknown.to_owned())),
-    }
+pub(crate) fn open(name: &str, wishes: &Wishes) -> Result<Box<dyn World>, NoWorld> {
+    let agent = match name {
+        DEFAULT => return Ok(default()),
+        "containers" => Agent::Pgdrill,
+        "patroni" => Agent::Patroni,
+        unknown => return Err(NoWorld(unknown.to_owned())),
+    };
+    let world = RealWorld::new(agent).telling(wishes.tell.clone());
+    Ok(match &wishes.logs {
+        None => Box::new(world),
+        Some(folder) => Box::new(world.keeping_logs(folder)),
+    })
+}
+
+/// Whether there is a world of that name.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn check(name: &str) -> Result<(), NoWorld> {
+    open(name, &Wishes::telling(silence())).map(drop)
 }
 
 /// Opens the default world.
@@ -57,9 +86,10 @@ mod tests {
     #[test]
     fn every_world_is_opened_by_its_name_and_a_slip_of_the_pen_is_told() {
         for name in ALL {
-            assert_eq!(open(name, &silence()).map(|world| world.name()).ok(), Some(name));
+            let world = open(name, &Wishes::telling(silence()));
+            assert_eq!(world.map(|world| world.name()).ok(), Some(name));
         }
-        let unknown = open("smi", &silence()).err().map(|why| why.to_string());
+        let unknown = check("smi").err().map(|why| why.to_string());
         assert_eq!(unknown.as_deref(), Some("there is no world `smi`; there are: sim, containers, patroni"));
     }
 }

@@ -157,7 +157,7 @@ pausing() {
 }
 
 leading() {
-    local to; to=$(replica)
+    local to; settled "before a switchover"; to=$(replica)
     check "switchover" "Successfully switched over to \"$to\"" "$(ctl switchover --candidate "$to" --force)"
     settled "after switchover"; to=$(replica)
     check "pgdrill ctl switchover" "Successfully switched over to \"$to\"" "$(ours switchover --candidate "$to" --force)"

@@ -20,13 +20,15 @@ use pgdrill_sim::{CalibratedSim, Calibration};
 use super::{Failure, Screen, cannot_write, error, scenario::load};
 use crate::{
     input::Loaded,
-    playing::{Conditions, INTERRUPTED, Interrupt, Progress, Told, cores, play, play_all, tasks, worlds},
+    playing::{
+        Conditions, INTERRUPTED, Interrupt, Progress, Told, cores, play, play_all, tasks, worlds, worlds::Wishes,
+    },
 };
 
 /// Does it.
 pub(crate) fn run(arguments: &CompareArgs, mut screen: Screen) -> Result<ExitCode, Failure> {
     for world in &arguments.worlds {
-        worlds::open(world, &worlds::silence()).map_err(|why| Failure::Usage(vec![error(why)]))?;
+        worlds::check(world).map_err(|why| Failure::Usage(vec![error(why)]))?;
     }
     let mut loaded = load(std::slice::from_ref(&arguments.scenario), arguments.patroni.as_deref())?;
     if loaded.len() != 1 {
@@ -78,13 +80,13 @@ fn play_in(
     let tasks = tasks(std::slice::from_ref(loaded), &arguments.seeds_of(world), &conditions);
     let jobs = if simulated { cores() } else { usize::from(arguments.jobs.get()) };
     let mut progress = Progress::new(tasks.len(), !arguments.quiet);
-    let tell = super::run::teller(&progress, arguments.quiet);
+    let wishes = Wishes::telling(super::run::teller(&progress, arguments.quiet));
     let (name, calibration) = (world.to_owned(), Arc::new(calibration.clone()));
     let open = move || -> Box<dyn World> {
         if simulated {
             return Box::new(CalibratedSim((*calibration).clone()));
         }
-        worlds::open(&name, &tell).expect("it was opened before")
+        worlds::open(&name, &wishes).expect("it was opened before")
     };
     let (mut seen, mut failed) = (Vec::new(), None);
     let width = screen.width();

@@ -48,6 +48,10 @@ pub(crate) struct RunArgs {
     /// Write the events as JSON Lines: one run to FILE itself, several to a folder of that name with a file for each
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
+    /// Keep what agents, PostgreSQL, etcd and HAProxy wrote, in a folder for each run inside of this one (containers and
+    /// patroni)
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) logs: Option<PathBuf>,
     /// Write the results as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,

@@ -12,7 +12,9 @@ use pgdrill_reports::{exit_code, junit, summary};
 
 use self::{events::EventFiles, telling::Telling};
 use super::{Failure, Screen, cannot_write, error, scenario::load};
-use crate::playing::{Conditions, INTERRUPTED, Interrupt, Progress, Told, cores, play, play_all, tasks, worlds};
+use crate::playing::{
+    Conditions, INTERRUPTED, Interrupt, Progress, Told, cores, play, play_all, tasks, worlds, worlds::Wishes,
+};
 
 /// What is said when that was not enough.
 pub(crate) const NOT_REMOVED: &str =
@@ -20,9 +22,13 @@ pub(crate) const NOT_REMOVED: &str =
 
 /// Does it.
 pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failure> {
-    worlds::open(&arguments.world, &worlds::silence()).map_err(|why| Failure::Usage(vec![error(why)]))?;
+    worlds::check(&arguments.world).map_err(|why| Failure::Usage(vec![error(why)]))?;
     if arguments.twice && worlds::is_real(&arguments.world) {
         let why = "--twice compares two runs event by event: only the simulator plays the same run again";
+        return Err(Failure::Usage(vec![error(why)]));
+    }
+    if arguments.logs.is_some() && !worlds::is_real(&arguments.world) {
+        let why = "--logs keeps the logs of real servers; what the simulator's agents decide is in the events (-vv)";
         return Err(Failure::Usage(vec![error(why)]));
     }
     let mut loaded = load(&arguments.paths.paths, arguments.patroni.as_deref())?;
@@ -49,8 +55,8 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
     let world = arguments.world.clone();
     let several = if worlds::is_real(&world) { 1 } else { cores() };
     let jobs = arguments.jobs.map_or(several, |jobs| usize::from(jobs.get()));
-    let tell = teller(&progress, arguments.quiet);
-    let play = move |task: &_| play(&*worlds::open(&world, &tell).expect("it was opened before"), task);
+    let wishes = Wishes { tell: teller(&progress, arguments.quiet), logs: arguments.logs.clone() };
+    let play = move |task: &_| play(&*worlds::open(&world, &wishes).expect("it was opened before"), task);
     let runs = play_all(tasks, jobs, &interrupt, play, |told| match told {
         Told::Done => progress.done(),
         Told::Next(run) => {
