@@ -1,6 +1,9 @@
 //! Scenarios by worlds as a Markdown table: what each world made of each scenario, and why where it did not pass.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use serde::Deserialize;
 
@@ -27,6 +30,9 @@ pub struct PlayedRun {
     /// The figures, where it was judged.
     #[serde(default)]
     pub measured: Option<Figures>,
+    /// The day it was played on, if that is known: `2026-11-24`. Its summary does not say.
+    #[serde(skip)]
+    pub played_on: Option<String>,
 }
 
 /// The figures that the table shows.
@@ -40,7 +46,7 @@ pub struct Figures {
     pub lost_rows: Option<u64>,
 }
 
-/// The table, then the reasons of all that did not pass.
+/// The table, then how many of each world passed and when they were played, then the reasons of all that did not pass.
 #[must_use]
 pub fn matrix(runs: &[PlayedRun]) -> String {
     let mut worlds: Vec<&str> = runs.iter().map(|run| run.world.as_str()).collect();
@@ -101,7 +107,14 @@ fn totals(worlds: &[&str], runs: &[PlayedRun]) -> String {
             *words.entry(&run.ending).or_default() += 1;
         }
         let words: Vec<String> = words.iter().map(|(word, count)| format!("{count} {word}")).collect();
-        let _ = write!(out, "\n`{world}`: {}.", words.join(", "));
+        let days: BTreeSet<&str> =
+            runs.iter().filter(|run| run.world == *world).filter_map(|run| run.played_on.as_deref()).collect();
+        let days = match (days.first(), days.last()) {
+            (Some(first), Some(last)) if first == last => format!("; played on {first}"),
+            (Some(first), Some(last)) => format!("; played from {first} to {last}"),
+            _ => String::new(),
+        };
+        let _ = write!(out, "\n`{world}`: {}{days}.", words.join(", "));
     }
     out.push('\n');
     out
@@ -120,12 +133,13 @@ mod tests {
             ending: ending.into(),
             reason: reason.into(),
             measured,
+            played_on: None,
         }
     }
 
     #[test]
     fn a_scenario_is_a_line_and_every_reason_is_told_once() {
-        let runs = [
+        let mut runs = [
             run("leader/agent-frozen", "patroni", "fail", "two writers | at 61 s", 900),
             run("leader/agent-frozen", "sim", "pass", "every rule held", 1_200),
             run("clock/drift", "containers", "unsupported", "no drift here", 0),
@@ -133,6 +147,9 @@ mod tests {
             run("clock/drift", "sim", "pass", "every rule held", 0),
             run("clock/drift", "sim", "fail", "one run failed", 0),
         ];
+        for (run, day) in runs.iter_mut().zip(["2026-11-24", "2026-11-28", "2026-11-28", "2026-11-28"]) {
+            run.played_on = Some(day.to_owned());
+        }
         insta::assert_snapshot!(matrix(&runs));
     }
 }

@@ -1,6 +1,10 @@
 //! `pgdrill matrix`: what each world made of each scenario, from the files of `pgdrill run --json`.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use pgdrill_lab::verdict;
 use pgdrill_reports::{PlayedRun, PlayedRuns, matrix};
@@ -18,7 +22,7 @@ Examples:
 const BEGIN: &str = "<!-- worlds -->\n";
 const END: &str = "<!-- /worlds -->";
 
-/// Make a table of scenarios by worlds from recorded results
+/// Make a table of scenarios by worlds from recorded results. They count as played on the day their file was written
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct MatrixArgs {
@@ -38,7 +42,10 @@ pub(crate) fn run(arguments: &MatrixArgs, mut screen: Screen) -> Result<ExitCode
         let read = fs::read_to_string(file).map_err(|why| why.to_string());
         let played = read.and_then(|text| serde_json::from_str::<PlayedRuns>(&text).map_err(|why| why.to_string()));
         match played {
-            Ok(played) if played.format == "pgdrill-summary-1" => runs.extend(played.runs),
+            Ok(played) if played.format == "pgdrill-summary-1" => {
+                let day = day_of(file);
+                runs.extend(played.runs.into_iter().map(|run| PlayedRun { played_on: day.clone(), ..run }));
+            }
             Ok(played) => {
                 wrong.push(error(format_args!(
                     "{}: the format is {:?}, not a summary's",
@@ -67,7 +74,12 @@ pub(crate) fn run(arguments: &MatrixArgs, mut screen: Screen) -> Result<ExitCode
         let message = format!("{}: it has no line `{}` and `{END}` after it", file.display(), BEGIN.trim());
         return Err(Failure::Usage(vec![error(message)]));
     };
-    let dated = format!("Played on {}.\n\n{table}", jiff::Timestamp::now().strftime("%Y-%m-%d"));
-    fs::write(file, format!("{before}{BEGIN}{dated}{END}{after}")).map_err(|e| cannot_write(file, e))?;
+    fs::write(file, format!("{before}{BEGIN}{table}{END}{after}")).map_err(|e| cannot_write(file, e))?;
     Ok(verdict::ExitCode::Pass.into())
+}
+
+/// The day on which a file of results was written (UTC), which is when they were played.
+fn day_of(file: &Path) -> Option<String> {
+    let written = fs::metadata(file).and_then(|about| about.modified()).ok()?;
+    Some(jiff::Timestamp::try_from(written).ok()?.strftime("%Y-%m-%d").to_string())
 }

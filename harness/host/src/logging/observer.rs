@@ -22,6 +22,11 @@ impl LogObserver {
         Self { deduplicate, ..Self::default() }
     }
 
+    /// Whether it has been told that there is none; it is looked for again in every loop.
+    fn has_no_watchdog(&self) -> bool {
+        !self.watchdog.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     fn is_repeated(&self, text: &str) -> bool {
         self.deduplicate & is_same(&self.last_decision, text)
     }
@@ -38,7 +43,10 @@ fn is_same(last: &Mutex<String>, text: &str) -> bool {
 impl Observer for LogObserver {
     fn event(&self, event: AgentEvent) {
         let text = event.to_string();
+        let looks_for_watchdog =
+            matches!(&event, AgentEvent::Decision { actions, .. } if *actions == ["watchdog_activate"]);
         match event {
+            _ if looks_for_watchdog && self.has_no_watchdog() => {}
             AgentEvent::Decision { .. } if self.is_repeated(&text) => {}
             AgentEvent::Trouble { source: "watchdog", .. } if is_same(&self.watchdog, &text) => {}
             AgentEvent::Trouble { .. } => warn!("{text}"),
@@ -52,6 +60,14 @@ impl Observer for LogObserver {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn that_there_is_no_watchdog_is_known_once_it_was_told() {
+        let observer = LogObserver::default();
+        assert!(!observer.has_no_watchdog());
+        observer.event(AgentEvent::Trouble { source: "watchdog", text: "no watchdog: no such file".into() });
+        assert!(observer.has_no_watchdog());
+    }
 
     #[test]
     fn what_is_told_again_is_the_same_until_something_else_comes() {
