@@ -122,7 +122,8 @@ impl Observed {
             let received = server.walreceiver.as_ref().and_then(|receiver| receiver.timeline);
             self.timeline = server.primary_timeline.or(received).or(self.timeline);
         } else if let Some(control) = &view.control {
-            self.role = role_from_control(control, view.has_standby_signal, self.role);
+            let follows = view.has_standby_signal || view.has_backup_label;
+            self.role = role_when_down(control.state, follows, self.role);
         }
         view.role = self.role;
         // A replica without walreceiver: how far its own recovery has come.
@@ -146,10 +147,11 @@ fn noted<T: Ports, R>(parts: &Parts<T>, result: PostgresResult<R>) -> Option<R> 
     result.map_err(|error| parts.trouble("postgres", error)).ok()
 }
 
-/// What a server was before it ended, for an agent that was not there to see it.
-fn role_from_control(control: &view::ControlData, standby_signal: bool, before: PostgresRole) -> PostgresRole {
-    match control.state {
-        _ if standby_signal => PostgresRole::Replica,
+/// What a server was before it ended, for an agent that was not there to see it. One that `follows`, by its files, is to be
+/// a replica: a fresh copy has the `pg_control` of the primary that it was made of.
+fn role_when_down(state: DbState, follows: bool, before: PostgresRole) -> PostgresRole {
+    match state {
+        _ if follows => PostgresRole::Replica,
         DbState::InProduction | DbState::ShutDown | DbState::ShuttingDown | DbState::InCrashRecovery => {
             PostgresRole::Primary
         }
@@ -204,5 +206,22 @@ mod tests {
         let found: Vec<_> = lines.iter().map(|line| (line.timeline, line.switchpoint)).collect();
         assert_eq!(found, [(1, Lsn(0x300_0060)), (2, Lsn(0x500_0000))]);
         assert_eq!(lines[0].reason, "no recovery target specified");
+    }
+
+    #[test]
+    fn a_server_that_does_not_run_is_what_its_files_say() {
+        use PostgresRole::{Primary, Replica};
+        let role = |state, follows| role_when_down(state, follows, Replica);
+        for (state, alone) in [
+            (DbState::InProduction, Primary),
+            (DbState::ShutDown, Primary),
+            (DbState::InArchiveRecovery, Replica),
+            (DbState::ShutDownInRecovery, Replica),
+            (DbState::StartingUp, Replica),
+        ] {
+            assert_eq!(role(state, false), alone, "{state:?}");
+            // A fresh copy of a primary says "in production", and was never one.
+            assert_eq!(role(state, true), Replica, "{state:?} with a standby.signal or backup_label");
+        }
     }
 }
