@@ -1,11 +1,12 @@
 //! HAProxy's configuration, as Patroni's own documentation gives it.
 
+use pgdrill_lab::world::{HAPROXY_SETTINGS, HaproxySettings};
+
 use super::Settings;
 use crate::cluster::ports;
 
 impl Settings {
-    /// `haproxy.cfg`: every 3 s each agent's `/primary` is asked; 3 failures take a server out and close its sessions, 2
-    /// successes bring it back.
+    /// `haproxy.cfg`, with the numbers of [`HAPROXY_SETTINGS`].
     pub(crate) fn haproxy_cfg(&self) -> String {
         let servers: String = self
             .scenario
@@ -17,6 +18,7 @@ impl Settings {
                 format!("    server {node} {address}:{port} maxconn 200 check port {check}\n")
             })
             .collect();
+        let HaproxySettings { inter, fall, rise, timeout_check, timeout_connect, retries } = HAPROXY_SETTINGS;
         format!(
             "\
 global
@@ -24,17 +26,17 @@ global
 
 defaults
     mode tcp
-    retries 2
+    retries {retries}
     timeout client 30m
-    timeout connect 4s
+    timeout connect {timeout_connect:?}
     timeout server 30m
-    timeout check 5s
+    timeout check {timeout_check:?}
 
 listen primary
     bind *:{}
-    option httpchk GET /primary
+    option httpchk OPTIONS /primary
     http-check expect status 200
-    default-server inter 3s fall 3 rise 2 on-marked-down shutdown-sessions
+    default-server inter {inter:?} fall {fall} rise {rise} on-marked-down shutdown-sessions
 {servers}
 listen statistics
     bind *:{}

@@ -9,6 +9,7 @@ use std::{
 use pgdrill_lab::{
     event::{ProcessState, Recorder, What},
     scenario::{Router, Scenario},
+    world::HAPROXY_SETTINGS,
 };
 use pgdrill_probe::{Journal, workload::Shared};
 use pgdrill_sim_engine::{Engine, HostId, Latency, ProcessId, SimNet};
@@ -169,7 +170,7 @@ fn start_haproxy(
                 let text = format!("{server} is {}", if up { "up" } else { "down" });
                 journal.record(HAPROXY, What::Note { text });
             };
-            let ended = haproxy::serve(SimNet, ports::PRIMARY, servers, haproxy::Options::default(), changed).await;
+            let ended = haproxy::serve(SimNet, ports::PRIMARY, servers, HAPROXY_SETTINGS, changed).await;
             if let Err(why) = ended {
                 panic!("{why}");
             }

@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use pgdrill_lab::world::HaproxySettings;
 use pgdrill_net::{Net, SocketOptions};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -9,12 +10,12 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Options, Server};
+use super::Server;
 
 pub(super) async fn run<N: Net>(
     net: N,
     server: Server,
-    options: Options,
+    options: HaproxySettings,
     phase: Duration,
     up: watch::Sender<bool>,
     changed: Arc<impl Fn(&str, bool)>,
@@ -23,7 +24,7 @@ pub(super) async fn run<N: Net>(
     let mut streak = 0;
     loop {
         sleep_until(due).await;
-        let good = matches!(timeout(options.timeout_check, ask(&net, &server, &options)).await, Ok(Ok(200)));
+        let good = matches!(ask(&net, &server, &options).await, Ok(200));
         let is_up = *up.borrow();
         streak = if good == is_up { 0 } else { streak + 1 };
         if streak >= if is_up { options.fall } else { options.rise } {
@@ -36,12 +37,16 @@ pub(super) async fn run<N: Net>(
 }
 
 /// The status of the answer.
-async fn ask<N: Net>(net: &N, server: &Server, options: &Options) -> io::Result<u16> {
-    let limits = SocketOptions { connect_timeout: options.timeout_check, keepalive: None, user_timeout: None };
+async fn ask<N: Net>(net: &N, server: &Server, options: &HaproxySettings) -> io::Result<u16> {
+    let connect_timeout = options.inter.min(options.timeout_connect);
+    let limits = SocketOptions { connect_timeout, keepalive: None, user_timeout: None };
     let mut socket = net.connect(&server.host, server.check_port, &limits).await?;
-    socket.write_all(b"OPTIONS /primary HTTP/1.0\r\n\r\n").await?;
     let mut line = [0; 12];
-    socket.read_exact(&mut line).await?;
+    let answer = async {
+        socket.write_all(b"OPTIONS /primary HTTP/1.0\r\n\r\n").await?;
+        socket.read_exact(&mut line).await
+    };
+    timeout(options.timeout_check, answer).await??;
     let status = line.strip_prefix(b"HTTP/1.").and_then(|rest| std::str::from_utf8(&rest[2..]).ok());
     status
         .and_then(|s| s.parse().ok())

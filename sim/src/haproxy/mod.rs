@@ -1,12 +1,11 @@
-//! HAProxy as Patroni's documentation configures it for the primary:
+//! HAProxy as Patroni's documentation configures it for the primary ([`pgdrill_lab::world::HAPROXY_SETTINGS`] has the numbers):
 //!
 //! ```text
 //! listen primary
 //!     bind *:5000
 //!     option httpchk OPTIONS /primary
 //!     http-check expect status 200
-//!     default-server inter 2s fall 3 rise 2 on-marked-down shutdown-sessions
-//!     timeout connect 4s, timeout check 2s
+//!     default-server inter 3s fall 3 rise 2 on-marked-down shutdown-sessions
 //! ```
 //!
 //! Every server is checked by itself; sessions go to the first server that is up, round robin when several are (two that
@@ -16,8 +15,9 @@
 mod check;
 mod proxy;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
+use pgdrill_lab::world::HaproxySettings;
 use pgdrill_net::{Listener, Net};
 use tokio::sync::watch;
 
@@ -34,28 +34,6 @@ pub struct Server {
     pub check_port: u16,
 }
 
-/// The `default-server` line and the time-outs.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Time between checks.
-    pub inter: Duration,
-    /// Failed checks in a row until a server is down.
-    pub fall: u32,
-    /// Good checks in a row until it is up.
-    pub rise: u32,
-    /// Limit for one check.
-    pub timeout_check: Duration,
-    /// Limit for connecting to a server for a client.
-    pub timeout_connect: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        let s = Duration::from_secs;
-        Self { inter: s(2), fall: 3, rise: 2, timeout_check: s(2), timeout_connect: s(4) }
-    }
-}
-
 /// Serves for ever on `port`; `changed` hears of every server marked up or down.
 ///
 /// # Errors
@@ -64,7 +42,7 @@ pub async fn serve<N: Net>(
     net: N,
     port: u16,
     servers: Vec<Server>,
-    options: Options,
+    options: HaproxySettings,
     changed: impl Fn(&str, bool) + Send + Sync + 'static,
 ) -> std::io::Result<()> {
     let mut listener = net.listen("0.0.0.0", port).await?;

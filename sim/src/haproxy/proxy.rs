@@ -2,10 +2,11 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use pgdrill_lab::world::HaproxySettings;
 use pgdrill_net::{Keepalive, Net, SocketOptions};
-use tokio::{io::copy_bidirectional, sync::watch};
+use tokio::{io::copy_bidirectional, sync::watch, time::sleep};
 
-use super::{Options, Server};
+use super::Server;
 
 pub(super) struct Backend {
     pub(super) server: Server,
@@ -18,22 +19,41 @@ pub(super) async fn session<N: Net>(
     net: N,
     mut client: N::Stream,
     backends: Arc<Vec<Backend>>,
-    options: Options,
+    options: HaproxySettings,
     turn: usize,
 ) {
     let up: Vec<&Backend> = backends.iter().filter(|b| *b.up.borrow()).collect();
     let Some(backend) = up.get(turn % up.len().max(1)) else { return };
-    let Ok(mut server) = connect(&net, &backend.server, &options).await else { return };
     let mut state = backend.up.clone();
+    let forward = async {
+        let mut server = connect(&net, &backend.server, &options).await?;
+        copy_bidirectional(&mut client, &mut server).await
+    };
     tokio::select! {
         // Either side's end or error ends the session; the sockets say so to the other side.
-        _ = copy_bidirectional(&mut client, &mut server) => {}
+        _ = forward => {}
         _ = state.wait_for(|up| !up) => {}
     }
 }
 
+/// HAProxy's turn-around before it tries to connect to a server again, unless `timeout connect` is shorter.
+const TURN_AROUND: Duration = Duration::from_secs(1);
+
+/// The connection to a server, tried again `retries` times: a client of a server that refuses waits for that, and gives up
+/// itself if it has less patience.
+async fn connect<N: Net>(net: &N, server: &Server, options: &HaproxySettings) -> io::Result<N::Stream> {
+    let mut left = options.retries;
+    loop {
+        match connect_once(net, server, options).await {
+            Err(_) if left > 0 => sleep(TURN_AROUND.min(options.timeout_connect)).await,
+            done => return done,
+        }
+        left -= 1;
+    }
+}
+
 /// `option srvtcpka` with the kernel's defaults shortened as deployments do, `timeout connect`.
-async fn connect<N: Net>(net: &N, server: &Server, options: &Options) -> io::Result<N::Stream> {
+async fn connect_once<N: Net>(net: &N, server: &Server, options: &HaproxySettings) -> io::Result<N::Stream> {
     let ten = Duration::from_secs(10);
     let limits = SocketOptions {
         connect_timeout: options.timeout_connect,

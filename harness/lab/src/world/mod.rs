@@ -3,11 +3,13 @@
 mod facts;
 mod moment;
 mod ready;
+mod router;
 mod seed;
 
 pub use facts::{facts, holder};
 pub use moment::{Moment, moments};
 pub use ready::{missing, remember};
+pub use router::{HAPROXY_SETTINGS, HaproxySettings};
 pub use seed::draw;
 
 use crate::{event::Event, scenario::Scenario};
