@@ -7,7 +7,7 @@
 //! | `images` | the images, built from what is reachable |
 //! | `config` | what agents, etcd and HAProxy are told |
 //! | `inside` | what pgdrill does inside the containers: the clients, and looking at processes |
-//! | `shim` | what is preloaded into processes whose clock or disk is to be wrong |
+//! | `shim` | what is preloaded into processes: a wrong clock, a slow disk, a watchdog device |
 //! | `faults` | the timeline, carried out and proven |
 //! | `play` | a run from bring-up to the reading of the end state |
 //!
