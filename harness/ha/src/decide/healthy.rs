@@ -110,7 +110,8 @@ impl Cycle<'_> {
         }
     }
 
-    /// `/history` when it does not end with our timeline's predecessor (`update_cluster_history`).
+    /// `/history` when it does not end with our timeline's predecessor (`update_cluster_history`). Patroni looks at the number
+    /// alone, and goes on to tell of a promotion that lost when ours took the same number; the place must be ours, too.
     fn history_to_write(&self) -> Option<HistoryRecord> {
         let timeline = self.local.postgres.timeline?;
         let known = self.cluster.history.as_ref();
@@ -118,7 +119,9 @@ impl Cycle<'_> {
             return known.is_none_or(|history| !history.lines.is_empty()).then(HistoryRecord::default);
         }
         let last = known.and_then(|history| history.lines.last());
-        if last.is_some_and(|line| line.timeline == timeline - 1 && line.new_leader.is_some()) {
+        let ours = self.local.postgres.history.last().map(|line| line.switchpoint);
+        let is_ours = |switchpoint| ours.is_none_or(|ours| ours == switchpoint);
+        if last.is_some_and(|l| l.timeline == timeline - 1 && l.new_leader.is_some() && is_ours(l.switchpoint)) {
             return None;
         }
         let mut lines = self.local.postgres.history.clone();

@@ -179,6 +179,26 @@ fn history_is_written_when_it_does_not_end_with_our_timelines_predecessor() {
     assert_eq!(actions(&scene.decide()), Vec::<&str>::new());
 }
 
+/// Two replicas that do not see each other may be promoted to the same timeline number at different places.
+#[test]
+fn a_history_that_tells_of_another_promotion_to_our_timeline_is_written_anew() {
+    let mut scene = scene("pg1").holding();
+    let history = |lsn: u64| {
+        let line = format!(r#"[[1,{lsn},"no recovery target specified","2026-01-01T00:00:00+00:00","pg2"]]"#);
+        pgdrill_ha::records::HistoryRecord::parse(&line)
+    };
+    scene.local.postgres.timeline = Some(2);
+    scene.local.postgres.history = history(300).lines;
+    scene.cluster.history = Some(history(412));
+    let decision = scene.decide();
+    let [Action::WriteHistory(written)] = &decision.actions[..] else { panic!("{decision:?}") };
+    assert_eq!(written.lines[0].switchpoint, pgdrill_ha::Lsn(300));
+    scene.cluster.history = Some(history(300));
+    assert_eq!(actions(&scene.decide()), Vec::<&str>::new(), "that one is ours");
+    (scene.cluster.history, scene.local.postgres.history) = (Some(history(412)), vec![]);
+    assert_eq!(actions(&scene.decide()), Vec::<&str>::new(), "our own history is not known");
+}
+
 #[test]
 fn the_holder_restores_lost_keys_and_the_failsafe_list() {
     let mut scene = scene("pg1").holding();
