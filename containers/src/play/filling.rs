@@ -42,13 +42,17 @@ pub(super) async fn fill(nodes: &[Endpoint], primary: &Endpoint, login: &Login, 
     Ok(())
 }
 
-/// The statement that adds so many bytes; `None` when that is less than a row.
+/// The statement that adds so many bytes; `None` when that is less than a row. Nothing comes after it: an autovacuum of the
+/// table some seconds later would write more WAL than a replica may lag behind, in the middle of a scenario's fault.
 fn filling(bytes: u64) -> Option<String> {
     let rows = bytes / ROW_BYTES;
     // Each row's text is its own, and short enough to be kept as it is: neither compressed nor put aside.
     let text = "repeat(md5(n::text), 30)";
     (rows > 0).then(|| {
-        format!("CREATE TABLE pgdrill_filling AS SELECT n, {text} AS filling FROM generate_series(1, {rows}) AS n")
+        format!(
+            "CREATE TABLE pgdrill_filling WITH (autovacuum_enabled = off) AS SELECT n, {text} AS filling \
+             FROM generate_series(1, {rows}) AS n"
+        )
     })
 }
 
