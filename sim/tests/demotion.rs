@@ -15,8 +15,11 @@ timeline:
 duration: 60s
 ";
 
+/// When, and on which node.
+type Moments<'a> = Vec<(At, &'a str)>;
+
 /// When each node's `/primary` answered 200, and when its PostgreSQL ended.
-fn seen(events: &[Event]) -> (Vec<(At, &str)>, Vec<(At, &str)>) {
+fn seen(events: &[Event]) -> (Moments<'_>, Moments<'_>) {
     let (mut primaries, mut ends) = (vec![], vec![]);
     for event in events {
         match &event.what {
