@@ -132,7 +132,7 @@ impl Cluster {
             }
             match Machine::of(&self.docker, self.host(host)).state().await {
                 Ok(State::Stopped) => self.all_gone(host),
-                // The daemon has lost the thread; who ended meanwhile is nobody's to tell any more.
+                // The daemon has lost the thread: who follows anew does not tell of those that end before it looks.
                 Ok(State::Running) => self.ended_unseen(host).await,
                 Ok(State::Paused) | Err(_) => {}
             }
@@ -141,7 +141,7 @@ impl Cluster {
     }
 
     /// Whether the host's container is on its way to be stopped, and is then.
-    async fn goes_down(&self, host: &str) -> bool {
+    pub(crate) async fn goes_down(&self, host: &str) -> bool {
         let machine = Machine::of(&self.docker, self.host(host));
         let began = Instant::now();
         while began.elapsed() < GOING_DOWN {

@@ -47,9 +47,9 @@ pub(crate) async fn play(order: &Order<'_>, clock: &Clock) -> Result<Recording, 
     let mut run = Run { began, observers, watchdogs, cluster, tell: order.tell };
     let played = run.scenario(order.seed, clock).await;
     if let Some(folder) = order.logs {
-        let folder = folder.join(format!("{}.{}.seed-{}", order.scenario.name, order.agent.world(), order.seed));
-        match logs::keep(&run.cluster, &folder).await {
-            Ok(()) => (order.tell)(&format!("logs are in {}", folder.display())),
+        let name = format!("{}.{}.seed-{}", order.scenario.name, order.agent.world(), order.seed);
+        match logs::keep(&run.cluster, folder, &name).await {
+            Ok(folder) => (order.tell)(&format!("logs are in {}", folder.display())),
             Err(why) => (order.tell)(&format!("not all logs could be kept: {why}")),
         }
     }

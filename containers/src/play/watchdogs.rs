@@ -112,14 +112,17 @@ async fn follow(cluster: &Cluster, node: &str, armed: &RefCell<BTreeMap<String, 
         let command = Command::new(["pgdrill", "internal", "watchdog", STEERING_PATH]);
         if let Ok(lines) = command.lines(&cluster.docker, container).await {
             let mut lines = Box::pin(lines);
-            while let Some(Line::Out(line)) = lines.next().await {
-                // What the daemon says of a container that goes down comes in the place of the output.
-                let Ok(told) = serde_json::from_str::<Told>(&line) else { break };
-                match told.goes_off_in_ms {
-                    Some(left) => {
-                        armed.borrow_mut().insert(node.to_owned(), Instant::now() + Duration::from_millis(left));
-                    }
-                    None => drop(armed.borrow_mut().remove(node)),
+            while let Some(line) = lines.next().await {
+                match line {
+                    Line::Out(line) => match serde_json::from_str::<Told>(&line) {
+                        Ok(told) => note(told, node, armed),
+                        // What the daemon says of a container that goes down comes in the place of the output.
+                        Err(_) if cluster.goes_down(node).await => break,
+                        Err(why) => return format!("{node}: its watchdog device is told as {line:?}: {why}"),
+                    },
+                    // A device that nobody hears would never go off, and the run would be another one than asked for.
+                    Line::Complaint(said) => return format!("{node}: its watchdog device cannot be followed: {said}"),
+                    Line::Broken(_) => break,
                 }
             }
         }
@@ -128,5 +131,12 @@ async fn follow(cluster: &Cluster, node: &str, armed: &RefCell<BTreeMap<String, 
             armed.borrow_mut().remove(node);
         }
         sleep(GLANCE).await;
+    }
+}
+
+fn note(told: Told, node: &str, armed: &RefCell<BTreeMap<String, Instant>>) {
+    match told.goes_off_in_ms {
+        Some(left) => drop(armed.borrow_mut().insert(node.to_owned(), Instant::now() + Duration::from_millis(left))),
+        None => drop(armed.borrow_mut().remove(node)),
     }
 }

@@ -51,7 +51,10 @@ fn a_quiet_run_comes_to_its_end(agent: Agent) {
     let _alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let scenario = load_text(Path::new("quiet.yaml"), QUIET).expect("it is a scenario").scenario;
     let began = Instant::now();
-    let world = RealWorld::new(agent).telling(Arc::new(move |line| eprintln!("{:?} {line}", began.elapsed())));
+    let logs = tempfile::tempdir().expect("a folder");
+    let world = RealWorld::new(agent)
+        .telling(Arc::new(move |line| eprintln!("{:?} {line}", began.elapsed())))
+        .keeping_logs(logs.path());
     assert!(world.cannot(&scenario).is_empty());
     let recording = world.play(&scenario, 1).unwrap_or_else(|error| panic!("it cannot be played: {error}"));
     assert!(acknowledged(&recording.events) > 20, "clients were served");
@@ -60,6 +63,9 @@ fn a_quiet_run_comes_to_its_end(agent: Agent) {
     let rows = recording.events.iter().filter(|e| matches!(&e.what, What::Rows { .. })).count();
     assert_eq!(rows, 3, "the rows of every node were read");
     assert!(recording.events.iter().any(|e| matches!(&e.what, What::End { .. })), "the settled state was read");
+    let log = logs.path().join(format!("quiet.{}.seed-1/pg1-agent.log", world.name()));
+    let log = std::fs::read_to_string(&log).unwrap_or_else(|why| panic!("{}: {why}", log.display()));
+    assert!(log.contains("database system is ready to accept"), "PostgreSQL's words are among the agent's: {log}");
     for n in 1..=2 {
         let own = format!("pgdrill-{}-{n}", std::process::id());
         assert_eq!(on_docker(async |docker| networks_of(&docker, &own).await), 0, "nothing is left");

@@ -82,7 +82,7 @@ fn help_tells_the_exit_codes_and_every_command_has_examples() {
 #[test]
 fn wrong_usage_exits_with_2_and_prints_nothing_to_standard_output() {
     let lab = Lab::new();
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 8] = [
         (&[], "Usage: pgdrill"),
         (&["run"], "PATH"),
         (&["run", "calm", "--seeds", "9..1"], "has no seeds"),
@@ -90,6 +90,7 @@ fn wrong_usage_exits_with_2_and_prints_nothing_to_standard_output() {
         (&["run", "no-such.yaml"], "error: no-such.yaml: "),
         (&["run", "calm", "--only", "storm"], "no scenario has `storm` in its name"),
         (&["run", "calm", "--world", "smi"], "there is no world `smi`"),
+        (&["run", "calm", "--logs", "logs"], "--logs keeps the logs of real servers"),
     ];
     for (arguments, message) in cases {
         let done = lab.pgdrill(arguments).expect(2);

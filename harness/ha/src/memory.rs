@@ -49,6 +49,8 @@ pub struct Memory {
     pub was_primary: bool,
     /// We were the leader and demoted ourselves; cleared when somebody else becomes leader.
     pub demoted: bool,
+    /// The end of the leadership that we gave up by demoting ourselves.
+    pub given_up: Option<Monotonic>,
 }
 
 /// How new a view is. Ordered by term, then revision.
@@ -129,7 +131,13 @@ impl Memory {
         self.lock_deadline.max(self.failsafe.agreed_until)
     }
 
-    /// Whether we may act as the leader at `now`. This, not the key's presence, is what REST `/primary` must ask.
+    /// Until when we call ourselves leader: not for the rest of a lease after a demotion, and again once it was renewed or
+    /// acquired anew (`set_is_leader` in Patroni).
+    pub fn claimed_until(&self) -> Option<Monotonic> {
+        self.leadership_deadline().filter(|deadline| self.given_up != Some(*deadline))
+    }
+
+    /// Whether we may act as the leader at `now`: what decisions ask. REST asks [`Self::claimed_until`].
     pub fn may_lead(&self, now: Monotonic) -> bool {
         self.leadership_deadline().is_some_and(|deadline| now < deadline)
     }

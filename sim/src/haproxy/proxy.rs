@@ -62,3 +62,31 @@ async fn connect_once<N: Net>(net: &N, server: &Server, options: &HaproxySetting
     };
     net.connect(&server.host, server.port, &limits).await
 }
+
+#[cfg(test)]
+mod tests {
+    use pgdrill_lab::world::HAPROXY_SETTINGS;
+    use pgdrill_net::{Listener, TokioNet};
+    use tokio::{io::AsyncReadExt, time::Instant};
+
+    use super::*;
+
+    const LIMITS: SocketOptions =
+        SocketOptions { connect_timeout: Duration::from_secs(60), keepalive: None, user_timeout: None };
+
+    /// HAProxy's manual, `retries`: "a turn-around timer of min("timeout connect", one second) is applied before a retry
+    /// occurs". Seen on real nodes as clients that wait two seconds for a dead primary.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_of_a_server_that_refuses_is_hung_up_on_after_two_retries() {
+        let mut listener = TokioNet.listen("127.0.0.1", 0).await.expect("a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let (client, accepted) = tokio::join!(TokioNet.connect("127.0.0.1", port, &LIMITS), listener.accept());
+        let (mut client, (accepted, _)) = (client.expect("it listens"), accepted.expect("it comes"));
+        let server = Server { name: "pg1".into(), host: "127.0.0.1".into(), port: 1, check_port: 1 };
+        let (_up, up) = watch::channel(true);
+        let began = Instant::now();
+        session(TokioNet, accepted, Arc::new(vec![Backend { server, up }]), HAPROXY_SETTINGS, 1).await;
+        assert_eq!(began.elapsed().as_secs(), 2, "{:?}", began.elapsed());
+        assert_eq!(client.read(&mut [0]).await.expect("an orderly end"), 0);
+    }
+}

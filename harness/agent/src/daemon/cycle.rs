@@ -232,11 +232,7 @@ impl<T: Ports> HaLoop<T> {
         published.server.clone_from(&self.observed.server);
         published.state = Some(member::state(&local.postgres, local.task.as_ref()));
         published.role = Some(role);
-        // See `demote::stop`: the lease of one that has demoted itself may last a while.
-        let in_office = !self.memory.demoted
-            || local.postgres.is_running_primary()
-            || (local.postgres.role == PostgresRole::Primary && local.postgres.process == Process::Stopping);
-        published.leadership_deadline = self.memory.leadership_deadline().filter(|_| in_office);
+        published.leadership_deadline = self.memory.claimed_until();
         published.failsafe_active = self.memory.failsafe.agreed_until.is_some();
         published.watchdog_failed = !local.watchdog.is_usable || !local.fence.is_usable;
         published.config = self.config.clone();

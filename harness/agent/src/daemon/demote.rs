@@ -49,7 +49,7 @@ pub(crate) async fn stop<T: Ports>(parts: Arc<Parts<T>>, request: StopRequest) -
         }
     };
     if stopped.is_ok() {
-        // Whoever has stopped its server leads no more, however long the lease still is (`Ha.demote`, `set_is_leader(False)`).
+        // At once, not with the next cycle: that may wait long for a DCS that is gone (`Ha.demote`, `set_is_leader(False)`).
         parts.shared.published().leadership_deadline = None;
         if request.watchdog_off_at_safepoint {
             disarm(&parts).await?;

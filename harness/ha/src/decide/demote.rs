@@ -34,6 +34,7 @@ pub(super) fn offline(deadline: Option<Monotonic>, memory: &mut Memory, now: Mon
 /// Whoever was primary must compare histories before following another.
 fn left_office(memory: &mut Memory) {
     memory.demoted = true;
+    memory.given_up = memory.leadership_deadline();
     memory.checkpoint_pending = false;
     memory.rewind.state = RewindState::Check;
 }

@@ -39,6 +39,20 @@ fn a_primary_without_dcs_is_stopped_well_before_its_deadline() {
     assert_eq!((stop.mode, stop.escalate_at), (StopMode::Fast, Some(Monotonic::from_secs(1005))));
 }
 
+/// `Ha.demote` in Patroni ends with `set_is_leader(False)`, and a renewal says `set_is_leader(True)`: also of the leader of a
+/// standby cluster, who is never promoted.
+#[test]
+fn whoever_has_demoted_itself_claims_nothing_until_its_lock_is_renewed() {
+    let mut scene = leading_since(980);
+    assert_eq!(scene.memory.claimed_until(), Some(Monotonic::from_secs(1010)));
+    scene.decide_without_dcs();
+    assert!(scene.memory.may_lead(NOW), "the lease lasts, and nobody else can lead");
+    assert_eq!(scene.memory.claimed_until(), None);
+    let mut back = scene.holding();
+    back.decide();
+    assert_eq!(back.memory.claimed_until(), Some(NOW + back.config.ttl));
+}
+
 #[test]
 fn a_primary_past_its_deadline_is_stopped_the_hard_way() {
     let decision = leading_since(960).decide_without_dcs();
