@@ -13,7 +13,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{cycle::HaLoop, demote, lifecycle, member, parts::Ports};
+use super::{act::unfenced, cycle::HaLoop, demote, lifecycle, member, parts::Ports};
 use crate::ports::{AgentEvent, ClusterState, Observer, Postgres, Watchdog};
 
 /// How long the callback that tells of the stop may still run.
@@ -95,13 +95,17 @@ impl<T: Ports> HaLoop<T> {
         parts.observer.event(AgentEvent::Stopped { reason: "asked to".into() });
     }
 
-    /// Renews the lock until it is lost. Never completes if there is none, or once it was given away.
+    /// Renews the lock until it is lost, and with it what would stop a primary that nobody renews: the watchdog and the
+    /// dead-man process. Never completes if there is no lock, or once it was given away.
     async fn lead_until_lost(&self, leads: bool) {
         let parts = &self.parts;
         let (ttl, pause) = (self.config.ttl, self.config.loop_wait.min(self.config.ttl / 3));
         let mut deadline = self.memory.leadership_deadline().filter(|_| leads);
+        // At once: the loop's last renewal may be a whole `loop_wait` old.
+        let mut wait = Duration::ZERO;
         while let Some(until) = deadline {
-            sleep(pause.min(until.since(parts.clock.now()))).await;
+            sleep(wait.min(until.since(parts.clock.now()))).await;
+            wait = pause;
             if parts.shared.published().leadership_deadline.is_none() {
                 // Given to somebody who has everything: what still runs is no primary any more.
                 break;
@@ -109,10 +113,14 @@ impl<T: Ports> HaLoop<T> {
             let left = until.since(parts.clock.now());
             match timeout(left, parts.dcs.renew_lock(ttl, &[])).await {
                 Ok(LockOutcome::Held { requested_at, ttl, .. }) => {
-                    deadline = Some(requested_at + ttl);
+                    let until = requested_at + ttl;
+                    deadline = Some(until);
                     parts.shared.published().leadership_deadline = deadline;
                     // A watchdog that is not there need not be kept quiet.
                     let _ = parts.watchdog.keepalive();
+                    if let Err(error) = parts.fencing.extend(parts.clock.instant(until)).await {
+                        parts.trouble("fencing", unfenced(&error));
+                    }
                 }
                 _ if parts.shared.published().leadership_deadline.is_none() => break,
                 Ok(LockOutcome::Lost) => return,
@@ -138,3 +146,7 @@ impl<T: Ports> HaLoop<T> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "shutdown_tests.rs"]
+mod tests;
