@@ -53,13 +53,22 @@ pub struct Memory {
     pub given_up: Option<Monotonic>,
 }
 
-/// How new a view is. Ordered by term, then revision.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// How new a view is. Only views of one store can be compared, by term, then revision.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Freshness {
+    /// Which store: the id of the etcd cluster.
+    pub cluster_id: u64,
     /// The Raft term.
     pub raft_term: u64,
     /// The store's revision.
     pub revision: i64,
+}
+
+impl Freshness {
+    /// Whether `self` is of the same store as `other` and older.
+    pub fn is_older_than(&self, other: &Freshness) -> bool {
+        self.cluster_id == other.cluster_id && (self.raft_term, self.revision) < (other.raft_term, other.revision)
+    }
 }
 
 /// What is kept of the last cluster that had a leader.

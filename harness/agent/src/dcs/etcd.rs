@@ -228,6 +228,7 @@ impl<N: Net> Kv for Etcd<N> {
         Ok(Range {
             revision: response.header().map_or(0, ResponseHeader::revision),
             raft_term: response.header().map_or(0, ResponseHeader::raft_term),
+            cluster_id: response.header().map_or(0, ResponseHeader::cluster_id),
             keys: response.kvs().iter().map(translate::key_value).collect(),
         })
     }

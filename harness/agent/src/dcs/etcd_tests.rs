@@ -117,7 +117,8 @@ async fn a_member_that_cannot_be_reached_or_hangs_is_left_for_the_next() {
 async fn an_answer_from_the_past_is_not_believed() {
     let member = Member::in_term(5);
     let etcd = client(vec![member.serve().await]);
-    assert_eq!(etcd.range("/").await.unwrap().raft_term, 5);
+    let range = etcd.range("/").await.unwrap();
+    assert_eq!((range.cluster_id, range.raft_term), (1, 5));
     member.raft_term.store(4, Ordering::SeqCst);
     assert!(matches!(etcd.range("/").await, Err(KvError::Unknown(text)) if text.contains("stale")));
 }

@@ -24,6 +24,8 @@ pub struct Range {
     pub revision: i64,
     /// The answering member's Raft term.
     pub raft_term: u64,
+    /// The id of the etcd cluster.
+    pub cluster_id: u64,
     /// Full key to what it holds.
     pub keys: BTreeMap<String, KeyValue>,
 }

@@ -11,7 +11,12 @@ use super::{KeyValue, Range};
 
 /// Reads the records out of a range. What cannot be understood counts as absent, as in Patroni.
 pub(super) fn cluster(keys: &Keys, range: &Range) -> Cluster {
-    let mut cluster = Cluster { revision: range.revision, raft_term: range.raft_term, ..Cluster::default() };
+    let mut cluster = Cluster {
+        revision: range.revision,
+        raft_term: range.raft_term,
+        cluster_id: range.cluster_id,
+        ..Cluster::default()
+    };
     let mut optime = None;
     for (path, kv) in &range.keys {
         match keys.parse(path) {

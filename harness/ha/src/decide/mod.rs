@@ -38,9 +38,14 @@ pub fn decide(view: &ClusterView, local: &LocalView, config: &Config, memory: &m
         ClusterView::Unreachable { reason } => return failsafe::without_dcs(local, config, memory, now, reason),
         ClusterView::Known(cluster) => cluster,
     };
-    let freshness = Freshness { raft_term: cluster.raft_term, revision: cluster.revision };
-    if freshness < memory.newest {
+    let freshness =
+        Freshness { cluster_id: cluster.cluster_id, raft_term: cluster.raft_term, revision: cluster.revision };
+    if freshness.is_older_than(&memory.newest) {
         return stale(cluster.revision, local, config, memory, now);
+    }
+    if freshness.cluster_id != memory.newest.cluster_id {
+        // etcd was set up anew: a revision of its predecessor says nothing about who wrote `status` there.
+        memory.own_status_revision = None;
     }
     memory.newest = freshness;
     let cluster = failsafe::with_promised_leader(cluster, local, config, memory, now);

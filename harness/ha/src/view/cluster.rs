@@ -56,6 +56,8 @@ pub struct Cluster {
     pub revision: i64,
     /// The Raft term of the answering member.
     pub raft_term: u64,
+    /// The id of the etcd cluster. Another one was set up anew: its terms and revisions start over.
+    pub cluster_id: u64,
     /// The lock, if anybody holds it.
     pub leader: Option<Leader>,
     /// The members' records by name.

@@ -58,6 +58,22 @@ fn zoo_7_to_9_a_view_older_than_one_seen_before_is_not_acted_upon() {
     assert_eq!(scene.decide().reason.code(), "stale_view");
 }
 
+/// etcd restored from a backup has another cluster id, and its terms and revisions start over.
+#[test]
+fn a_store_that_was_set_up_anew_is_no_stale_view() {
+    let mut scene = scene("pg1").holding();
+    scene.cluster.cluster_id = 7;
+    scene.decide();
+    scene.memory.own_status_revision = Some(90);
+    scene.next_cycle(10);
+    (scene.cluster.cluster_id, scene.cluster.raft_term, scene.cluster.revision) = (8, 1, 3);
+    assert_eq!(scene.decide().reason.code(), "renewing_lock");
+    assert_eq!(scene.memory.own_status_revision, None, "a revision of the old store");
+    scene.next_cycle(10);
+    scene.cluster.revision = 2;
+    assert_eq!(scene.decide().reason.code(), "stale_view", "within the new store the rule is the same");
+}
+
 /// Issues 251, 2070 and 1588: the old primary, cut from the DCS and a few bytes ahead, kept everybody from leading.
 #[test]
 fn zoo_26_a_former_leader_without_dcs_does_not_block_the_race_by_being_ahead() {
