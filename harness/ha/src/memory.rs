@@ -14,6 +14,8 @@ pub struct Memory {
     pub lock_deadline: Option<Monotonic>,
     /// The newest view of the DCS: older ones are refused.
     pub newest: Freshness,
+    /// Since when a primary that ran before this agent has been seen without the DCS having been read even once.
+    pub found_without_dcs: Option<Monotonic>,
     /// The last cluster that had a leader (`Ha.old_cluster`).
     pub last_led: Option<LedCluster>,
     /// The `mod_revision` of `status` when we last wrote it. If somebody else has written it since, another leader was
@@ -135,6 +137,11 @@ pub struct SyncMemory {
 }
 
 impl Memory {
+    /// Whether this agent has neither read the DCS nor led: it knows nothing of any lease.
+    pub fn is_blank(&self) -> bool {
+        self.newest == Freshness::default() && self.leadership_deadline().is_none() && self.last_led.is_none()
+    }
+
     /// Until when we may act as leader: by the lock, or by the members' word in failsafe mode.
     pub fn leadership_deadline(&self) -> Option<Monotonic> {
         self.lock_deadline.max(self.failsafe.agreed_until)

@@ -59,9 +59,13 @@ impl<T: Ports> HaLoop<T> {
     pub async fn recall(&mut self) {
         let kept = match self.parts.postgres.kept_dynamic_config().await {
             Ok(kept) => kept,
-            Err(error) => return self.parts.trouble("postgres", format!("the kept dynamic configuration: {error}")),
+            Err(error) => {
+                self.was_managed = true;
+                return self.parts.trouble("postgres", format!("the kept dynamic configuration: {error}"));
+            }
         };
         let Some(text) = kept else { return };
+        self.was_managed = true;
         match serde_json::from_str::<Value>(&text) {
             Ok(config) if config.is_object() => {
                 self.kept = config.clone();

@@ -46,6 +46,8 @@ pub(crate) struct HaLoop<T: Ports> {
     pub(super) dynamic_known: bool,
     /// The dynamic configuration that is kept in the data directory.
     pub(super) kept: Value,
+    /// An agent was here before: it has kept a dynamic configuration in the data directory.
+    pub(super) was_managed: bool,
     /// A server that was running before us has not yet been given our configuration.
     configure_adopted: bool,
     told: (bool, Option<MemberRole>),
@@ -75,7 +77,8 @@ impl<T: Ports> HaLoop<T> {
             adopted: false,
             check_pending_restart: false,
             dynamic_known: false,
-            kept: json!({}),
+            kept: Value::Null,
+            was_managed: false,
             configure_adopted: false,
             told: (false, None),
             name_is_ours: false,
@@ -181,7 +184,8 @@ impl<T: Ports> HaLoop<T> {
     }
 
     async fn look(&mut self) -> PostgresView {
-        let view = self.observed.look(&self.parts, self.stopped_on_purpose).await;
+        let mut view = self.observed.look(&self.parts, self.stopped_on_purpose).await;
+        view.was_managed = self.was_managed;
         if let (false, Some(server)) = (self.adopted, &self.observed.server) {
             // A server that was running before us keeps its upstream and its standbys until a decision changes them.
             let mut desired = self.parts.shared.desired();

@@ -1,6 +1,7 @@
 //! Life without the DCS (`Ha.handle_dcs_error`), and failsafe mode on both of its sides (documentation "DCS Failsafe Mode").
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::{Cycle, demote};
 use crate::Monotonic;
@@ -94,7 +95,38 @@ pub(super) fn without_dcs(
     if !local.postgres.is_running_primary() {
         return rest;
     }
+    if memory.is_blank() && !memory.demoted {
+        return found_primary(local, config, memory, now);
+    }
     lone_primary(local, config, memory, now)
+}
+
+/// Between two looks at a DCS that answers at once, and with an error.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A primary that ran before this agent, which has not yet been able to read the DCS and so knows of no lease.
+///
+/// Patroni has not yet taken it over: it waits for the DCS as long as it takes (`Patroni.ensure_dcs_access`) and leaves
+/// PostgreSQL alone. Two cases are told apart here:
+///
+/// - A server that no agent has led with (an instance that is to become a cluster) has no rival: it is left alone for ever.
+/// - Otherwise an agent that was here before may have left a lease. One that still lasts lasts ttl at most, and until then
+///   nobody else can lead: to stop the primary at once would be an outage for nothing. Once ttl has passed, another may lead,
+///   and the primary is stopped as one whose lease has ended. If the lease had ended earlier, the dead-man process or the
+///   watchdog of the agent that had it keeps its deadline, and stops PostgreSQL while we wait. Patroni, without a watchdog,
+///   leaves two primaries here for as long as the DCS is away.
+fn found_primary(local: &LocalView, config: &Config, memory: &mut Memory, now: Monotonic) -> Decision {
+    if !local.postgres.was_managed {
+        return Decision::rest(Reason::WaitingForDcs { stops_in: None });
+    }
+    let since = *memory.found_without_dcs.get_or_insert(now);
+    let left = (since + config.ttl).since(now);
+    if left.is_zero() {
+        return demote::offline(None, memory, now);
+    }
+    // The next look takes up to retry_timeout, and is not to end after the time is over.
+    let at_most = left.saturating_sub(config.retry_timeout).max(LOOK_AGAIN);
+    Decision::soon(Vec::new(), Reason::WaitingForDcs { stops_in: Some(left) }, at_most)
 }
 
 /// Whether PostgreSQL is starting without being told to be a standby.

@@ -102,6 +102,11 @@ pub enum Reason {
     Paused(&'static str),
     /// The DCS cannot be reached and we are not a primary.
     DcsUnreachable(String),
+    /// The DCS could not be read since the agent started, and PostgreSQL runs as a primary.
+    WaitingForDcs {
+        /// How long it may go on; `None`: it has nobody to make way for.
+        stops_in: Option<Duration>,
+    },
     /// The DCS cannot be reached; the members are asked whether we may go on.
     AskingFailsafe(usize),
     /// The DCS cannot be reached and all members agree that we go on.
@@ -243,6 +248,7 @@ impl Reason {
             Reason::InvalidSystemIdentifier => "invalid_system_identifier",
             Reason::Paused(_) => "paused",
             Reason::DcsUnreachable(_) => "dcs_unreachable",
+            Reason::WaitingForDcs { .. } => "waiting_for_dcs",
             Reason::AskingFailsafe(_) => "asking_failsafe",
             Reason::FailsafeActive(_) => "failsafe_active",
             Reason::StaleView { .. } => "stale_view",

@@ -86,6 +86,15 @@ impl Display for Reason {
             Reason::InvalidSystemIdentifier => f.write_str("the system identifier cannot be determined"),
             Reason::Paused(what) => write!(f, "paused: {what}"),
             Reason::DcsUnreachable(error) => write!(f, "no action: the DCS is not accessible ({error})"),
+            Reason::WaitingForDcs { stops_in: Some(left) } => write!(
+                f,
+                "the DCS was never accessible since the agent started: this primary may go on for {} s, as long as a lease \
+                 of before may last",
+                left.as_secs()
+            ),
+            Reason::WaitingForDcs { stops_in: None } => f.write_str(
+                "the DCS was never accessible since the agent started: this primary was never a cluster's and is left alone",
+            ),
             Reason::AskingFailsafe(n) => write!(f, "the DCS is not accessible: asking {n} members to go on as leader"),
             Reason::FailsafeActive(n) => {
                 write!(f, "continue to run as leader because failsafe mode is enabled and all {n} other members agree")

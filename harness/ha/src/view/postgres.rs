@@ -160,6 +160,9 @@ pub struct PostgresView {
     pub has_backup_label: bool,
     /// There is a `standby.signal`: it starts as a replica.
     pub has_standby_signal: bool,
+    /// When this agent started there was a dynamic configuration in the data directory, kept by an agent that had read the
+    /// DCS (`patroni.dynamic.json`), or nobody could tell. Without one no agent has ever led with this server.
+    pub was_managed: bool,
     /// From pg_control or the running server.
     pub system_identifier: Option<u64>,
     /// `server_version_num`, or what the binaries are.

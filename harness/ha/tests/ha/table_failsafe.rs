@@ -1,8 +1,9 @@
 //! The DCS cannot be reached.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use pgdrill_ha::decision::{Action, StopMode};
+use pgdrill_ha::decision::{Action, StopMode, Then};
 use pgdrill_ha::view::{FailsafeAnswer, FailsafePing, LockOutcome, Process, TaskKind, TaskProgress, TaskView};
 use pgdrill_ha::{FailsafeVerdict, Memory, Monotonic, answer_failsafe};
 
@@ -59,6 +60,47 @@ fn a_primary_past_its_deadline_is_stopped_the_hard_way() {
     assert!(matches!(&decision.actions[0], Action::Stop(stop) if stop.mode == StopMode::Immediate));
 }
 
+/// An agent that starts while etcd is away beside a primary that serves.
+fn found_running(was_managed: bool) -> Scene {
+    let mut scene = scene("pg1");
+    scene.local.postgres.was_managed = was_managed;
+    scene
+}
+
+#[test]
+fn a_primary_that_an_agent_finds_without_dcs_goes_on_for_as_long_as_a_lease_of_before_may_last() {
+    let mut scene = found_running(true);
+    let first = scene.decide_without_dcs();
+    assert_eq!((first.reason.code(), actions(&first)), ("waiting_for_dcs", vec![]));
+    assert_eq!(first.then, Then::Sleep { at_most: Some(Duration::from_secs(20)) }, "a look takes retry_timeout");
+    insta::assert_snapshot!(first.reason, @"the DCS was never accessible since the agent started: this primary may go on for 30 s, as long as a lease of before may last");
+    scene.next_cycle(29);
+    assert_eq!(actions(&scene.decide_without_dcs()), Vec::<&str>::new());
+    scene.next_cycle(1);
+    let over = scene.decide_without_dcs();
+    assert_eq!(actions(&over), ["stop", "watchdog_disable", "start"]);
+    assert!(matches!(&over.actions[0], Action::Stop(stop) if stop.mode == StopMode::Immediate));
+}
+
+#[test]
+fn a_primary_that_was_never_in_a_cluster_is_left_alone_without_dcs() {
+    let mut scene = found_running(false);
+    for _ in 0..10 {
+        assert_eq!(actions(&scene.decide_without_dcs()), Vec::<&str>::new());
+        scene.next_cycle(30);
+    }
+    insta::assert_snapshot!(scene.decide_without_dcs().reason, @"the DCS was never accessible since the agent started: this primary was never a cluster's and is left alone");
+}
+
+#[test]
+fn once_the_dcs_was_read_a_primary_without_a_lease_is_stopped_at_once() {
+    let mut scene = found_running(true);
+    scene.decide();
+    scene.next_cycle(10);
+    scene.memory.lock_deadline = None;
+    assert_eq!(actions(&scene.decide_without_dcs()), ["stop", "watchdog_disable", "start"]);
+}
+
 #[test]
 fn a_replica_without_dcs_stays_as_it_is() {
     assert_eq!(actions(&scene("pg2").decide_without_dcs()), Vec::<&str>::new());
@@ -73,7 +115,7 @@ fn with_the_word_of_all_members_a_primary_goes_on() {
     let mut agreed = answered(scene, [YES, YES]);
     let decision = agreed.decide_without_dcs();
     assert_eq!(decision.reason.code(), "failsafe_active");
-    assert!(agreed.memory.may_lead(NOW + std::time::Duration::from_secs(29)));
+    assert!(agreed.memory.may_lead(NOW + Duration::from_secs(29)));
 }
 
 #[test]
