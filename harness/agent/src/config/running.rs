@@ -44,7 +44,8 @@ pub struct FencingConfig {
     /// `mode`.
     pub mode: FencingMode,
     /// `safety_margin`: how long before the lease ends PostgreSQL is stopped. None by default: an agent that works may need
-    /// the whole lease to get its renewal through (`loop_wait + 2 * retry_timeout <= ttl`), and must not be shot for it.
+    /// the whole lease to get its renewal through (`loop_wait + 2 * retry_timeout <= ttl`), and must not be shot for it. More
+    /// than `ttl - loop_wait - 2 * retry_timeout` counts as that.
     pub safety_margin: Duration,
 }
 

@@ -37,6 +37,24 @@ impl<T: Ports> HaLoop<T> {
         desired.apply_recovery(&self.config) || changed
     }
 
+    /// Keeps the dead-man process from stopping a primary whose renewal may still be on its way.
+    pub(super) fn limit_margin(&self) {
+        let (ttl, loop_wait, retry) = (self.config.ttl, self.config.loop_wait, self.config.retry_timeout);
+        let spare = ttl.saturating_sub(loop_wait + retry * 2);
+        if let Some(spare) = self.parts.fencing.limit_margin(spare) {
+            let text = format!(
+                "pgdrill.fencing.safety_margin is {} s and counts as {} s: ttl ({} s) leaves no more after loop_wait ({} s) + 2 * \
+                 retry_timeout ({} s), and an agent that works may need that to renew the lock; raise ttl or lower the margin",
+                self.parts.config().fencing.safety_margin.as_secs(),
+                spare.as_secs(),
+                ttl.as_secs(),
+                loop_wait.as_secs(),
+                retry.as_secs()
+            );
+            self.parts.trouble("fencing", text);
+        }
+    }
+
     /// Reads this node's own configuration again and applies it. What is wrong with it is told, and then all stays as it is.
     pub async fn reread(&mut self) {
         match self.parts.source.reread(self.parts.config()).await {

@@ -165,6 +165,7 @@ impl<T: Ports> HaLoop<T> {
                     self.configure().await;
                 }
                 self.dynamic_known = true;
+                self.limit_margin();
                 ClusterView::Known(cluster)
             }
             Err(error) => {

@@ -53,6 +53,8 @@ pub(crate) struct Fencing<F> {
 struct Held {
     until: Option<Instant>,
     started: Option<Instant>,
+    /// What the timings in force leave for a safety margin; `None`: not known yet.
+    spare: Option<Duration>,
 }
 
 impl<F: Fence> Fencing<F> {
@@ -82,6 +84,15 @@ impl<F: Fence> Fencing<F> {
         }
         let _turn = self.turn.lock().await;
         self.replace().await
+    }
+
+    /// Limits the safety margin to what the timings in force leave: `ttl - loop_wait - 2 * retry_timeout`. With a longer one a
+    /// primary is stopped whose renewal is still on its way, although its agent works. Answers the margin in force if that
+    /// is less than the configured one, once for each change.
+    pub fn limit_margin(&self, spare: Duration) -> Option<Duration> {
+        let before = self.held().spare.replace(spare);
+        let lowered = self.is_on() && spare < self.config.safety_margin;
+        (lowered && before != Some(spare)).then_some(spare)
     }
 
     /// Arms it: before a promotion, or for a primary that is found running.
@@ -162,7 +173,8 @@ impl<F: Fence> Fencing<F> {
     }
 
     fn with_margin(&self, deadline: Instant) -> Instant {
-        deadline.checked_sub(self.config.safety_margin).unwrap_or(deadline)
+        let margin = self.held().spare.map_or(self.config.safety_margin, |spare| spare.min(self.config.safety_margin));
+        deadline.checked_sub(margin).unwrap_or(deadline)
     }
 
     fn started_lately(&self) -> bool {

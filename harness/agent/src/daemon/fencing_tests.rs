@@ -48,6 +48,25 @@ async fn the_safety_margin_is_taken_off_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_margin_that_the_timings_have_no_room_for_is_lowered_and_told_once_for_each_change() {
+    let seconds = Duration::from_secs;
+    let (fencing, fence) = started(FencingMode::Automatic, 25).await;
+    let deadline = Instant::now() + TTL;
+    assert_eq!(fencing.limit_margin(seconds(5)), Some(seconds(5)));
+    assert_eq!(fencing.limit_margin(seconds(5)), None);
+    fencing.arm(deadline).await.unwrap();
+    assert_eq!(fence.seen().held, Some(deadline - seconds(5)));
+    assert_eq!(fencing.limit_margin(seconds(0)), Some(seconds(0)), "ttl was lowered");
+    fencing.extend(deadline + TTL).await.unwrap();
+    assert_eq!(fence.seen().held, Some(deadline + TTL));
+    assert_eq!(fencing.limit_margin(seconds(40)), None, "there is room enough");
+    fencing.extend(deadline + TTL * 2).await.unwrap();
+    assert_eq!(fence.seen().held, Some(deadline + TTL * 2 - seconds(25)));
+    let (off, _) = started(FencingMode::Off, 25).await;
+    assert_eq!(off.limit_margin(seconds(0)), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_frozen_one_is_replaced_and_the_new_one_holds_the_deadline() {
     let (fencing, fence) = started(FencingMode::Required, 0).await;
     let deadline = Instant::now() + TTL;

@@ -55,6 +55,9 @@ pub fn read(path: Option<&Path>, environment: &Environment) -> Result<Loaded, Ve
     let mut reader = sources.reader();
     let root = sources.root(&mut reader, path.is_some(), environment);
     let config = whole(&mut reader, &root);
+    if let Some(config) = &config {
+        running::margin(&mut reader, &root, config);
+    }
     warn(&mut reader, &root, &config);
     sources.readable_by_all(&mut reader);
     let mut problems = reader.problems;

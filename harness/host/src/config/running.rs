@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use pgdrill_agent::config::{FencingConfig, FencingMode, LogConfig, LogLevel, LogType, WatchdogConfig, WatchdogMode};
-use pgdrill_yaml::{At, Reader};
+use pgdrill_agent::{
+    AgentConfig,
+    config::{FencingConfig, FencingMode, LogConfig, LogLevel, LogType, WatchdogConfig, WatchdogMode},
+};
+use pgdrill_ha::config::resolve;
+use pgdrill_yaml::{At, Node, Reader};
 
 use super::value::{path, settings, switch};
 
@@ -46,6 +50,38 @@ pub(super) fn pgdrill(reader: &mut Reader<'_>, at: &At<'_>) -> FencingConfig {
     }
     fields.finish(reader);
     it
+}
+
+/// `pgdrill.fencing.safety_margin` against the timings. With more than they leave, the dead-man process stops a primary whose
+/// renewal is still on its way.
+pub(super) fn margin(reader: &mut Reader<'_>, root: &Node, config: &AgentConfig) {
+    const FIELD: &str = "pgdrill.fencing.safety_margin";
+    let none = serde_json::json!({});
+    let dcs = config.bootstrap.as_ref().map(|bootstrap| &bootstrap.dcs);
+    let told = dcs.is_some_and(|dcs| ["ttl", "loop_wait", "retry_timeout"].iter().any(|name| dcs.get(name).is_some()));
+    let timing = resolve(dcs.unwrap_or(&none), &none, &Default::default());
+    let needed = timing.loop_wait + timing.retry_timeout * 2;
+    let (margin, spare) = (config.fencing.safety_margin, timing.ttl.saturating_sub(needed));
+    if config.fencing.mode == FencingMode::Off || margin <= spare {
+        return;
+    }
+    let [spare, ttl, wait, retry, raised] =
+        [spare, timing.ttl, timing.loop_wait, timing.retry_timeout, needed + margin].map(|time| time.as_secs());
+    let expected = format!(
+        "at most {spare}: what ttl ({ttl}) leaves after loop_wait ({wait}) + 2 * retry_timeout ({retry}), in seconds"
+    );
+    let help = format!("PostgreSQL would be stopped while its lock is still being renewed; raise ttl to {raised}, or");
+    let place = root.locate(FIELD).place;
+    let found = margin.as_secs().to_string();
+    if told {
+        reader.problem(place, FIELD, found, expected).help = format!("{help} lower the margin");
+    } else {
+        // The timings of a cluster that is already there are in the DCS.
+        reader.warning(|reader| {
+            reader.problem(place, FIELD, found, expected).help =
+                format!("{help} the agent lowers the margin to what the cluster's timings leave");
+        });
+    }
 }
 
 const LEVELS: [(&str, LogLevel); 7] = [

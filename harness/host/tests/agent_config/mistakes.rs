@@ -52,6 +52,9 @@ fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
         format!("{LEAST}tags: {{ nofailvoer: true, nosync: true, sync_priority: 3, rack: [a] }}\n"),
         format!("{LEAST}citus: {{ group: 0, database: app }}\n"),
         format!("{LEAST}pgdrill: {{ fencing: on }}\n"),
+        format!("{LEAST}pgdrill: {{ fencing: {{ safety_margin: 25 }} }}\n"),
+        format!("{LEAST}pgdrill: {{ fencing: {{ safety_margin: 25 }} }}\nbootstrap: {{ dcs: {{ ttl: 30 }} }}\n"),
+        format!("{LEAST}pgdrill: {{ fencing: {{ safety_margin: 25 }} }}\nbootstrap: {{ dcs: {{ ttl: 55 }} }}\n"),
         "scope: [demo\n".into(),
     ];
     let answers: Vec<String> = texts.iter().map(|text| said(text)).collect();
