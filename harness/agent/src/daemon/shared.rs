@@ -46,7 +46,7 @@ pub struct Published {
     pub leadership_deadline: Option<Monotonic>,
     /// The members' word alone keeps us leader.
     pub failsafe_active: bool,
-    /// The watchdog is wanted and not to be had.
+    /// The watchdog or the dead-man process is required and not to be had.
     pub watchdog_failed: bool,
     /// The configuration in force.
     pub config: Config,

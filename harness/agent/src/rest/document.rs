@@ -2,7 +2,6 @@
 //! their order and formats are those of `get_postgresql_status` and `_write_status_response`.
 
 use pgdrill_ha::{
-    config::WatchdogMode,
     records::MemberRole,
     view::{PostgresRole, Process},
 };
@@ -117,7 +116,7 @@ fn node<T: Ports>(document: &mut Map<String, Value>, parts: &Parts<T>, published
     if let Some(restart) = &published.scheduled_restart {
         put("scheduled_restart", restart.request.clone());
     }
-    if published.watchdog_failed && published.config.watchdog == WatchdogMode::Required {
+    if published.watchdog_failed {
         put("watchdog_failed", true.into());
     }
 }
