@@ -45,7 +45,7 @@
 //!         ..PostgresView::default()
 //!     },
 //!     task: None,
-//!     watchdog: WatchdogView { is_active: true, is_usable: true },
+//!     watchdog: WatchdogView { is_active: true, is_outdated: false, is_usable: true },
 //!     fence: FenceView { is_armed: true, is_usable: true },
 //!     failsafe_ping: None,
 //!     round: Round::default(),

@@ -27,6 +27,14 @@ pub struct WatchdogConfig {
     pub safety_margin: Option<Duration>,
 }
 
+impl WatchdogConfig {
+    /// The device's time-out.
+    #[must_use]
+    pub fn timeout(&self, ttl: Duration) -> Duration {
+        self.safety_margin.map_or(ttl / 2, |margin| ttl.saturating_sub(margin))
+    }
+}
+
 impl Default for WatchdogConfig {
     fn default() -> Self {
         Self {

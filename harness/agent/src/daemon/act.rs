@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::WatchdogMode,
-    ports::{FenceError, Postgres, Watchdog},
+    ports::{FenceError, Postgres, Watchdog, WatchdogState},
     postgres::{SqlError, statements},
 };
 
@@ -259,15 +259,37 @@ impl<T: Ports> Executor<'_, T> {
         Ok(())
     }
 
+    /// Arms the watchdog, or sets its time-out anew. One that cannot do with `loop_wait` is not used, since it would reset a
+    /// healthy machine (`Watchdog._activate`).
     fn activate_watchdog(&self) -> bool {
-        let ttl = self.parts.shared.published().config.ttl;
+        let (ttl, loop_wait) = {
+            let published = self.parts.shared.published();
+            (published.config.ttl, published.config.loop_wait)
+        };
         let config = self.parts.config();
-        let config = &config.watchdog;
-        let timeout = config.safety_margin.map_or(ttl / 2, |margin| ttl.saturating_sub(margin));
-        if config.mode == WatchdogMode::Off {
+        let timeout = config.watchdog.timeout(ttl);
+        if config.watchdog.mode == WatchdogMode::Off {
             return false;
         }
-        self.parts.watchdog.activate(timeout).inspect_err(|error| self.parts.trouble("watchdog", error)).is_ok()
+        let activated = if timeout < loop_wait {
+            Err(format!("its time-out, {timeout:?} of a ttl of {ttl:?}, must not be shorter than loop_wait, {loop_wait:?}"))
+        } else {
+            self.parts.watchdog.activate(timeout).map_err(|error| error.to_string())
+        };
+        let activated = activated.and_then(|()| match self.parts.watchdog.state() {
+            WatchdogState::Active { timeout } if timeout < loop_wait => {
+                Err(format!("the device does {timeout:?}, which is shorter than loop_wait, {loop_wait:?}"))
+            }
+            _ => Ok(()),
+        });
+        if let Err(why) = &activated {
+            self.parts.trouble("watchdog", why);
+            // What it was set to before does not fit any more.
+            if let Err(error) = self.parts.watchdog.disable() {
+                self.parts.trouble("watchdog", error);
+            }
+        }
+        activated.is_ok()
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct HaLoop<T: Ports> {
     pub(super) kept: Value,
     /// An agent was here before: it has kept a dynamic configuration in the data directory.
     pub(super) was_managed: bool,
+    /// The time-out and the `loop_wait` under which the watchdog was armed.
+    watchdog_for: Option<(Duration, Duration)>,
     /// A server that was running before us has not yet been given our configuration.
     configure_adopted: bool,
     told: (bool, Option<MemberRole>),
@@ -79,6 +81,7 @@ impl<T: Ports> HaLoop<T> {
             dynamic_known: false,
             kept: Value::Null,
             was_managed: false,
+            watchdog_for: None,
             configure_adopted: false,
             told: (false, None),
             name_is_ours: false,
@@ -151,9 +154,17 @@ impl<T: Ports> HaLoop<T> {
     async fn act(&mut self, actions: Vec<Action>, round: &mut Round) {
         let stopped_on_purpose = &mut self.stopped_on_purpose;
         Executor { parts: &self.parts, task: &mut self.task, stopped_on_purpose }.run(actions, round).await;
+        if round.watchdog == Some(true) {
+            self.watchdog_for = Some(self.watchdog_timing());
+        }
         if let Some(failed) = &round.failed {
             self.parts.trouble("ha", format!("{}: {}", failed.action, failed.reason));
         }
+    }
+
+    /// What the timings in force ask of the watchdog: its time-out, and the `loop_wait` that must fit into it.
+    fn watchdog_timing(&self) -> (Duration, Duration) {
+        (self.parts.config().watchdog.timeout(self.config.ttl), self.config.loop_wait)
     }
 
     async fn read_dcs(&mut self) -> ClusterView {
@@ -205,6 +216,7 @@ impl<T: Ports> HaLoop<T> {
 
     fn local_view(&self, postgres: PostgresView, round: Round) -> LocalView {
         let state = self.parts.watchdog.state();
+        let timing @ (timeout, loop_wait) = self.watchdog_timing();
         LocalView {
             name: self.parts.config().name.clone(),
             api_url: Some(self.parts.config().api_url()),
@@ -213,7 +225,8 @@ impl<T: Ports> HaLoop<T> {
             task: self.task.view(),
             watchdog: WatchdogView {
                 is_active: matches!(state, WatchdogState::Active { .. }),
-                is_usable: state != WatchdogState::Unavailable
+                is_outdated: self.watchdog_for.is_some_and(|before| before != timing),
+                is_usable: (state != WatchdogState::Unavailable && timeout >= loop_wait)
                     || self.config.watchdog != ha_config::WatchdogMode::Required,
             },
             fence: self.parts.fencing.view(),
@@ -339,3 +352,7 @@ impl<T: Ports> HaLoop<T> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "watchdog_tests.rs"]
+mod watchdog_tests;

@@ -52,10 +52,14 @@ impl Cycle<'_> {
         self.stay_primary()
     }
 
-    /// Required and unusable: a primary that cannot be fenced must not be one (`enforce_primary_role`).
+    /// Required and unusable: a primary that cannot be fenced must not be one (`enforce_primary_role`). With other timings the
+    /// time-out is another one, too (`Watchdog.keepalive`): longer than the lease it is no fence, and shorter than `loop_wait`
+    /// it resets a healthy machine.
     fn arm_watchdog(&mut self) -> Option<Decision> {
         let mode = self.config.watchdog;
-        if mode == WatchdogMode::Off || self.local.watchdog.is_active || self.config.paused {
+        let watchdog = &self.local.watchdog;
+        let in_order = watchdog.is_active && !watchdog.is_outdated;
+        if mode == WatchdogMode::Off || in_order || self.config.paused {
             return None;
         }
         match self.local.round.watchdog {

@@ -114,6 +114,8 @@ impl TaskView {
 pub struct WatchdogView {
     /// It is armed: it will reset the machine unless kept alive.
     pub is_active: bool,
+    /// It was armed under other timings than those in force: its time-out is to be set anew.
+    pub is_outdated: bool,
     /// There is a device that accepts our timeout, or the mode does not ask for one (`Watchdog.is_healthy`).
     pub is_usable: bool,
 }

@@ -61,7 +61,7 @@ pub fn scene(name: &str) -> Scene {
             wall: "2026-03-01T10:00:00Z".parse().unwrap(),
             postgres: if name == "pg1" { primary() } else { replica() },
             task: None,
-            watchdog: WatchdogView { is_active: false, is_usable: true },
+            watchdog: WatchdogView { is_active: false, is_outdated: false, is_usable: true },
             fence: FenceView { is_armed: false, is_usable: true },
             failsafe_ping: None,
             round: Round::default(),

@@ -65,6 +65,22 @@ fn lock_mine_renewal_refused_replica_does_nothing() {
 }
 
 #[test]
+fn lock_mine_a_watchdog_armed_under_other_timings_is_armed_anew_and_one_that_refuses_is_none() {
+    for (mode, expected) in
+        [(WatchdogMode::Required, vec!["stop", "watchdog_disable", "release_lock"]), (WatchdogMode::Automatic, vec![])]
+    {
+        let mut scene = scene("pg1").holding();
+        scene.config.watchdog = mode;
+        (scene.local.watchdog.is_active, scene.local.watchdog.is_outdated) = (true, true);
+        assert_eq!(actions(&scene.decide()), ["watchdog_activate"]);
+        scene.local.round.watchdog = Some(false);
+        assert_eq!(actions(&scene.decide()), expected);
+        (scene.local.round.watchdog, scene.local.watchdog.is_outdated) = (None, false);
+        assert!(!actions(&scene.decide()).contains(&"watchdog_activate"));
+    }
+}
+
+#[test]
 fn lock_mine_watchdog_required_and_failing_demotes_a_primary_and_releases_a_replicas_lock() {
     for (name, expected) in [("pg1", vec!["stop", "watchdog_disable", "release_lock"]), ("pg2", vec!["release_lock"])] {
         let mut scene = scene(name).holding();

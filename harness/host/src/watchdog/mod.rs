@@ -122,9 +122,12 @@ impl Watchdog for Device {
             None => self.open_device()?,
         };
         if let Err(error) = device.set_timeout(timeout) {
-            // Opening has started it with a time-out that is not ours.
+            // Opening has started it with a time-out that is not ours, or it goes on with that of other timings.
             if device.can_be_stopped {
                 let _ = device.file.write_all(MAGIC_CLOSE);
+            } else {
+                // Let go, it would reset the machine.
+                *open = Some(device);
             }
             return Err(error);
         }
