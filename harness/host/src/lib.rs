@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod deadman;
 pub mod logging;
 mod origin;
+mod own_options;
 pub mod postgres;
 pub mod preflight;
 mod programs;

@@ -8,9 +8,7 @@ use super::{
     dynamic, methods,
     value::{command, options, secret, texts},
 };
-
-/// Options of `initdb` that the agent sets itself (Patroni's `_initdb`).
-const INITDB: [&str; 5] = ["pgdata", "nosync", "pwfile", "sync-only", "version"];
+use crate::own_options;
 
 /// Words of `CREATE ROLE` that stand alone (PostgreSQL's documentation, "CREATE ROLE").
 const ROLE_OPTIONS: [&str; 7] = ["SUPERUSER", "CREATEDB", "CREATEROLE", "INHERIT", "LOGIN", "REPLICATION", "BYPASSRLS"];
@@ -19,7 +17,8 @@ const ROLE_OPTIONS: [&str; 7] = ["SUPERUSER", "CREATEDB", "CREATEROLE", "INHERIT
 pub(super) fn bootstrap(reader: &mut Reader<'_>, at: &At<'_>) -> BootstrapConfig {
     let mut fields = reader.fields(at);
     let dcs = fields.take_set("dcs").map(|at| dynamic::dcs(reader, &at));
-    let initdb = fields.take_set("initdb").map(|at| options(reader, &at, "initdb", &INITDB)).unwrap_or_default();
+    let initdb =
+        fields.take_set("initdb").map(|at| options(reader, &at, "initdb", own_options::INITDB)).unwrap_or_default();
     let pg_hba = fields.take_set("pg_hba").map(|at| texts(reader, &at, "a line of pg_hba.conf"));
     let users = fields.take_set("users").map(|at| users(reader, &at)).unwrap_or_default();
     let post_bootstrap = fields.take_set("post_bootstrap");

@@ -9,25 +9,10 @@ use super::{
     authentication, methods, required,
     value::{command, connect_address, host_port, options, path, reachable, settings, switch, texts, word},
 };
+use crate::own_options;
 
 const PORT: u16 = 5432;
 
-/// Options of `pg_basebackup` that the agent sets itself (Patroni's `basebackup`).
-const BASEBACKUP: [&str; 10] =
-    ["pgdata", "format", "wal-method", "xlog-method", "gzip", "version", "dbname", "host", "port", "username"];
-/// Options of `pg_rewind` that the agent sets itself (Patroni's documentation, `postgresql.rewind`).
-const REWIND: [&str; 10] = [
-    "target-pgdata",
-    "source-pgdata",
-    "source-server",
-    "write-recovery-conf",
-    "dry-run",
-    "restore-target-wal",
-    "config-file",
-    "no-ensure-shutdown",
-    "version",
-    "help",
-];
 /// PostgreSQL's programs that may be called otherwise.
 pub(super) const PROGRAMS: [&str; 7] =
     ["pg_ctl", "initdb", "pg_controldata", "pg_basebackup", "postgres", "pg_isready", "pg_rewind"];
@@ -169,10 +154,10 @@ fn rejoining(reader: &mut Reader<'_>, fields: &mut Fields<'_>, it: &mut Postgres
         *flag = fields.take_set(name).and_then(|at| switch(reader, &at)).unwrap_or(false);
     }
     if let Some(at) = fields.take_set("basebackup") {
-        it.basebackup = options(reader, &at, "pg_basebackup", &BASEBACKUP);
+        it.basebackup = options(reader, &at, "pg_basebackup", own_options::BASEBACKUP);
     }
     if let Some(at) = fields.take_set("rewind") {
-        it.rewind_options = options(reader, &at, "pg_rewind", &REWIND);
+        it.rewind_options = options(reader, &at, "pg_rewind", own_options::REWIND);
     }
 }
 

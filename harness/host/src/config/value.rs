@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 use pgdrill_agent::config::{HostPort, Password, User};
 use pgdrill_yaml::{At, Fields, Node, Problem, Reader, Value, did_you_mean};
 
+use crate::own_options;
+
 /// `true` or `false`, or one of the words that Patroni takes for them (`parse_bool`).
 pub(super) fn switch(reader: &mut Reader<'_>, at: &At<'_>) -> Option<bool> {
     if let Value::Text(text) = &at.node.value {
@@ -173,8 +175,9 @@ pub(super) fn options(
             reader
                 .problem(at.node.place, &at.path, format!("the option {name}"), format!("other options of {program}"))
                 .help = "the agent sets it itself".into();
-        } else if name.is_empty() || name.contains(['=', ' ']) {
-            reader.problem(at.node.place, &at.path, format!("{name:?}"), "the name of an option").help =
+        } else if !own_options::is_long(&name) {
+            let expected = "the name of a long option, such as data-checksums";
+            reader.problem(at.node.place, &at.path, format!("{name:?}"), expected).help =
                 "a value is written beside it: `encoding: UTF8`".into();
         } else {
             legal.push((name, value));

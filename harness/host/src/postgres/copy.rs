@@ -14,33 +14,13 @@ use pgdrill_agent::{
 use tracing::info;
 
 use super::{conf, passfile, program, settings::Settings};
-
-/// Options that decide where the copy comes from, where it goes and what it looks like: ours alone (Patroni's list, and
-/// what would have another program configure the standby).
-const NOT_FOR_BASEBACKUP: &[&str] = &[
-    "pgdata",
-    "format",
-    "wal-method",
-    "gzip",
-    "version",
-    "help",
-    "dbname",
-    "host",
-    "port",
-    "username",
-    "password",
-    "no-password",
-    "target",
-    "write-recovery-conf",
-    "no-clean",
-];
-const NOT_FOR_INITDB: &[&str] = &["pgdata", "pwfile", "pwprompt", "username", "version", "help", "show"];
+use crate::own_options;
 
 /// `initdb`.
 pub(super) async fn initdb(settings: &Settings, options: &InitdbOptions) -> PostgresResult<()> {
     let mut command = program::command(&settings.program("initdb"));
     command.arg("-D").arg(&settings.data_dir).arg(format!("--username={}", options.superuser));
-    for option in long_options("bootstrap.initdb", &options.options, NOT_FOR_INITDB)? {
+    for option in long_options("bootstrap.initdb", &options.options, own_options::INITDB)? {
         command.arg(option);
     }
     let secret = options.password.as_ref().map(|password| Secret::write(settings, password)).transpose()?;
@@ -85,7 +65,7 @@ pub(super) async fn basebackup(settings: &Settings, from: &Upstream) -> Postgres
     let mut command = program::command(&settings.program("pg_basebackup"));
     command.arg("--pgdata").arg(&settings.data_dir).args(["--wal-method=stream", "--no-password"]);
     command.arg(format!("--dbname={}", source(settings, from)));
-    let own = long_options("postgresql.basebackup", &settings.basebackup, NOT_FOR_BASEBACKUP)?;
+    let own = long_options("postgresql.basebackup", &settings.basebackup, own_options::BASEBACKUP)?;
     if !own.iter().any(|option| option.starts_with("--checkpoint")) {
         // A spread checkpoint lets a new replica wait for minutes.
         command.arg("--checkpoint=fast");
@@ -119,8 +99,7 @@ pub(super) fn long_options(
         if not_allowed.contains(&name.as_str()) {
             return Err(PostgresError::Refused(format!("{section}: {name} is set by the agent and cannot be given")));
         }
-        let is_long = name.len() > 1 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        if !is_long || name.starts_with('-') {
+        if !own_options::is_long(name) {
             return Err(PostgresError::Refused(format!(
                 "{section}: {name:?} is no long option without its dashes, such as \"data-checksums\""
             )));
@@ -140,7 +119,7 @@ mod tests {
     #[test]
     fn options_of_the_configuration_become_arguments_one_each() {
         let options = [("max-rate".into(), Some("100M; rm -rf".into())), ("verbose".into(), None)];
-        let all = long_options("postgresql.basebackup", &options, NOT_FOR_BASEBACKUP).expect("they are allowed");
+        let all = long_options("postgresql.basebackup", &options, own_options::BASEBACKUP).expect("they are allowed");
         assert_eq!(all, ["--max-rate=100M; rm -rf", "--verbose"]);
     }
 
@@ -148,7 +127,7 @@ mod tests {
     fn options_that_are_the_agents_own_are_refused_by_name() {
         let refused = |name: &str| {
             let options = [(name.to_owned(), None)];
-            long_options("postgresql.basebackup", &options, NOT_FOR_BASEBACKUP).expect_err("refused").to_string()
+            long_options("postgresql.basebackup", &options, own_options::BASEBACKUP).expect_err("refused").to_string()
         };
         assert!(refused("pgdata").contains("postgresql.basebackup: pgdata"));
         assert!(refused("-D").contains("no long option"));

@@ -10,23 +10,10 @@ use pgdrill_agent::ports::{ClusterState, PostgresError, PostgresResult, Upstream
 use tracing::{info, warn};
 
 use super::{archive, conf, controldata, copy, durable, passfile, program, settings::Settings};
+use crate::own_options;
 
 /// What `pg_rewind --progress` says last before it changes the target (`pg_rewind.c`).
 const BEGINS_TO_COPY: &str = "need to copy";
-
-/// Options that are ours alone (Patroni's list).
-const NOT_FOR_REWIND: &[&str] = &[
-    "target-pgdata",
-    "source-pgdata",
-    "source-server",
-    "write-recovery-conf",
-    "dry-run",
-    "restore-target-wal",
-    "config-file",
-    "no-ensure-shutdown",
-    "version",
-    "help",
-];
 
 /// The file with what a running or interrupted `pg_rewind` said.
 fn voice(settings: &Settings) -> PathBuf {
@@ -67,7 +54,7 @@ pub(super) async fn run(settings: &Settings, from: &Upstream) -> PostgresResult<
         command.arg("--restore-target-wal");
         command.arg(format!("--config-file={}", settings.config_file().display()));
     }
-    command.args(copy::long_options("postgresql.rewind", &settings.rewind, NOT_FOR_REWIND)?);
+    command.args(copy::long_options("postgresql.rewind", &settings.rewind, own_options::REWIND)?);
     info!("running pg_rewind from {}:{}", from.host, from.port);
     let output = program::output_to(command, Stdio::from(said)).await?;
     if output.status.success() {

@@ -61,6 +61,20 @@ fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
     insta::assert_snapshot!(answers.join("\n\n"));
 }
 
+/// It was refused when the program was to be run, in the middle of the making of a cluster or a replica.
+#[test]
+fn an_option_that_the_agent_sets_itself_is_refused_when_it_is_read() {
+    for option in ["no-clean", "target", "write-recovery-conf", "password", "-D"] {
+        let text = with("  data_dir: /data", &format!("  data_dir: /data\n  basebackup: [{option}]"));
+        assert!(said(&text).contains(option), "{option}: {}", said(&text));
+    }
+    for option in ["username: app", "pwprompt", "show", "Encoding: UTF8"] {
+        let text = format!("{LEAST}bootstrap: {{ initdb: [{option}] }}\n");
+        let name = option.split(':').next().unwrap_or_default();
+        assert!(said(&text).contains(name), "{option}: {}", said(&text));
+    }
+}
+
 #[test]
 fn no_password_is_shown_with_a_mistake_in_the_same_line() {
     for (right, wrong) in [
