@@ -50,9 +50,10 @@ async fn initdb<T: Ports>(parts: &Parts<T>, bootstrap: &BootstrapConfig) -> Outc
 }
 
 async fn restore<T: Ports>(parts: &Parts<T>, method: &BootstrapMethod) -> Outcome {
+    parts.postgres.mark_copy(true).await.map_err(text)?;
     scripts::custom_bootstrap(parts, method).await?;
     match parts.postgres.data_dir().await.map_err(text)? {
-        DataDir::Valid => Ok(()),
+        DataDir::Valid => parts.postgres.mark_copy(false).await.map_err(text),
         found => Err(format!("bootstrap method {} ended well and left no data directory ({found:?})", method.name)),
     }
 }

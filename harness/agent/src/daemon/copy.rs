@@ -94,12 +94,15 @@ async fn custom<T: Ports>(parts: &Parts<T>, name: &str, method: &ReplicaMethod, 
     if !method.keep_data {
         parts.postgres.remove_data_dir().await.map_err(text)?;
     }
+    parts.postgres.mark_copy(true).await.map_err(text)?;
     let mut made = scripts::custom_replica(parts, name, method, from).await;
     if made.is_ok() {
         // What it says counts only if it can be seen.
         let found = parts.postgres.data_dir().await.map_err(text)?;
         if found != DataDir::Valid {
             made = Err(format!("{name} ended well and left no data directory ({found:?})"));
+        } else {
+            parts.postgres.mark_copy(false).await.map_err(text)?;
         }
     }
     if made.is_err() && !method.keep_data {

@@ -28,16 +28,17 @@ impl Observed {
     /// PostgreSQL as it is now. `stopped_on_purpose`: the last thing we did to it was to stop it, or nothing at all.
     pub async fn look<T: Ports>(&mut self, parts: &Parts<T>, stopped_on_purpose: bool) -> PostgresView {
         let postgres = &parts.postgres;
-        let data_dir = noted(parts, postgres.data_dir().await).unwrap_or(DataDir::Incomplete);
+        let data_dir = noted(parts, postgres.data_dir().await);
         let mut view = PostgresView {
             data_dir: match data_dir {
-                DataDir::Missing | DataDir::Empty => view::DataDir::Empty,
-                DataDir::Incomplete => view::DataDir::Invalid,
-                DataDir::Valid => view::DataDir::Present,
+                Some(DataDir::Missing | DataDir::Empty) => view::DataDir::Empty,
+                Some(DataDir::Incomplete) => view::DataDir::Invalid,
+                Some(DataDir::Valid) => view::DataDir::Present,
+                None => view::DataDir::Inaccessible,
             },
             ..PostgresView::default()
         };
-        if data_dir == DataDir::Valid {
+        if data_dir == Some(DataDir::Valid) {
             self.read_control(parts, &mut view).await;
         }
         match noted(parts, postgres.postmaster().await) {

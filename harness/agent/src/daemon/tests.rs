@@ -85,6 +85,29 @@ async fn a_node_without_data_copies_the_leader() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_fails_is_tried_again_with_the_next_regular_cycle_and_not_at_once() {
+    let control = control(7_437_112_345_678_901_234);
+    let (kv, postgres, heard) = (FakeKv::default(), FakePostgres::with_data(control), Heard::default());
+    kv.set("/service/demo/initialize", "7437112345678901234");
+    run_for(35, &kv, &postgres, &heard).await.unwrap();
+    let starts = postgres.calls().iter().filter(|call| *call == "start").count();
+    assert!((2..=5).contains(&starts), "one a loop_wait: {:?}", postgres.calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_data_directory_that_cannot_be_looked_at_is_told_and_left_alone() {
+    let (kv, postgres, heard) = (FakeKv::default(), FakePostgres::unreadable(), Heard::default());
+    kv.set("/service/demo/initialize", "7437112345678901234");
+    kv.set("/service/demo/leader", "pg2");
+    let leader = json!({"conn_url": "postgres://10.0.0.2:5433/postgres", "state": "running", "role": "primary"});
+    kv.set("/service/demo/members/pg2", &leader.to_string());
+    run_for(25, &kv, &postgres, &heard).await.unwrap();
+    let calls = postgres.calls();
+    assert!(!calls.iter().any(|call| call.contains("data_dir") || call.contains("basebackup")), "{calls:?}");
+    assert!(heard.all().iter().any(|event| event.contains("PG_VERSION: permission denied")), "{:?}", heard.all());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_dynamic_configuration_outlives_the_agent_and_the_key() {
     let control = control(7_437_112_345_678_901_234);
     let (kv, postgres, heard) = (FakeKv::default(), FakePostgres::with_data(control.clone()), Heard::default());

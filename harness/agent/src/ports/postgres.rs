@@ -63,7 +63,8 @@ pub enum DataDir {
     Empty,
     /// A database cluster that can at least be looked at: `PG_VERSION` and `global/pg_control` are there.
     Valid,
-    /// Files, but no usable cluster: what an interrupted `pg_basebackup` or `pg_rewind` leaves.
+    /// Files, but no usable cluster: what this agent's own interrupted `initdb`, `pg_basebackup` or `pg_rewind` has left, so that
+    /// it may be removed. Anything else that is unusable is an error of [`Postgres::data_dir`].
     Incomplete,
 }
 
@@ -172,7 +173,8 @@ pub trait Postgres: Send + Sync + 'static {
     /// Completes when the server that runs now has ended, however it ended. Never completes while none runs.
     fn exited(&self) -> impl Future<Output = ()> + Send;
 
-    /// What is in the data directory.
+    /// What is in the data directory. An error when it cannot be looked at, and when it is unusable and not what the agent left:
+    /// then nothing may be started, removed or copied.
     fn data_dir(&self) -> impl Future<Output = PostgresResult<DataDir>> + Send;
 
     /// `pg_controldata`. Refused when the directory is not [`DataDir::Valid`].
@@ -238,6 +240,12 @@ pub trait Postgres: Send + Sync + 'static {
     /// Refused when a server runs.
     fn install_slots(&self, _states: &BTreeMap<String, Vec<u8>>) -> impl Future<Output = PostgresResult<()>> + Send {
         std::future::ready(Err(PostgresError::Refused("this world copies no logical slots".into())))
+    }
+
+    /// A command of the user's own is about to fill the data directory (`true`), or has done so (`false`): should the agent die
+    /// in between, what is there is [`DataDir::Incomplete`] and not somebody else's.
+    fn mark_copy(&self, _runs: bool) -> impl Future<Output = PostgresResult<()>> + Send {
+        std::future::ready(Ok(()))
     }
 
     /// Removes the data directory with everything in it. Refused when a server runs.

@@ -7,20 +7,26 @@ use crate::records::{Initialize, StatusRecord};
 use crate::view::{DataDir, TaskKind, TaskProgress, WriteOutcome};
 
 impl Cycle<'_> {
-    /// There is no data directory: whoever holds the lock lets go, then something is copied or created.
+    /// There is no data directory: whoever holds the lock lets go, then something is copied or created. One that cannot be used is
+    /// not one that is not there: nothing takes its place.
     pub(super) fn without_data_dir(&mut self) -> Option<Decision> {
-        if self.local.postgres.data_dir == DataDir::Present {
-            return None;
-        }
+        let inaccessible = match self.local.postgres.data_dir {
+            DataDir::Present => return None,
+            DataDir::Inaccessible => true,
+            DataDir::Empty | DataDir::Invalid => false,
+        };
         let mut actions: Vec<Action> = self.plain_stop().into_iter().collect();
         if self.is_fenced() {
             actions.push(Action::WatchdogDisable);
         }
         if self.holds_lock() {
             actions.push(Action::ReleaseLock { optime: None });
-            return Some(Decision::last(actions, Reason::ReleasingLock("the data directory is empty")));
+            let why = if inaccessible { "the data directory cannot be used" } else { "the data directory is empty" };
+            return Some(Decision::last(actions, Reason::ReleasingLock(why)));
         }
-        let decision = if self.config.paused {
+        let decision = if inaccessible {
+            Decision::rest(Reason::DataDirInaccessible)
+        } else if self.config.paused {
             Decision::rest(Reason::Paused("the data directory is empty"))
         } else {
             self.create()

@@ -77,6 +77,8 @@ pub enum Reason {
     WaitingForLeaderCheckpoint,
     /// Our data directory must be copied anew, and nobody allowed us to remove it.
     NeedsReinitialize(String),
+    /// The data directory cannot be read, or is unusable and not ours to remove.
+    DataDirInaccessible,
     /// There is no data directory and the leader's is copied.
     Cloning(String),
     /// There is no data directory and nothing to copy from.
@@ -238,6 +240,7 @@ impl Reason {
             Reason::Reinitializing(_) => "reinitializing",
             Reason::WaitingForLeaderCheckpoint => "waiting_for_leader_checkpoint",
             Reason::NeedsReinitialize(_) => "needs_reinitialize",
+            Reason::DataDirInaccessible => "data_dir_inaccessible",
             Reason::Cloning(_) => "cloning",
             Reason::WaitingForLeader => "waiting_for_leader",
             Reason::WaitingForBootstrap => "waiting_for_bootstrap",

@@ -69,6 +69,10 @@ impl Display for Reason {
                      remove_data_directory_on_diverged_timelines"
                 )
             }
+            Reason::DataDirInaccessible => f.write_str(
+                "the data directory cannot be read, or is unusable and was not left so by this agent (see its log): it is not \
+                 started, and nothing is removed or copied",
+            ),
             Reason::Cloning(from) => write!(f, "creating replica from {from}"),
             Reason::WaitingForLeader => f.write_str("waiting for a leader to copy from"),
             Reason::WaitingForBootstrap => f.write_str("waiting for another node to bootstrap the cluster"),

@@ -12,8 +12,11 @@ pub enum DataDir {
     /// It does not exist or is empty.
     #[default]
     Empty,
-    /// It holds something that is not a usable data directory (no valid pg_control).
+    /// It holds what an interrupted copy of ours has left: no usable data directory, and ours to remove.
     Invalid,
+    /// It cannot be read, or holds something unusable that is not ours. Nobody knows what it is worth: nothing is removed, and
+    /// nothing put in its place.
+    Inaccessible,
     /// It holds a data directory.
     Present,
 }

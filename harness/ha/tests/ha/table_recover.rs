@@ -5,7 +5,7 @@ use std::time::Duration;
 use pgdrill_ha::decision::{Action, InitializeWrite, StartAs, Then, Upstream};
 use pgdrill_ha::records::Initialize;
 use pgdrill_ha::view::{
-    DbState, LeaderInspection, PostgresRole, Process, TaskKind, TaskProgress, TaskView, WriteOutcome,
+    DataDir, DbState, LeaderInspection, PostgresRole, Process, TaskKind, TaskProgress, TaskView, WriteOutcome,
 };
 use pgdrill_ha::{Lsn, RewindState};
 
@@ -146,6 +146,23 @@ fn empty(mut scene: Scene) -> Scene {
 #[test]
 fn lock_mine_data_dir_empty_releases_the_lock() {
     assert_eq!(actions(&empty(scene("pg1").holding()).decide()), ["release_lock"]);
+}
+
+/// A lost permission or a broken disk, or somebody's half of a cluster: the agent that took it for nothing removed it.
+#[test]
+fn a_data_dir_that_cannot_be_used_is_neither_started_nor_replaced_and_its_node_does_not_lead() {
+    let inaccessible = |mut scene: Scene| {
+        scene.local.postgres.data_dir = DataDir::Inaccessible;
+        scene
+    };
+    assert_eq!(actions(&inaccessible(scene("pg1").holding()).decide()), ["stop", "release_lock"]);
+    for mut scene in [empty(scene("pg2")), empty(scene("pg2").without_leader()), scene("pg2")] {
+        scene.cluster.initialize = scene.cluster.leader.as_ref().and(scene.cluster.initialize);
+        scene = inaccessible(scene);
+        let decision = scene.decide();
+        assert_eq!(decision.reason.code(), "data_dir_inaccessible");
+        assert!(decision.actions.iter().all(|action| matches!(action, Action::Stop(_))), "{decision:?}");
+    }
 }
 
 #[test]

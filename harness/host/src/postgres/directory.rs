@@ -3,6 +3,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -14,21 +15,83 @@ use super::{durable, rewind, settings::Settings};
 /// What only a PostgreSQL directory has, whole or not. A directory with files but none of these is somebody else's.
 const SIGNS: &[&str] = &["PG_VERSION", "global", "base", "pg_wal", "backup_label", "backup_manifest.tmp"];
 
-/// What is there.
+/// What is there. `Incomplete` is only what an interrupted copy or rewind of this agent has left: that may be removed.
+///
+/// # Errors
+/// It cannot be looked at (which is not the same as that it is not there), or it is unusable and somebody else's.
 pub(super) fn state(settings: &Settings) -> PostgresResult<DataDir> {
     let dir = &settings.data_dir;
     let names = match names(dir) {
         Ok(names) => names,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(DataDir::Missing),
-        Err(error) => return Err(failed(dir, &error)),
+        Err(error) => return Err(inaccessible(dir, &error)),
     };
     if names.is_empty() {
         return Ok(DataDir::Empty);
     }
-    let whole = dir.join("PG_VERSION").exists() && dir.join("global/pg_control").exists();
+    let there = |name: &str| {
+        let path = dir.join(name);
+        path.try_exists().map_err(|error| inaccessible(&path, &error))
+    };
+    if rewind::was_interrupted(settings).map_err(|error| inaccessible(dir, &error))? {
+        return Ok(DataDir::Incomplete);
+    }
+    let lacks = match (there("PG_VERSION")?, there("global/pg_control")?) {
+        (true, true) => None,
+        (false, _) => Some("has no PG_VERSION"),
+        (_, false) => Some("has no global/pg_control"),
+    };
     // pg_basebackup gives the manifest its final name when everything else is there and durable.
-    let being_copied = dir.join("backup_manifest.tmp").exists();
-    Ok(if whole && !being_copied && !rewind::was_interrupted(settings) { DataDir::Valid } else { DataDir::Incomplete })
+    let being_copied = there("backup_manifest.tmp")?.then_some("holds a pg_basebackup that has not ended");
+    let Some(what) = lacks.or(being_copied) else { return Ok(DataDir::Valid) };
+    if is_own_copy(settings).map_err(|error| inaccessible(&marker(settings), &error))? {
+        return Ok(DataDir::Incomplete);
+    }
+    Err(PostgresError::Refused(format!(
+        "{} {what}, and it was not this agent that began to make it: it is neither started nor removed nor copied over. \
+         Restore it; or move it away, and the agent makes it anew; is postgresql.data_dir right?",
+        dir.display()
+    )))
+}
+
+/// The file that says that what is in the data directory is a copy (or a new cluster) which this agent has begun and not ended.
+fn marker(settings: &Settings) -> PathBuf {
+    settings.beside(".copying")
+}
+
+/// Says so before the copy begins. Makes the directory: it is what the mark is about, and a directory that somebody puts in its
+/// place is another one.
+pub(super) fn copy_begins(settings: &Settings) -> PostgresResult<()> {
+    let dir = &settings.data_dir;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| failed(dir, &error))?;
+    let marked = identity(dir).and_then(|identity| durable::replace(&marker(settings), &identity, 0o600));
+    if let Err(error) = marked {
+        // The copy can be made all the same; only an interrupted one will not be told from somebody else's files.
+        warn!("an interrupted copy will have to be removed by hand: {error}");
+    }
+    Ok(())
+}
+
+/// The copy has ended well, or is gone.
+pub(super) fn copy_ended(settings: &Settings) {
+    if let Err(error) = durable::remove(&marker(settings)) {
+        warn!("{error}");
+    }
+}
+
+fn is_own_copy(settings: &Settings) -> io::Result<bool> {
+    match fs::read_to_string(marker(settings)) {
+        Ok(marked) => Ok(marked == identity(&settings.data_dir)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Which directory it is. Numbers are given again; together with the time of its making, where it is known, they are not.
+fn identity(dir: &Path) -> io::Result<String> {
+    let found = fs::metadata(dir).map_err(|error| durable::named(dir, &error))?;
+    let made = found.created().ok().and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok());
+    Ok(format!("{} {}\n", found.ino(), made.map_or(0, |made| made.as_nanos())))
 }
 
 /// Removes everything. Of a mount point, and of a directory whose parent is not ours, the empty directory remains.
@@ -52,13 +115,19 @@ pub(super) fn remove(settings: &Settings) -> PostgresResult<()> {
         info!("{} stays as an empty directory: {error}", dir.display());
     }
     rewind::forget(settings);
+    copy_ended(settings);
     Ok(())
 }
 
 /// Renames it to `<data_dir>.failed`, and where `pg_wal` points to as well.
 pub(super) fn set_aside(settings: &Settings) -> PostgresResult<()> {
     let dir = &settings.data_dir;
-    let names = names(dir).map_err(|error| failed(dir, &error))?;
+    let names = match names(dir) {
+        Ok(names) => names,
+        // What failed has cleaned up behind itself.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(dir, &error)),
+    };
     refuse_strange(dir, &names)?;
     let links = links(dir).map_err(|error| failed(dir, &error))?;
     if links.iter().any(|link| link.only.is_some()) {
@@ -78,6 +147,7 @@ pub(super) fn set_aside(settings: &Settings) -> PostgresResult<()> {
         std::os::unix::fs::symlink(&target, &wal.link).map_err(|error| failed(&wal.link, &error))?;
     }
     fs::rename(dir, &aside).and_then(|()| durable::sync_parent(dir)).map_err(|error| failed(dir, &error))?;
+    copy_ended(settings);
     warn!("the data directory was set aside: {}", aside.display());
     Ok(())
 }
@@ -149,6 +219,15 @@ fn empty(dir: &Path, only: Option<&str>) -> io::Result<()> {
     Ok(())
 }
 
+/// Not being able to look is not seeing that nothing is there: whatever is there stays.
+fn inaccessible(path: &Path, error: &io::Error) -> PostgresError {
+    PostgresError::Failed(format!(
+        "{}: the data directory cannot be looked at, so it is neither started nor removed nor copied over; the agent's user must \
+         be able to read it (owner, mode, mount, disk)",
+        durable::named(path, error)
+    ))
+}
+
 fn failed(path: &Path, error: &io::Error) -> PostgresError {
     PostgresError::Failed(durable::named(path, error).to_string())
 }
@@ -178,12 +257,47 @@ mod tests {
         assert_eq!(now(), DataDir::Missing);
         fs::create_dir_all(settings.data_dir.join("lost+found")).expect("it is created");
         assert_eq!(now(), DataDir::Empty);
+        copy_begins(&settings).expect("it is marked");
         fs::write(settings.data_dir.join("PG_VERSION"), "16\n").expect("it is written");
         assert_eq!(now(), DataDir::Incomplete);
         cluster(&settings);
         assert_eq!(now(), DataDir::Valid);
         fs::write(settings.data_dir.join("backup_manifest.tmp"), "").expect("it is written");
         assert_eq!(now(), DataDir::Incomplete, "a copy that has not ended");
+    }
+
+    /// A lost `pg_control`, or a restore that has not ended: what is left may be all that somebody has.
+    #[test]
+    fn what_the_agent_did_not_begin_is_not_its_to_remove() {
+        let (dir, settings) = settings();
+        cluster(&settings);
+        fs::remove_file(settings.data_dir.join("global/pg_control")).expect("it is removed");
+        let refused = state(&settings).expect_err("it is somebody else's").to_string();
+        assert!(refused.contains("has no global/pg_control") && refused.contains("move it away"), "{refused}");
+        copy_begins(&settings).expect("it is marked");
+        assert_eq!(state(&settings), Ok(DataDir::Incomplete));
+        copy_ended(&settings);
+        assert!(state(&settings).is_err(), "the copy has ended");
+        copy_begins(&settings).expect("it is marked");
+        // Kept, so that its number is not given again.
+        fs::rename(&settings.data_dir, dir.path().join("copied")).expect("it is moved away");
+        fs::create_dir(&settings.data_dir).expect("somebody restores");
+        fs::write(settings.data_dir.join("PG_VERSION"), "16\n").expect("it is written");
+        assert!(state(&settings).is_err(), "the mark is about another directory");
+        remove(&settings).expect("it is removed when that is asked for");
+        assert!(!marker(&settings).exists() && set_aside(&settings).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_looked_at_is_not_a_file_that_is_missing() {
+        let (_dir, settings) = settings();
+        cluster(&settings);
+        copy_begins(&settings).expect("it is marked");
+        // As a lost permission or a broken disk would, and for root too: a link that leads to itself.
+        fs::remove_dir_all(settings.data_dir.join("global")).expect("it is removed");
+        symlink("global", settings.data_dir.join("global")).expect("it is linked");
+        let error = state(&settings).expect_err("nobody knows what is there").to_string();
+        assert!(error.contains("global/pg_control") && error.contains("cannot be looked at"), "{error}");
     }
 
     #[test]

@@ -60,6 +60,14 @@ impl LocalPostgres {
         blocking(move || work(&settings)).await
     }
 
+    async fn copy_ended(&self) -> PostgresResult<()> {
+        self.files(|settings| {
+            directory::copy_ended(settings);
+            Ok(())
+        })
+        .await
+    }
+
     async fn refuse_running(&self, what: &str) -> PostgresResult<()> {
         match self.postmaster().await? {
             Some(found) => {
@@ -160,7 +168,9 @@ impl Postgres for LocalPostgres {
 
     async fn initdb(&self, options: &InitdbOptions) -> PostgresResult<()> {
         self.refuse_unless(&[DataDir::Missing, DataDir::Empty], "initdb").await?;
-        copy::initdb(&self.settings(), options).await
+        self.files(directory::copy_begins).await?;
+        copy::initdb(&self.settings(), options).await?;
+        self.copy_ended().await
     }
 
     async fn write_config(&self, config: &ServerConfig) -> PostgresResult<()> {
@@ -174,6 +184,8 @@ impl Postgres for LocalPostgres {
     async fn start(&self) -> PostgresResult<()> {
         self.refuse_running("start").await?;
         self.refuse_unless(&[DataDir::Valid], "start").await?;
+        // An agent that died before it could say so: what is started is no copy any longer.
+        self.copy_ended().await?;
         let config = self.config.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.server.start(config.as_ref()).await
     }
@@ -211,7 +223,9 @@ impl Postgres for LocalPostgres {
 
     async fn basebackup(&self, from: &Upstream) -> PostgresResult<()> {
         self.refuse_unless(&[DataDir::Missing, DataDir::Empty], "pg_basebackup").await?;
-        copy::basebackup(&self.settings(), from).await
+        self.files(directory::copy_begins).await?;
+        copy::basebackup(&self.settings(), from).await?;
+        self.copy_ended().await
     }
 
     async fn rewind(&self, from: &Upstream) -> PostgresResult<()> {
@@ -233,6 +247,10 @@ impl Postgres for LocalPostgres {
         let states = states.clone();
         let install = move |settings: &Settings| slot_files::install(&settings.data_dir, &states);
         self.files(move |settings| install(settings).map_err(|error| PostgresError::Failed(error.to_string()))).await
+    }
+
+    async fn mark_copy(&self, runs: bool) -> PostgresResult<()> {
+        if runs { self.files(directory::copy_begins).await } else { self.copy_ended().await }
     }
 
     async fn remove_data_dir(&self) -> PostgresResult<()> {

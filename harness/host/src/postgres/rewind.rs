@@ -4,7 +4,7 @@
 //! unusable and that nothing in `pg_control` gives away. So what it says is written to a file beside the data directory,
 //! which is removed only when it has not begun or has ended well.
 
-use std::{fs, fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::PathBuf, process::Stdio};
+use std::{fs, fs::OpenOptions, io, os::unix::fs::OpenOptionsExt, path::PathBuf, process::Stdio};
 
 use pgdrill_agent::ports::{ClusterState, PostgresError, PostgresResult, Upstream};
 use tracing::{info, warn};
@@ -21,8 +21,12 @@ fn voice(settings: &Settings) -> PathBuf {
 }
 
 /// Whether a rewind was interrupted after it had begun to change the directory.
-pub(super) fn was_interrupted(settings: &Settings) -> bool {
-    fs::read(voice(settings)).is_ok_and(|said| String::from_utf8_lossy(&said).contains(BEGINS_TO_COPY))
+pub(super) fn was_interrupted(settings: &Settings) -> io::Result<bool> {
+    match fs::read(voice(settings)) {
+        Ok(said) => Ok(String::from_utf8_lossy(&said).contains(BEGINS_TO_COPY)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The directory it was about is gone, or the rewind ended well.
@@ -63,7 +67,8 @@ pub(super) async fn run(settings: &Settings, from: &Upstream) -> PostgresResult<
     }
     let said = fs::read(&file).unwrap_or_default();
     let told = program::told("pg_rewind", output.status, &said);
-    if !was_interrupted(settings) {
+    // Not being able to tell counts as interrupted.
+    if matches!(was_interrupted(settings), Ok(false)) {
         forget(settings);
     }
     Err(PostgresError::Failed(told))
@@ -107,12 +112,12 @@ mod tests {
     fn only_a_rewind_that_began_to_copy_spoils_the_directory() {
         let dir = tempfile::tempdir().expect("a directory");
         let settings = Settings::new(dir.path().join("pg"), dir.path().join("pgpass"));
-        assert!(!was_interrupted(&settings));
+        assert!(matches!(was_interrupted(&settings), Ok(false)));
         fs::write(voice(&settings), "pg_rewind: connected to server\n").expect("it is written");
-        assert!(!was_interrupted(&settings));
+        assert!(matches!(was_interrupted(&settings), Ok(false)));
         fs::write(voice(&settings), "pg_rewind: need to copy 12 MB (total 30 MB)\n 1/2 kB").expect("it is written");
-        assert!(was_interrupted(&settings));
+        assert!(matches!(was_interrupted(&settings), Ok(true)));
         forget(&settings);
-        assert!(!was_interrupted(&settings));
+        assert!(matches!(was_interrupted(&settings), Ok(false)));
     }
 }
