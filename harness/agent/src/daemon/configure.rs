@@ -7,7 +7,7 @@ use pgdrill_ha::{
 };
 use serde_json::{Value, json};
 
-use super::{cycle::HaLoop, lifecycle, parts::Ports};
+use super::{cycle::HaLoop, lifecycle, parts::Ports, server_config};
 use crate::{
     AgentConfig,
     config::{FencingMode, WatchdogMode},
@@ -19,6 +19,12 @@ impl<T: Ports> HaLoop<T> {
     /// Applies a changed dynamic configuration.
     pub(super) async fn configure(&mut self) {
         self.parts.shared.published().last_config = Some(self.dynamic.clone());
+        for problem in ha_config::check(&self.dynamic).into_iter().chain(ha_config::not_honoured(&self.dynamic)) {
+            self.parts.trouble("config", format!("/config: {problem}"));
+        }
+        for replaced in server_config::replaced_parameters(&self.dynamic) {
+            self.parts.trouble("config", format!("/config: {replaced}"));
+        }
         if self.resolve() && self.adopted {
             self.reload().await;
         }

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pgdrill_ha::{
     Lsn,
-    config::Tags,
+    config::{Tags, remote_primary},
     decision::{Peer, Upstream},
     view::{Cluster, FailsafeAnswer, LeaderInspection, PeerAnswer, PeerStatus},
 };
@@ -151,9 +151,8 @@ pub(crate) fn address(upstream: &Upstream) -> Option<HostPort> {
     match upstream {
         Upstream::Member { host, port, .. } => Some(HostPort::new(host.as_str(), *port)),
         Upstream::Remote(section) => {
-            let host = section.get("host")?.as_str()?;
-            let port = section.get("port").and_then(Value::as_u64).and_then(|port| port.try_into().ok());
-            Some(HostPort::new(host, port.unwrap_or(5432)))
+            let (host, port) = remote_primary(section)?;
+            Some(HostPort::new(host, port))
         }
         Upstream::Unchanged | Upstream::ArchiveOnly => None,
     }

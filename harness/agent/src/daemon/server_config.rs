@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pgdrill_ha::{Config, decision::Upstream as Followed, view::Follows};
+use pgdrill_ha::{Config, config::remote_primary, decision::Upstream as Followed, view::Follows};
 use serde_json::{Map, Value};
 
 use crate::{
     AgentConfig,
     ports::{PrimaryConninfo, Recovery, ServerConfig, Upstream},
+    postgres::number,
 };
 
 /// Settings that must be alike on all members, with Patroni's defaults: only the dynamic configuration may change them
@@ -25,6 +26,33 @@ const CLUSTER_WIDE: &[(&str, &str)] = &[
     ("wal_level", "replica"),
     ("wal_log_hints", "on"),
 ];
+
+/// The least that a cluster can work with (Patroni's `CMDLINE_OPTIONS`).
+const LEAST: &[(&str, u64)] = &[
+    ("max_connections", 25),
+    ("max_locks_per_transaction", 32),
+    ("max_prepared_transactions", 0),
+    ("max_replication_slots", 4),
+    ("max_wal_senders", 3),
+    ("max_worker_processes", 2),
+];
+
+/// What a value that nothing works with is replaced by, and why; `None`: it can be used.
+fn replaced(name: &str, value: &str) -> Option<(&'static str, String)> {
+    let default = cluster_wide_default(name)?;
+    let expected = if name == "wal_level" {
+        let legal = ["replica", "hot_standby", "logical"].iter().any(|level| value.trim().eq_ignore_ascii_case(level));
+        (!legal).then(|| "replica or logical".to_owned())?
+    } else {
+        let least = LEAST.iter().find(|(limited, _)| *limited == name)?.1;
+        let enough = number(value, None).is_some_and(|value| value.fract() == 0.0 && value >= least as f64);
+        (!enough).then(|| format!("a whole number of at least {least}"))?
+    };
+    Some((
+        default,
+        format!("postgresql.parameters.{name}: found {value}, expected {expected}: {default} is used instead"),
+    ))
+}
 
 /// Settings that a server is given on its command line, so that `ALTER SYSTEM` cannot change them (Patroni's
 /// `CMDLINE_OPTIONS`).
@@ -149,6 +177,11 @@ fn parameters(config: &AgentConfig, dynamic: Option<&Value>, has_logical_slots: 
             all.insert(name.clone(), setting(value));
         }
     }
+    for (name, value) in &mut all {
+        if let Some((default, _)) = replaced(name, value) {
+            *value = default.into();
+        }
+    }
     if has_logical_slots {
         // The primary must not remove what a replica's logical slots still need (Patroni forces it as well).
         all.insert("hot_standby_feedback".into(), "on".into());
@@ -158,6 +191,13 @@ fn parameters(config: &AgentConfig, dynamic: Option<&Value>, has_logical_slots: 
     all.insert("port".into(), address.port.to_string());
     all.insert("cluster_name".into(), config.scope.clone());
     all
+}
+
+/// What of the dynamic configuration's parameters is replaced, as sentences.
+pub(crate) fn replaced_parameters(dynamic: &Value) -> Vec<String> {
+    let configured = dynamic.pointer("/postgresql/parameters").and_then(Value::as_object);
+    let set = configured.into_iter().flatten().filter(|(_, value)| !value.is_null());
+    set.filter_map(|(name, value)| replaced(name, &setting(value))).map(|(_, why)| why).collect()
 }
 
 /// A YAML value as `postgresql.conf` has it.
@@ -184,11 +224,10 @@ pub(crate) fn recovery(config: &AgentConfig, ha: &Config, upstream: &Followed, b
         Followed::ArchiveOnly => Recovery { parameters: recovery_parameters(ha), ..Recovery::default() },
         Followed::Remote(section) => {
             let text = |name: &str| section.get(name).and_then(Value::as_str).map(str::to_owned);
-            let port = section.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
-            let mut recovery = match text("host") {
-                Some(host) => {
+            let mut recovery = match remote_primary(section) {
+                Some((host, port)) => {
                     let slot = text("primary_slot_name");
-                    follow(config, ha, &Follows { host, port: port.unwrap_or(5432), slot })
+                    follow(config, ha, &Follows { host: host.into(), port, slot })
                 }
                 None => Recovery::default(),
             };
@@ -261,6 +300,34 @@ mod tests {
         assert_eq!(get("port"), Some("5432"));
         assert_eq!(get("fsync"), Some("off"));
         assert_eq!(get("gone"), None);
+    }
+
+    #[test]
+    fn less_than_a_cluster_works_with_is_replaced_and_told() {
+        let config = AgentConfig::new("demo", "pg1", "10.0.0.1", vec![]);
+        let mut desired = Desired::new(&config);
+        let dynamic = json!({"postgresql": {"parameters": {"max_connections": 10, "max_wal_senders": "0",
+            "max_replication_slots": 4, "max_worker_processes": "many", "wal_level": "minimal", "work_mem": 1}}});
+        desired.apply(&config, &dynamic);
+        let parameters = desired.server_config().parameters;
+        for (name, value) in [
+            ("max_connections", "100"),
+            ("max_wal_senders", "10"),
+            ("max_replication_slots", "4"),
+            ("max_worker_processes", "8"),
+            ("wal_level", "replica"),
+            ("work_mem", "1"),
+        ] {
+            assert_eq!(parameters[name], value, "{name}");
+        }
+        insta::assert_snapshot!(replaced_parameters(&dynamic).join("\n"), @r"
+        postgresql.parameters.max_connections: found 10, expected a whole number of at least 25: 100 is used instead
+        postgresql.parameters.max_wal_senders: found 0, expected a whole number of at least 3: 10 is used instead
+        postgresql.parameters.max_worker_processes: found many, expected a whole number of at least 2: 8 is used instead
+        postgresql.parameters.wal_level: found minimal, expected replica or logical: replica is used instead
+        ");
+        let logical = json!({"postgresql": {"parameters": {"wal_level": "Logical", "max_connections": 25}}});
+        assert!(replaced_parameters(&logical).is_empty());
     }
 
     #[test]

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use super::Timing;
 use super::layers::{bool_value, bytes_value, seconds_value};
+use super::remote::check_remote;
+use super::slots::check_slots;
 
 /// One thing that is wrong with a configuration document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +95,23 @@ impl Rule {
     }
 }
 
+/// Fields of `postgresql` that count in the dynamic configuration. Patroni takes others from there, too; pgdrill takes them from
+/// each node's own file.
+pub const DYNAMIC_POSTGRESQL: [&str; 6] =
+    ["parameters", "recovery_conf", "pg_hba", "pg_ident", "use_pg_rewind", "use_slots"];
+
+/// What stands in `postgresql` of a dynamic configuration and does not count there.
+pub fn not_honoured(document: &Value) -> Vec<Problem> {
+    let fields = document.get("postgresql").and_then(Value::as_object).into_iter().flatten();
+    let others = fields.filter(|(name, value)| !value.is_null() && !DYNAMIC_POSTGRESQL.contains(&name.as_str()));
+    let told = |(name, value): (&String, &Value)| {
+        let field = format!("postgresql.{name}");
+        let expected = format!("{field} in each node's own file: it does not count in the dynamic configuration");
+        problem(&field, value, expected)
+    };
+    others.map(told).collect()
+}
+
 fn lookup<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
     // A field set to null is a field that is not set: that is how PATCH removes it.
     path.split('.').try_fold(document, |value, name| value.get(name)).filter(|value| !value.is_null())
@@ -111,10 +130,12 @@ pub fn check(document: &Value) -> Vec<Problem> {
         }
     }
     problems.extend(check_timing(document));
+    problems.extend(check_remote(document));
+    problems.extend(check_slots(document));
     problems
 }
 
-fn problem(field: &str, found: &Value, expected: String) -> Problem {
+pub(super) fn problem(field: &str, found: &Value, expected: String) -> Problem {
     Problem { field: field.to_owned(), found: found.to_string(), expected }
 }
 
@@ -147,6 +168,14 @@ mod tests {
         let document = json!({"ttl": 30, "loop_wait": "10s", "retry_timeout": 10, "synchronous_mode": true,
             "maximum_lag_on_syncnode": -1, "postgresql": {"use_pg_rewind": "on"}, "pause": null});
         assert_eq!(check(&document), []);
+    }
+
+    #[test]
+    fn what_does_not_count_in_the_dynamic_configuration_is_told() {
+        let document =
+            json!({"postgresql": {"parameters": {}, "use_slots": true, "pg_ctl_timeout": 5, "callbacks": null}});
+        let said: Vec<String> = not_honoured(&document).iter().map(Problem::to_string).collect();
+        insta::assert_snapshot!(said.join("\n"), @"postgresql.pg_ctl_timeout: found 5, expected postgresql.pg_ctl_timeout in each node's own file: it does not count in the dynamic configuration");
     }
 
     #[test]

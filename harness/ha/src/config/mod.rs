@@ -5,12 +5,16 @@
 
 mod check;
 mod layers;
+mod remote;
 mod settings;
+mod slots;
 mod tags;
 mod timing;
 
-pub use check::{Problem, check};
+pub use check::{DYNAMIC_POSTGRESQL, Problem, check, not_honoured};
 pub use layers::{DYNAMIC_ONLY, merge, merge_patch, resolve};
+pub use remote::remote_primary;
 pub use settings::{Config, FencingMode, SynchronousMode, WatchdogMode};
+pub use slots::{ignores_slot, is_logical_slot, is_usable_slot};
 pub use tags::Tags;
 pub use timing::{Timing, adjust_timing};

@@ -1,6 +1,7 @@
 //! Being a replica: of whom, and how it is told (`Ha.follow`, `_get_node_to_follow`).
 
 use super::{Cycle, demote};
+use crate::config::remote_primary;
 use crate::decision::{Action, Decision, Reason, Upstream};
 use crate::memory::RewindState;
 use crate::view::{Follows, PostgresRole, Process};
@@ -101,15 +102,14 @@ impl Cycle<'_> {
                 *current == wanted
             }),
             Upstream::Remote(remote) => {
-                let host = remote.get("host").and_then(|host| host.as_str()).unwrap_or_default();
-                let port = remote.get("port").and_then(|port| port.as_u64()).unwrap_or(5432);
                 let slot = remote.get("primary_slot_name").and_then(|slot| slot.as_str());
-                match follows {
+                match (follows, remote_primary(remote)) {
                     // No host: it takes its WAL from `restore_command`.
-                    None => host.is_empty(),
-                    Some(current) => {
-                        current.host == host && u64::from(current.port) == port && current.slot.as_deref() == slot
+                    (None, None) => true,
+                    (Some(current), Some((host, port))) => {
+                        current.host == host && current.port == port && current.slot.as_deref() == slot
                     }
+                    _ => false,
                 }
             }
         }

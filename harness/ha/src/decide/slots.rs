@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Cycle;
 use crate::Lsn;
+use crate::config::{ignores_slot, is_logical_slot as is_logical, is_usable_slot};
 use crate::decision::{Action, Slots};
 use crate::view::{Process, SlotView, TaskKind};
 
@@ -22,14 +23,6 @@ pub fn slot_name_from_member_name(member: &str) -> String {
     // Only ASCII is left: the cut is at a character.
     slot.truncate(63);
     slot
-}
-
-/// Whether a permanent slot is a logical one: it says so, or has what only those have.
-fn is_logical(slot: &Value) -> bool {
-    match slot.get("type").and_then(Value::as_str) {
-        Some(kind) => kind == "logical",
-        None => slot.get("database").is_some() && slot.get("plugin").is_some(),
-    }
 }
 
 /// Whether a slot that is there is the configured one (`compare_slots`).
@@ -128,11 +121,13 @@ impl Cycle<'_> {
     /// The inactive and unknown ones, and those whose WAL is gone: they block nothing but a new start of their owner. In
     /// maintenance mode an operator may have reasons of his own.
     fn slots_to_drop(&self, keep: &BTreeSet<String>) -> BTreeSet<String> {
-        if self.config.paused {
+        // Which slots are permanent or to be left alone is said in `/config`: a cluster that has none yet has slots from before.
+        if self.config.paused || self.cluster.config.is_none() {
             return BTreeSet::new();
         }
+        let ignored = self.config.dynamic.get("ignore_slots").unwrap_or(&Value::Null);
         let unwanted = self.local.postgres.slots.iter().filter(|(name, slot)| {
-            !slot.active && !self.is_ignored(name, slot.physical) && (slot.lost || !keep.contains(*name))
+            !slot.active && !ignores_slot(ignored, name, slot) && (slot.lost || !keep.contains(*name))
         });
         unwanted.map(|(name, _)| name.clone()).collect()
     }
@@ -142,24 +137,8 @@ impl Cycle<'_> {
         let cluster = if self.is_standby_cluster() { "standby" } else { "primary" };
         // `cluster_type` keeps a slot for one of two clusters that share a configuration.
         let here = |slot: &Value| slot.get("cluster_type").and_then(Value::as_str).is_none_or(|kind| kind == cluster);
-        let all = configured.into_iter().flatten().filter(|(_, slot)| here(slot));
+        let all = configured.into_iter().flatten().filter(|(name, slot)| here(slot) && is_usable_slot(name, slot));
         all.map(|(name, slot)| (name.clone(), slot.clone())).collect()
-    }
-
-    /// `ignore_slots`: matchers, each of whose given fields must match.
-    fn is_ignored(&self, name: &str, physical: bool) -> bool {
-        let kind = if physical { "physical" } else { "logical" };
-        let matchers = self.config.dynamic.get("ignore_slots").and_then(Value::as_array);
-        let slot = self.local.postgres.slots.get(name);
-        matchers.into_iter().flatten().any(|matcher| {
-            let matches = |field: &str, value: Option<&str>| {
-                matcher.get(field).and_then(Value::as_str).is_none_or(|wanted| Some(wanted) == value)
-            };
-            matches("name", Some(name))
-                && matches("type", Some(kind))
-                && matches("database", slot.and_then(|slot| slot.database.as_deref()))
-                && matches("plugin", slot.and_then(|slot| slot.plugin.as_deref()))
-        })
     }
 
     /// Slots of members whose key is gone for less than `member_slots_ttl`.

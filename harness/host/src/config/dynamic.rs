@@ -1,6 +1,6 @@
 //! `bootstrap.dcs`: the first dynamic configuration. Which values are legal is said by the state machine that uses them.
 
-use pgdrill_ha::config::{DYNAMIC_ONLY, Problem as Illegal, Timing, adjust_timing, check};
+use pgdrill_ha::config::{DYNAMIC_ONLY, DYNAMIC_POSTGRESQL, Problem as Illegal, Timing, adjust_timing, check};
 use pgdrill_yaml::{At, Fields, Reader, did_you_mean, one_of, patroni as warts};
 use serde_json::Value as Json;
 
@@ -71,16 +71,16 @@ fn postgresql(reader: &mut Reader<'_>, at: &At<'_>) {
     for name in ["use_pg_rewind", "use_slots"] {
         fields.take(name);
     }
-    let known = ["parameters", "recovery_conf", "pg_hba", "pg_ident", "use_pg_rewind", "use_slots"];
     for (key, _) in fields.rest() {
         let path = at.field(&key.name);
         let local = LOCAL.contains(&key.name.as_str());
-        let expected = if local { format!("postgresql.{} of every node", key.name) } else { one_of(&known) };
+        let expected =
+            if local { format!("postgresql.{} of every node", key.name) } else { one_of(&DYNAMIC_POSTGRESQL) };
         let problem = reader.problem(key.place, &path, format!("the field {:?}", key.name), expected);
         problem.help = if local {
             "pgdrill takes it from each node's own section".into()
         } else {
-            did_you_mean(&key.name, known.into_iter())
+            did_you_mean(&key.name, DYNAMIC_POSTGRESQL.into_iter())
         };
     }
 }

@@ -1,0 +1,54 @@
+//! `standby_cluster`: where the remote primary is.
+
+use serde_json::Value;
+
+use super::check::{Problem, problem};
+
+/// PostgreSQL's port where none is given.
+const PORT: u16 = 5432;
+
+/// Host and port of the remote primary. `None`: no host is given, so that WAL comes from `restore_command` alone; or the port is
+/// none, which [`check`](super::check) tells: no other server is guessed.
+pub fn remote_primary(section: &Value) -> Option<(&str, u16)> {
+    let host = section.get("host").and_then(Value::as_str).filter(|host| !host.is_empty())?;
+    Some((host, port(section)?))
+}
+
+fn port(section: &Value) -> Option<u16> {
+    match section.get("port") {
+        None | Some(Value::Null) => Some(PORT),
+        Some(Value::Number(number)) => number.as_u64().and_then(|port| u16::try_from(port).ok()),
+        // YAML with quotes around it, and `patronictl edit-config -s`.
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        Some(_) => None,
+    }
+    .filter(|port| *port > 0)
+}
+
+pub(super) fn check_remote(document: &Value) -> Option<Problem> {
+    let section = document.get("standby_cluster")?;
+    let found = section.get("port").filter(|_| port(section).is_none())?;
+    Some(problem("standby_cluster.port", found, "a port: a number from 1 to 65535".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_port_may_be_text_and_is_never_guessed() {
+        let found = |port: Value| remote_primary(&json!({"host": "dc1", "port": port})).map(|(_, port)| port);
+        assert_eq!(found(json!(5433)), Some(5433));
+        assert_eq!(found(json!("5433")), Some(5433));
+        assert_eq!(found(Value::Null), Some(5432));
+        for wrong in [json!("x"), json!(0), json!(70_000), json!([5433])] {
+            assert_eq!(found(wrong.clone()), None);
+            let document = json!({"standby_cluster": {"host": "dc1", "port": wrong}});
+            assert!(check_remote(&document).is_some(), "{document}");
+        }
+        assert_eq!(remote_primary(&json!({"restore_command": "cp"})), None);
+        assert_eq!(remote_primary(&json!({"host": "dc1"})), Some(("dc1", 5432)));
+    }
+}
