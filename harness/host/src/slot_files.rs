@@ -9,6 +9,19 @@ use std::{
     path::Path,
 };
 
+/// Where a state file has the database's number, 0 for a physical slot: after magic, checksum, version, length and name (`slot.c`,
+/// `ReplicationSlotOnDisk`).
+const DATABASE_AT: usize = 16 + 64;
+
+/// Whether a data directory has a logical slot.
+pub(crate) fn has_logical(data_dir: &Path) -> bool {
+    let Ok(slots) = fs::read_dir(data_dir.join("pg_replslot")) else { return false };
+    slots.flatten().any(|slot| {
+        let state = fs::read(slot.path().join("state")).unwrap_or_default();
+        state.get(DATABASE_AT..DATABASE_AT + 4).is_some_and(|database| database != [0; 4])
+    })
+}
+
 /// Puts the states of slots into a data directory whose server does not run.
 ///
 /// # Errors
@@ -45,6 +58,20 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn a_logical_slot_is_told_from_a_physical_one_by_its_database() {
+        let data = tempfile::tempdir().expect("a directory");
+        fs::create_dir(data.path().join("pg_replslot")).expect("ours");
+        assert!(!has_logical(data.path()));
+        let mut state = vec![1; 200];
+        state[DATABASE_AT..DATABASE_AT + 4].fill(0);
+        install(data.path(), &BTreeMap::from([("standby".into(), state.clone())])).expect("written");
+        assert!(!has_logical(data.path()));
+        state[DATABASE_AT] = 5;
+        install(data.path(), &BTreeMap::from([("events".into(), state)])).expect("written");
+        assert!(has_logical(data.path()));
+    }
 
     #[test]
     fn a_slot_replaces_what_was_there_and_has_the_directorys_permissions() {

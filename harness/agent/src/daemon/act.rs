@@ -123,7 +123,15 @@ impl<T: Ports> Executor<'_, T> {
                         match known {
                             Some(known) => known,
                             // An instance that was there before any cluster: this is where it becomes one.
-                            None => adopt::first_config(&self.parts.sql, &self.parts.config()).await,
+                            None => match adopt::first_config(self.parts).await {
+                                Ok(first) => first,
+                                // Not knowing what the server has is not that it has nothing: the next cycle asks again.
+                                Err(error) => {
+                                    let what = "the first dynamic configuration waits for what the server has";
+                                    self.parts.trouble("sql", format!("{what}: {error}"));
+                                    return Ok(());
+                                }
+                            },
                         }
                     }
                 };

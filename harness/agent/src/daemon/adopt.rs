@@ -3,15 +3,24 @@
 //! A second process manager would start what the agent stops, and stop what it starts: with it there can be two primaries. So
 //! the agent looks where a running server comes from before it does anything, and says what to do.
 
+use std::collections::BTreeMap;
+
+use pgdrill_ha::{config::ignores_slot, view::SlotView};
 use pgdrill_net::Net;
 use serde_json::{Map, Value, json};
 
-use super::pending;
+use super::{
+    parts::{Parts, Ports},
+    pending,
+};
 use crate::{
     config::AgentConfig,
     ports::Origin,
-    postgres::{Parameter, Reachability, Sql, SqlError, statements},
+    postgres::{Parameter, Reachability, Sql, SqlError, number, slots, statements},
 };
+
+/// `wal_level`, the least first.
+const WAL_LEVELS: [&str; 3] = ["minimal", "replica", "logical"];
 
 /// Limits that a standby must have at least as high as its primary, and switches that a running instance must not lose: those
 /// of a converted instance become the cluster's.
@@ -23,6 +32,8 @@ const KEPT: &[&str] = &[
     "max_wal_senders",
     "max_worker_processes",
     "track_commit_timestamp",
+    "wal_keep_size",
+    "wal_level",
 ];
 
 /// Processes that adopt orphans and manage nothing: whoever has one of them as its parent has none.
@@ -63,38 +74,96 @@ pub(crate) async fn login_objection<N: Net>(sql: &Sql<N>, config: &AgentConfig) 
 }
 
 /// The first dynamic configuration of a cluster that has none: what `bootstrap.dcs` says, and below it what the running server
-/// has and must not lose at its next restart.
-pub(crate) async fn first_config<N: Net>(sql: &Sql<N>, config: &AgentConfig) -> Value {
-    let dcs = config.bootstrap.as_ref().map(|bootstrap| bootstrap.dcs.clone());
+/// has and must not lose: settings at its next restart, slots in the next cycle.
+///
+/// # Errors
+/// The server cannot be asked now.
+pub(crate) async fn first_config<T: Ports>(parts: &Parts<T>) -> Result<Value, SqlError> {
+    let dcs = parts.config().bootstrap.as_ref().map(|bootstrap| bootstrap.dcs.clone());
     let dcs = dcs.filter(Value::is_object).unwrap_or_else(|| json!({}));
-    // A server that cannot be asked now has nothing to say: the defaults are Patroni's.
-    kept(&pending::parameters(sql).await.unwrap_or_default(), dcs)
+    let parameters = pending::read(&parts.sql.query(statements::ADOPTED_PARAMETERS).await?);
+    let found = slots(&parts.sql.query(statements::SLOTS).await?);
+    let first = with_slots(&found, kept(&parameters, &found, dcs));
+    if let Some(permanent) = first.get("slots").and_then(Value::as_object).filter(|_| !found.is_empty()) {
+        let names: Vec<_> = permanent.keys().map(String::as_str).collect();
+        let names = names.join(", ");
+        parts.trouble(
+            "config",
+            format!("permanent slots of the new cluster: {names}; drop what nobody uses from `slots`"),
+        );
+    }
+    Ok(first)
 }
 
-fn kept(parameters: &[Parameter], mut dcs: Value) -> Value {
-    let default = |name: &str| super::server_config::cluster_wide_default(name);
-    let worth_keeping = |parameter: &&Parameter| match parameter.setting.parse::<u64>() {
-        Ok(number) => default(&parameter.name).is_some_and(|least| number > least.parse().unwrap_or(0)),
-        Err(_) => default(&parameter.name).is_some_and(|value| value != parameter.setting),
-    };
-    let own = parameters.iter().filter(|parameter| KEPT.contains(&parameter.name.as_str())).filter(worth_keeping);
-    let own: Vec<_> = own.map(|parameter| (parameter.name.clone(), Value::from(parameter.shown()))).collect();
+fn kept(parameters: &[Parameter], slots: &BTreeMap<String, SlotView>, mut dcs: Value) -> Value {
+    let own: Vec<_> = parameters
+        .iter()
+        .filter(|parameter| KEPT.contains(&parameter.name.as_str()))
+        .filter(|parameter| {
+            let default = super::server_config::cluster_wide_default(&parameter.name);
+            default.is_some_and(|default| is_more(parameter, default))
+        })
+        .map(|parameter| (parameter.name.clone(), Value::from(parameter.shown())))
+        .collect();
     if own.is_empty() {
         return dcs;
     }
-    let section = |value: &mut Value, name: &str| {
-        if !value.get(name).is_some_and(Value::is_object) {
-            value[name] = Value::Object(Map::new());
-        }
-    };
     section(&mut dcs, "postgresql");
-    section(&mut dcs["postgresql"], "parameters");
+    let configured = section(&mut dcs["postgresql"], "parameters");
+    let needs_logical = slots.values().any(|slot| !slot.physical);
     for (name, value) in own {
-        if let Some(configured) = dcs["postgresql"]["parameters"].as_object_mut() {
+        // With a logical slot and less than that the server would not start again, whoever says so.
+        if name == "wal_level" && needs_logical {
+            configured.insert(name, value);
+        } else {
             configured.entry(name).or_insert(value);
         }
     }
     dcs
+}
+
+/// Whether a server has more of something than `default`.
+fn is_more(parameter: &Parameter, default: &str) -> bool {
+    let level = |name: &str| WAL_LEVELS.iter().position(|level| level.eq_ignore_ascii_case(name));
+    if let (Some(has), Some(default)) = (level(&parameter.setting), level(default)) {
+        return has > default;
+    }
+    match (number(&parameter.setting, None), number(default, parameter.unit.as_deref())) {
+        (Some(has), Some(default)) => has > default,
+        _ => parameter.setting != default,
+    }
+}
+
+/// The server's slots as permanent ones (`slots`), so that they are neither dropped as nobody's nor lost with a failover. Whatever
+/// `bootstrap.dcs` says about a slot counts.
+fn with_slots(found: &BTreeMap<String, SlotView>, mut dcs: Value) -> Value {
+    let matchers = dcs.get("ignore_slots").cloned().unwrap_or_default();
+    let own = found.iter().filter(|(name, slot)| !slot.lost && !ignores_slot(&matchers, name, slot));
+    let own: Vec<_> = own.map(|(name, slot)| (name.clone(), permanent(slot))).collect();
+    if own.is_empty() {
+        return dcs;
+    }
+    let configured = section(&mut dcs, "slots");
+    for (name, slot) in own {
+        configured.entry(name).or_insert(slot);
+    }
+    dcs
+}
+
+fn permanent(slot: &SlotView) -> Value {
+    match slot.physical {
+        true => json!({ "type": "physical" }),
+        false => json!({ "type": "logical", "database": slot.database, "plugin": slot.plugin }),
+    }
+}
+
+/// The group of that name, made if there is none.
+fn section<'v>(value: &'v mut Value, name: &str) -> &'v mut Map<String, Value> {
+    let entry = value.as_object_mut().expect("it is asked of objects only").entry(name).or_insert(Value::Null);
+    if !entry.is_object() {
+        *entry = Value::Object(Map::new());
+    }
+    entry.as_object_mut().expect("it was made one")
 }
 
 #[cfg(test)]
@@ -148,11 +217,50 @@ mod tests {
             parameter("max_wal_senders", "20", "integer"),
             parameter("track_commit_timestamp", "on", "bool"),
             parameter("shared_buffers", "16384", "integer"),
+            Parameter { unit: Some("MB".into()), ..parameter("wal_keep_size", "2048", "integer") },
+            parameter("wal_level", "logical", "enum"),
         ];
         let dcs = json!({"ttl": 30, "postgresql": {"parameters": {"max_wal_senders": 15}}});
-        let expected = json!({"ttl": 30, "postgresql": {"parameters":
-            {"max_wal_senders": 15, "max_connections": "500", "track_commit_timestamp": "on"}}});
-        assert_eq!(kept(&running, dcs), expected);
-        assert_eq!(kept(&running[1..2], json!({})), json!({}));
+        let expected = json!({"ttl": 30, "postgresql": {"parameters": {
+            "max_wal_senders": 15, "max_connections": "500", "track_commit_timestamp": "on", "wal_keep_size": "2GB",
+            "wal_level": "logical",
+        }}});
+        let none = BTreeMap::new();
+        assert_eq!(kept(&running, &none, dcs), expected);
+        assert_eq!(kept(&running[1..2], &none, json!({})), json!({}));
+        let less = [
+            Parameter { unit: Some("MB".into()), ..parameter("wal_keep_size", "64", "integer") },
+            parameter("wal_level", "minimal", "enum"),
+        ];
+        assert_eq!(kept(&less, &none, json!({})), json!({}), "the defaults are more");
+        let modest = json!({"postgresql": {"parameters": {"wal_level": "replica"}}});
+        assert_eq!(kept(&running[6..], &none, modest.clone()), modest, "who says so means it");
+        let slots = BTreeMap::from([("events".to_owned(), SlotView::default())]);
+        let forced = json!({"postgresql": {"parameters": {"wal_level": "logical"}}});
+        assert_eq!(kept(&running[6..], &slots, modest), forced, "the server would not start again");
+    }
+
+    #[test]
+    fn the_slots_of_a_converted_instance_become_permanent_ones() {
+        let logical =
+            SlotView { database: Some("shop".into()), plugin: Some("pgoutput".into()), ..SlotView::default() };
+        let physical = SlotView { physical: true, ..SlotView::default() };
+        let found = BTreeMap::from([
+            ("barman".to_owned(), physical.clone()),
+            ("events".to_owned(), logical),
+            ("gone".to_owned(), SlotView { lost: true, ..physical.clone() }),
+            ("mine".to_owned(), physical.clone()),
+            ("other".to_owned(), physical),
+        ]);
+        let dcs = json!({"ttl": 30, "slots": {"other": {"type": "physical", "cluster_type": "primary"}},
+            "ignore_slots": [{"name": "mine", "type": "physical"}]});
+        let first = with_slots(&found, dcs.clone());
+        let expected = json!({
+            "barman": {"type": "physical"},
+            "events": {"type": "logical", "database": "shop", "plugin": "pgoutput"},
+            "other": {"type": "physical", "cluster_type": "primary"},
+        });
+        assert_eq!(first["slots"], expected);
+        assert_eq!(with_slots(&BTreeMap::new(), dcs.clone()), dcs);
     }
 }

@@ -12,7 +12,11 @@ use crate::postgres::{Parameter, Sql, SqlError, statements};
 /// # Errors
 /// See [`SqlError`].
 pub(crate) async fn parameters<N: Net>(sql: &Sql<N>) -> Result<Vec<Parameter>, SqlError> {
-    let rows = sql.query(statements::POSTMASTER_PARAMETERS).await?;
+    Ok(read(&sql.query(statements::POSTMASTER_PARAMETERS).await?))
+}
+
+/// Rows of `name, setting, unit, vartype, pending_restart`.
+pub(crate) fn read(rows: &[tokio_postgres::SimpleQueryRow]) -> Vec<Parameter> {
     let parameter = |row: &tokio_postgres::SimpleQueryRow| {
         let get = |index: usize| row.try_get(index).ok().flatten().map(str::to_owned);
         Some(Parameter {
@@ -23,7 +27,7 @@ pub(crate) async fn parameters<N: Net>(sql: &Sql<N>) -> Result<Vec<Parameter>, S
             pending_restart: get(4).as_deref() == Some("t"),
         })
     };
-    Ok(rows.iter().filter_map(parameter).collect())
+    rows.iter().filter_map(parameter).collect()
 }
 
 /// Which of them wait for a restart, with the value now and then: `{name: {old_value, new_value}}`.

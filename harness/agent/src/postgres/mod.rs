@@ -9,4 +9,5 @@ pub mod statements;
 pub use connection::{Reachability, Sql, SqlError};
 pub use parameter::Parameter;
 pub(crate) use parameter::number;
+pub(crate) use server_state::slots;
 pub use server_state::{ServerState, StandbyRow, Walreceiver};

@@ -86,7 +86,7 @@ impl ServerState {
         }
         // A cascading standby has standbys too.
         state.standbys = sql.query(statements::STANDBYS).await?.iter().map(StandbyRow::from_row).collect();
-        state.slots = sql.query(statements::SLOTS).await?.iter().filter_map(slot).collect();
+        state.slots = slots(&sql.query(statements::SLOTS).await?);
         Ok(state)
     }
 
@@ -150,6 +150,11 @@ impl StandbyRow {
             client_addr: get(row, 8).map(str::to_owned),
         }
     }
+}
+
+/// The rows of [`statements::SLOTS`].
+pub(crate) fn slots(rows: &[SimpleQueryRow]) -> BTreeMap<String, SlotView> {
+    rows.iter().filter_map(slot).collect()
 }
 
 fn slot(row: &SimpleQueryRow) -> Option<(String, SlotView)> {

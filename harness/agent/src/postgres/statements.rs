@@ -27,9 +27,9 @@ pub const WALRECEIVER: &str = "SELECT status, received_tli, latest_end_lsn FROM 
 pub const STANDBYS: &str = "SELECT application_name, state, sync_state, sync_priority, write_lsn, flush_lsn, replay_lsn, \
     usename, client_addr FROM pg_stat_replication";
 
-/// Its replication slots.
+/// Its replication slots. Temporary ones end with their session, and are nobody else's business.
 pub const SLOTS: &str = "SELECT slot_name, slot_type, active, restart_lsn, confirmed_flush_lsn, wal_status, database, \
-    plugin FROM pg_replication_slots";
+    plugin FROM pg_replication_slots WHERE NOT temporary";
 
 /// Role and timeline of the leader, asked before a rewind; the timeline as in a WAL file's name.
 pub const LEADER_TIMELINE: &str = "SELECT pg_is_in_recovery(), \
@@ -44,6 +44,10 @@ pub const RESUME_REPLAY: &str = "SELECT pg_wal_replay_resume()";
 /// The settings that only a restart changes.
 pub const POSTMASTER_PARAMETERS: &str =
     "SELECT name, setting, unit, vartype, pending_restart FROM pg_settings WHERE context = 'postmaster'";
+
+/// The settings that a server keeps when it becomes a cluster: those, and one that a reload changes.
+pub const ADOPTED_PARAMETERS: &str = "SELECT name, setting, unit, vartype, pending_restart FROM pg_settings \
+    WHERE context = 'postmaster' OR name = 'wal_keep_size'";
 
 /// A string literal.
 #[must_use]

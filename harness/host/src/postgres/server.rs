@@ -25,6 +25,7 @@ use super::{
     settings::{ServerOutput, Settings},
     signal::Handle,
 };
+use crate::slot_files;
 
 /// How long a new process has until it says in `postmaster.pid` that the directory is its own.
 const CLAIM_LIMIT: Duration = Duration::from_secs(30);
@@ -150,6 +151,14 @@ impl Server {
         let parameters = &config.parameters;
         let own = ON_COMMAND_LINE.iter().filter_map(|name| Some(((*name).to_owned(), parameters.get(*name)?.clone())));
         let mut all: Vec<_> = own.collect();
+        let level = parameters.get("wal_level").filter(|level| *level != "logical");
+        if let Some(level) = level.filter(|_| slot_files::has_logical(&self.settings.data_dir)) {
+            // With less PostgreSQL does not start (`StartupReplicationSlots`).
+            warn!(
+                "wal_level is logical instead of {level} as long as there are logical replication slots: change it, or drop them"
+            );
+            all.push(("wal_level".to_owned(), "logical".to_owned()));
+        }
         if config.recovery.is_some() {
             for (name, least) in controldata::read(&self.settings).await?.settings {
                 let wanted = parameters.get(&name).and_then(|value| value.parse::<u64>().ok());
