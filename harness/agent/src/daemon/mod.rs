@@ -247,11 +247,13 @@ async fn run_loop<T: Ports>(ha: &mut HaLoop<T>, shutdown: &Shutdown) -> Result<(
             until = until.min(Instant::now() + at_most);
         }
         let until = until.max(began + SHORTEST_CYCLE);
+        // A server that does not come up has not crashed: starting it again at once would not help.
+        let may_crash = !ha.task.is_starting_postgres();
         let woken = tokio::select! {
             biased;
             () = shutdown.requested() => return Ok(()),
             () = parts.wake.notified() => true,
-            () = parts.postgres.exited() => true,
+            () = parts.postgres.exited(), if may_crash => true,
             () = parts.fencing.exited() => true,
             () = sleep_until(until) => false,
         };

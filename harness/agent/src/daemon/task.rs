@@ -33,13 +33,27 @@ struct Task {
     past: PointOfNoReturn,
 }
 
-/// Wakes the loop when the task ends in whatever way, a panic included.
-struct WakeOnDrop(Arc<Notify>);
+/// Wakes the loop when the task ends well, is cancelled or panics. After a failure the next cycle comes at its time, as in Patroni
+/// (`AsyncExecutor.run`): what has just failed would fail again at once, several times a second.
+struct WakeOnDrop(Option<Arc<Notify>>);
+
+impl WakeOnDrop {
+    fn stay_asleep(&mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for WakeOnDrop {
     fn drop(&mut self) {
-        self.0.notify_one();
+        if let Some(wake) = &self.0 {
+            wake.notify_one();
+        }
     }
+}
+
+/// Whether a failure of it is followed by giving something up (the lock, the bootstrap) rather than by another try.
+const fn gives_up_on_failure(kind: TaskKind) -> bool {
+    matches!(kind, TaskKind::PrePromote | TaskKind::Demote | TaskKind::Bootstrap)
 }
 
 impl TaskSlot {
@@ -55,10 +69,13 @@ impl TaskSlot {
         self.count += 1;
         let past = PointOfNoReturn::default();
         let work = run(Arc::clone(&past));
-        let wake = WakeOnDrop(Arc::clone(&self.wake));
+        let mut wake = WakeOnDrop(Some(Arc::clone(&self.wake)));
         let handle = tokio::spawn(async move {
-            let _wake = wake;
-            work.await
+            let outcome = work.await;
+            if outcome.is_err() && !gives_up_on_failure(kind) {
+                wake.stay_asleep();
+            }
+            outcome
         });
         let progress = TaskProgress::Running { past_point_of_no_return: false };
         let view = TaskView { id: self.count, kind, started: now, progress };
@@ -101,6 +118,12 @@ impl TaskSlot {
     /// Whether a task other than a checkpoint runs.
     pub fn is_busy(&self) -> bool {
         self.current.as_ref().is_some_and(|task| task.handle.is_some() && task.view.kind != TaskKind::Checkpoint)
+    }
+
+    /// Whether PostgreSQL is being started: its end is then told by the task's end.
+    pub fn is_starting_postgres(&self) -> bool {
+        let kind = self.current.as_ref().filter(|task| task.handle.is_some()).map(|task| task.view.kind);
+        matches!(kind, Some(TaskKind::Start | TaskKind::Restart))
     }
 
     /// Ends the task at its next pause. Its end is reported in the next cycle. Tells what was cancelled.
