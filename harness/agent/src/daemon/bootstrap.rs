@@ -2,13 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use pgdrill_ha::{config as ha_config, decision::Upstream};
+use serde_json::Value;
 use tokio::time::sleep;
 
 use super::{
+    configure, copy,
     lifecycle::{self, Outcome, text},
     parts::{Parts, Ports},
     scripts,
-    server_config::setting,
+    server_config::{self, setting},
 };
 use crate::{
     config::{BootstrapConfig, BootstrapMethod, BootstrapUser, User},
@@ -24,19 +27,42 @@ const ROLE_LIMIT: Duration = Duration::from_secs(60);
 /// The whole of it: afterwards the new cluster is a running primary with its roles.
 pub(crate) async fn bootstrap<T: Ports>(parts: Arc<Parts<T>>) -> Outcome {
     let bootstrap = parts.config().bootstrap.clone().ok_or("no bootstrap section")?;
+    if let Some(section) = standby_cluster(&bootstrap) {
+        return standby_leader(parts, &bootstrap, section).await;
+    }
     match &bootstrap.method {
         None => initdb(&parts, &bootstrap).await?,
         Some(method) => restore(&parts, method).await?,
     }
     first_configuration(&parts, &bootstrap);
     lifecycle::start(Arc::clone(&parts)).await?;
-    await_primary(&parts).await?;
+    await_role(&parts, "f").await?;
     create_roles(&parts, &bootstrap).await?;
     scripts::post_bootstrap(&parts).await?;
     if bootstrap.method.is_some() {
         close_doors(&parts).await?;
     }
     Ok(())
+}
+
+fn standby_cluster(bootstrap: &BootstrapConfig) -> Option<&Value> {
+    bootstrap.dcs.get("standby_cluster").filter(|section| section.as_object().is_some_and(|fields| !fields.is_empty()))
+}
+
+/// A cluster that replicates from another one begins with a copy of that: it has no roles and no database of its own to make.
+async fn standby_leader<T: Ports>(parts: Arc<Parts<T>>, bootstrap: &BootstrapConfig, section: &Value) -> Outcome {
+    copy::clone_remote(Arc::clone(&parts), section).await?;
+    let config = parts.config();
+    let ha = ha_config::resolve(&bootstrap.dcs, &configure::local_layer(&config), &Default::default());
+    {
+        let mut desired = parts.shared.desired();
+        desired.apply(&config, &bootstrap.dcs);
+        desired.synchronous_standby_names.clear();
+        let remote = Upstream::Remote(section.clone());
+        desired.recovery = Some(server_config::recovery(&config, &ha, &remote, None));
+    }
+    lifecycle::start(Arc::clone(&parts)).await?;
+    await_role(&parts, "t").await
 }
 
 async fn initdb<T: Ports>(parts: &Parts<T>, bootstrap: &BootstrapConfig) -> Outcome {
@@ -78,15 +104,15 @@ fn first_configuration<T: Ports>(parts: &Parts<T>, bootstrap: &BootstrapConfig) 
 }
 
 /// What was restored may have to be recovered first, which takes as long as it takes.
-async fn await_primary<T: Ports>(parts: &Parts<T>) -> Outcome {
+async fn await_role<T: Ports>(parts: &Parts<T>, in_recovery: &str) -> Outcome {
     loop {
         if let Ok(rows) = parts.sql.query(statements::STATE).await
-            && rows.first().is_some_and(|row| row.try_get(0).ok().flatten() == Some("f"))
+            && rows.first().is_some_and(|row| row.try_get(0).ok().flatten() == Some(in_recovery))
         {
             return Ok(());
         }
         if parts.postgres.postmaster().await.map_err(text)?.is_none() {
-            return Err("PostgreSQL ended before it became a primary".into());
+            return Err("PostgreSQL ended before it was what it was started as".into());
         }
         sleep(POLL).await;
     }

@@ -138,6 +138,9 @@ pub(super) fn local_layer(config: &AgentConfig) -> Value {
         "remove_data_directory_on_rewind_failure": config.postgresql.remove_data_directory_on_rewind_failure,
         "remove_data_directory_on_diverged_timelines": config.postgresql.remove_data_directory_on_diverged_timelines,
     });
+    let methods = config.postgresql.replica_methods.iter().filter(|(_, method)| method.no_leader);
+    postgresql["methods_without_leader"] = methods.map(|(name, _)| Value::from(name.as_str())).collect();
+    postgresql["create_replica_methods"] = config.postgresql.create_replica_methods.clone().into();
     if !config.postgresql.recovery_conf.is_empty() {
         postgresql["recovery_conf"] = Value::Object(config.postgresql.recovery_conf.clone());
     }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use pgdrill_ha::decision::Upstream;
+use serde_json::Value;
 use tokio::time::sleep;
 
 use super::{
@@ -23,10 +24,31 @@ const TRIES: u32 = 2;
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Makes the data directory anew. Without `from` only methods that need no running server are tried. `only_basebackup`: as
-/// `reinitialize` with `from_leader` asks for it.
+/// `reinitialize` with `from_leader` asks for it. In a standby cluster the methods are those of its section, whoever is copied
+/// from (`Ha.get_remote_member`).
 pub(crate) async fn clone<T: Ports>(parts: Arc<Parts<T>>, from: Option<Upstream>, only_basebackup: bool) -> Outcome {
+    let section = parts.shared.published().config.standby_cluster.clone();
+    let names = match section {
+        _ if only_basebackup => Vec::new(),
+        Some(section) => create_replica_methods(&section),
+        None => parts.config().postgresql.create_replica_methods.clone(),
+    };
+    copy(parts, from, &names).await
+}
+
+/// Makes the data directory of a new standby cluster's leader (`Ha.bootstrap_standby_leader`).
+pub(crate) async fn clone_remote<T: Ports>(parts: Arc<Parts<T>>, section: &Value) -> Outcome {
+    copy(parts, Some(Upstream::Remote(section.clone())), &create_replica_methods(section)).await
+}
+
+fn create_replica_methods(section: &Value) -> Vec<String> {
+    let names = section.get("create_replica_methods").and_then(Value::as_array).into_iter().flatten();
+    names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
+}
+
+async fn copy<T: Ports>(parts: Arc<Parts<T>>, from: Option<Upstream>, names: &[String]) -> Outcome {
     let from = from.as_ref().and_then(address);
-    let methods = methods(&parts, from.is_some(), only_basebackup);
+    let methods = methods(&parts, names, from.is_some());
     if methods.is_empty() {
         return Err("no running server to copy from, and no method that works without one".into());
     }
@@ -49,20 +71,15 @@ pub(crate) async fn clone<T: Ports>(parts: Arc<Parts<T>>, from: Option<Upstream>
     Err(failed.join("; "))
 }
 
-/// The methods to try, by name; `None` is `pg_basebackup`. A name without a section of its own is a command.
-fn methods<T: Ports>(
-    parts: &Parts<T>,
-    has_source: bool,
-    only_basebackup: bool,
-) -> Vec<(String, Option<ReplicaMethod>)> {
+/// The methods to try, by name; `None` is `pg_basebackup`, also where none is named. A name without a section of its own is a
+/// command.
+fn methods<T: Ports>(parts: &Parts<T>, names: &[String], has_source: bool) -> Vec<(String, Option<ReplicaMethod>)> {
     let config = parts.config();
-    let postgresql = &config.postgresql;
-    let names = &postgresql.create_replica_methods;
-    if names.is_empty() || only_basebackup {
+    if names.is_empty() {
         return if has_source { vec![(BASEBACKUP.into(), None)] } else { Vec::new() };
     }
     let method = |name: &String| {
-        let section = || postgresql.replica_methods.get(name).cloned().unwrap_or_default();
+        let section = || config.postgresql.replica_methods.get(name).cloned().unwrap_or_default();
         (name.clone(), (name != BASEBACKUP).then(section))
     };
     let works = |(_, method): &(String, Option<ReplicaMethod>)| {

@@ -104,7 +104,7 @@ impl<T: Ports> HaLoop<T> {
         }
         let parts = Arc::clone(&self.parts);
         self.stopped_on_purpose = true;
-        self.task.start(TaskKind::Clone, self.parts.clock.now(), |_| copy::clone(parts, Some(from), false));
+        self.task.start(TaskKind::Clone, self.parts.clock.now(), |_| copy::clone(parts, Some(from), from_leader));
         Ok(())
     }
 }

@@ -132,6 +132,53 @@ async fn a_failed_bootstrap_lets_others_try_and_ends_the_agent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_standby_cluster_is_copied_from_the_remote_primary_and_not_made() {
+    let (kv, postgres, heard) = (FakeKv::default(), FakePostgres::default(), Heard::default());
+    let mut config = config();
+    let dcs = json!({"standby_cluster": {"host": "10.1.0.1", "port": "5433", "primary_slot_name": "dc2"}});
+    config.bootstrap.as_mut().expect("it has one").dcs = dcs;
+    let parts = parts(config, kv.clone(), postgres.clone(), heard.clone());
+    let ended = timeout(Duration::from_secs(60), run(parts, Shutdown::new())).await.expect("it ends");
+    assert!(matches!(ended, Err(AgentError::MustExit(_))), "there is nothing to copy here: {ended:?}");
+    let calls = postgres.calls();
+    assert!(
+        calls.contains(&"basebackup 10.1.0.1:5433".to_owned()) && !calls.contains(&"initdb".to_owned()),
+        "{calls:?}"
+    );
+    assert!(kv.get("/service/demo/initialize").is_none(), "the claim is given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reinitialization_from_the_leader_uses_none_of_the_own_methods() {
+    let (kv, heard) = (FakeKv::default(), Heard::default());
+    kv.set("/service/demo/initialize", "7437112345678901234");
+    kv.set("/service/demo/leader", "pg2");
+    let leader = json!({"conn_url": "postgres://10.0.0.2:5433/postgres", "state": "running", "role": "primary"});
+    kv.set("/service/demo/members/pg2", &leader.to_string());
+    for (from_leader, copies) in [(true, true), (false, false)] {
+        let postgres = FakePostgres::with_data(control(7_437_112_345_678_901_234));
+        let mut config = config();
+        config.postgresql.create_replica_methods = vec!["mine".into()];
+        let parts = parts(config, kv.clone(), postgres.clone(), heard.clone());
+        let shutdown = Shutdown::new();
+        let end = async {
+            sleep(Duration::from_secs(2)).await;
+            let (reply, answer) = tokio::sync::oneshot::channel();
+            parts.shared.ask(Request::Reinitialize { force: true, from_leader, reply });
+            parts.wake.notify_one();
+            answer.await.expect("it answers").expect("it begins");
+            sleep(Duration::from_secs(1)).await;
+            shutdown.request();
+        };
+        let agent = timeout(Duration::from_secs(60), run(Arc::clone(&parts), shutdown.clone()));
+        let (ended, ()) = tokio::join!(agent, end);
+        ended.expect("it ends in time").expect("it ends well");
+        let calls = postgres.calls();
+        assert_eq!(calls.iter().any(|call| call.starts_with("basebackup")), copies, "{from_leader}: {calls:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unreachable_dcs_is_survived_and_nothing_is_written_blindly() {
     let (kv, postgres, heard) = (FakeKv::default(), FakePostgres::default(), Heard::default());
     kv.lose(Lose::Requests);

@@ -138,6 +138,10 @@ fn typed(document: &Value) -> Config {
         remove_data_directory_on_diverged_timelines: pg_flag("remove_data_directory_on_diverged_timelines", false),
         remove_data_directory_on_rewind_failure: pg_flag("remove_data_directory_on_rewind_failure", false),
         has_pre_promote: postgresql("pre_promote").is_some_and(|script| !script.is_null()),
+        clones_without_leader: clones_without_leader(
+            standby_cluster.or(get("postgresql")).and_then(|section| section.get("create_replica_methods")),
+            postgresql("methods_without_leader"),
+        ),
         standby_cluster: standby_cluster.cloned(),
         may_bootstrap: get("bootstrap").is_some(),
         bootstrap_dcs: document.pointer("/bootstrap/dcs").cloned().unwrap_or(default.bootstrap_dcs),
@@ -146,6 +150,14 @@ fn typed(document: &Value) -> Config {
         tags: Tags(get("tags").and_then(Value::as_object).cloned().unwrap_or_default()),
         dynamic: Value::Null,
     }
+}
+
+/// Whether one of the methods in use is one of those that need no leader
+/// (`can_create_replica_without_replication_connection`).
+fn clones_without_leader(in_use: Option<&Value>, able: Option<&Value>) -> bool {
+    let names = |list: Option<&Value>| list.and_then(Value::as_array).cloned().unwrap_or_default();
+    let able = names(able);
+    names(in_use).iter().any(|name| able.contains(name))
 }
 
 fn synchronous_mode(value: &Value) -> SynchronousMode {

@@ -87,6 +87,8 @@ pub struct Config {
     pub remove_data_directory_on_rewind_failure: bool,
     /// Whether a `pre_promote` script is to be run before a promotion.
     pub has_pre_promote: bool,
+    /// Whether one of the methods that make a replica here works while there is no leader (`no_leader`).
+    pub clones_without_leader: bool,
     /// `standby_cluster`, if the cluster replicates from another.
     pub standby_cluster: Option<Value>,
     /// Whether there is a `bootstrap` section, so that this node may create a new cluster.
@@ -126,6 +128,7 @@ impl Default for Config {
             remove_data_directory_on_diverged_timelines: false,
             remove_data_directory_on_rewind_failure: false,
             has_pre_promote: false,
+            clones_without_leader: false,
             standby_cluster: None,
             may_bootstrap: true,
             bootstrap_dcs: Value::Object(Default::default()),

@@ -40,12 +40,18 @@ impl Cycle<'_> {
         }
         match self.cluster.initialize {
             Some(Initialize::InProgress) => Decision::rest(Reason::WaitingForBootstrap),
-            Some(_) => Decision::rest(Reason::WaitingForLeader),
-            None if self.config.tags.nofailover() || !self.config.may_bootstrap => {
-                Decision::rest(Reason::WaitingForBootstrap)
+            // Such as a restore from a backup; not while somebody may make the cluster.
+            Some(_) | None if self.config.clones_without_leader && !self.may_make_cluster() => {
+                Decision::last(vec![Action::Clone { from: None }], Reason::Cloning("a backup, without a leader".into()))
             }
+            Some(_) => Decision::rest(Reason::WaitingForLeader),
+            None if !self.may_make_cluster() => Decision::rest(Reason::WaitingForBootstrap),
             None => self.race_for_bootstrap(),
         }
+    }
+
+    fn may_make_cluster(&self) -> bool {
+        self.cluster.initialize.is_none() && !self.config.tags.nofailover() && self.config.may_bootstrap
     }
 
     fn race_for_bootstrap(&mut self) -> Decision {
@@ -102,12 +108,22 @@ impl Cycle<'_> {
         if self.config.fencing == FencingMode::Required && !self.local.fence.is_usable {
             return self.cancel_bootstrap("the dead-man process is required and does not run".into());
         }
-        let Some(id) = self.local.postgres.system_identifier.filter(|_| self.local.postgres.is_running_primary())
-        else {
-            return self.cancel_bootstrap("PostgreSQL is not a running primary".into());
+        // A new standby cluster is a copy that follows the remote primary.
+        let postgres = &self.local.postgres;
+        let remote = self.config.bootstrap_dcs.get("standby_cluster").and_then(|section| section.as_object());
+        let follows = remote.is_some_and(|section| !section.is_empty());
+        let runs = if follows {
+            postgres.is_running() && !postgres.is_running_primary()
+        } else {
+            postgres.is_running_primary()
+        };
+        let Some(id) = postgres.system_identifier.filter(|_| runs) else {
+            let what =
+                if follows { "PostgreSQL is not a running standby" } else { "PostgreSQL is not a running primary" };
+            return self.cancel_bootstrap(what.into());
         };
         self.memory.bootstrapping = false;
-        let status = StatusRecord { optime: self.local.postgres.current_lsn, ..StatusRecord::default() };
+        let status = StatusRecord { optime: postgres.position(), ..StatusRecord::default() };
         let actions = vec![
             Action::WriteInitialize(InitializeWrite::Set(id)),
             Action::WriteConfig(ConfigWrite::Initial(self.config.bootstrap_dcs.clone())),

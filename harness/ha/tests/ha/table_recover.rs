@@ -205,6 +205,35 @@ fn a_bootstrap_ends_with_identity_configuration_and_lock_or_cleans_up() {
 }
 
 #[test]
+fn a_new_standby_cluster_begins_with_a_running_standby() {
+    let mut scene = scene("pg2").without_leader();
+    scene.memory.bootstrapping = true;
+    scene.local.task = ended(TaskKind::Bootstrap, TaskProgress::Done);
+    let mut without = scene.clone();
+    assert_eq!(without.decide().then, Then::Exit, "a standby is no new primary");
+    scene.config.bootstrap_dcs = serde_json::json!({"standby_cluster": {"host": "dc1"}});
+    assert_eq!(actions(&scene.decide()), ["write_initialize", "write_config", "acquire_lock"]);
+    let mut primary = self::scene("pg1").without_leader();
+    primary.memory.bootstrapping = true;
+    primary.local.task = ended(TaskKind::Bootstrap, TaskProgress::Done);
+    primary.config.bootstrap_dcs = scene.config.bootstrap_dcs.clone();
+    assert_eq!(primary.decide().then, Then::Exit, "a primary does not follow the remote one");
+}
+
+#[test]
+fn a_method_that_needs_no_leader_is_used_when_there_is_none() {
+    let mut scene = empty(scene("pg2").without_leader());
+    scene.config.clones_without_leader = true;
+    assert_eq!(scene.decide().actions, [Action::Clone { from: None }]);
+    scene.cluster.initialize = Some(Initialize::InProgress);
+    assert_eq!(scene.decide().reason.code(), "waiting_for_bootstrap");
+    scene.cluster.initialize = None;
+    assert_eq!(scene.decide().actions, [Action::WriteInitialize(InitializeWrite::Create)]);
+    let mut barred = scene.tag("nofailover", true.into());
+    assert_eq!(barred.decide().actions, [Action::Clone { from: None }]);
+}
+
+#[test]
 fn a_foreign_data_directory_ends_the_agent_and_in_pause_only_the_leadership() {
     let mut scene = scene("pg1").holding();
     scene.local.postgres.system_identifier = Some(1);
