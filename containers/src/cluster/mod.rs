@@ -9,7 +9,7 @@ mod services;
 
 use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
-pub(crate) use bring_up::{Order, addresses};
+pub(crate) use bring_up::{BINARY, Order, addresses};
 pub use host::{BIN_DIR, ETCD_DATA, HAPROXY_CFG, Host, Kind, PATRONI_YML, PGDATA, log_of};
 use pgdrill_lab::{
     event::{ProcessState, Recorder, What},
@@ -111,16 +111,6 @@ impl Cluster {
         self.running.pid(host, process)
     }
 
-    /// The main process and everything it has started, main first, asked of the container now.
-    ///
-    /// # Errors
-    /// When the container does not answer.
-    pub async fn pids(&self, process: Process, host: &str) -> Result<Vec<u32>, String> {
-        let Some(main) = self.pid(process, host) else { return Ok(vec![]) };
-        let all = self.exec(host, ["ps", "-eo", "pid=,ppid="]).await?;
-        Ok(descendants(main, &all.stdout))
-    }
-
     /// Whether it runs (frozen processes do).
     #[must_use]
     pub fn runs(&self, process: Process, host: &str) -> bool {
@@ -130,6 +120,11 @@ impl Cluster {
     /// Somebody is about to kill it: its end will be told as a kill and not as an end of its own.
     pub fn about_to_kill(&self, process: Process, host: &str) {
         self.running.about_to_kill(host, process);
+    }
+
+    /// It was not killed after all: it had ended already.
+    pub fn spared(&self, process: Process, host: &str) {
+        self.running.spared(host, process);
     }
 
     /// Records what a fault did to a process, or to a whole host (`None`).
@@ -180,36 +175,5 @@ impl Cluster {
     #[must_use]
     pub fn names(&self, kind: Kind) -> Vec<String> {
         self.hosts.values().filter(|h| h.kind == kind).map(|h| h.name.clone()).collect()
-    }
-}
-
-/// A process and everything below it, from lines of `pid ppid`.
-fn descendants(main: u32, table: &str) -> Vec<u32> {
-    let pairs: Vec<(u32, u32)> = table
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.split_whitespace();
-            Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
-        })
-        .collect();
-    let mut found = vec![main];
-    let mut next = 0;
-    while next < found.len() {
-        let parent = found[next];
-        found.extend(pairs.iter().filter(|(_, ppid)| *ppid == parent).map(|(pid, _)| *pid));
-        next += 1;
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::descendants;
-
-    #[test]
-    fn a_process_comes_with_all_that_it_has_started() {
-        let table = "  1 0\n 10 1\n 11 10\n 12 11\n 20 1\n";
-        assert_eq!(descendants(10, table), [10, 11, 12]);
-        assert_eq!(descendants(20, table), [20]);
     }
 }

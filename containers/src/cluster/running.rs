@@ -47,6 +47,11 @@ impl Running {
     pub(crate) fn about_to_kill(&self, host: &str, process: Process) {
         self.table().doomed.insert((host.to_owned(), process));
     }
+
+    /// See [`super::Cluster::spared`].
+    pub(crate) fn spared(&self, host: &str, process: Process) {
+        self.table().doomed.remove(&(host.to_owned(), process));
+    }
 }
 
 #[cfg(test)]

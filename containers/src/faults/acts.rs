@@ -58,11 +58,12 @@ impl Faults {
     async fn kill(&mut self, act: Act<'_>, process: Process) -> Result<(), Trouble> {
         let mut killed = vec![];
         for host in act.targets {
-            let pids = process::reached(act.cluster, process, host).await?;
-            if !pids.is_empty() {
-                act.cluster.about_to_kill(process, host);
-                process::kill(self.machine(host), &pids).await?;
+            let Some(target) = process::target(act.cluster, process, host) else { continue };
+            act.cluster.about_to_kill(process, host);
+            if process::kill(self.machine(host), target).await? {
                 killed.push(host.clone());
+            } else {
+                act.cluster.spared(process, host);
             }
         }
         let evidence = format!("{process} was running and is gone");
@@ -82,8 +83,9 @@ impl Faults {
             let Some(pid) = act.cluster.pid(process, host) else { continue };
             // A fast shutdown of PostgreSQL; whatever the others do on SIGTERM.
             let signal = if process == Process::Postgres { "INT" } else { "TERM" };
-            process::signal(self.machine(host), signal, &[pid]).await?;
-            asked.push(host.clone());
+            if process::signal(self.machine(host), signal, pid).await? {
+                asked.push(host.clone());
+            }
         }
         if asked.is_empty() {
             act.record(done_on(&asked, ""));
@@ -124,13 +126,10 @@ impl Faults {
             let machine = self.machine(host);
             let stands_still = match process {
                 None => power::freeze(machine).await?,
-                Some(process) => {
-                    let pids = process::reached(act.cluster, process, host).await?;
-                    if !pids.is_empty() {
-                        process::freeze(machine, &pids).await?;
-                    }
-                    !pids.is_empty()
-                }
+                Some(process) => match process::target(act.cluster, process, host) {
+                    Some(target) => process::freeze(machine, target).await?,
+                    None => false,
+                },
             };
             if stands_still {
                 act.cluster.note(host, process, ProcessState::Frozen);

@@ -160,13 +160,10 @@ impl Faults {
             let machine = self.machines[host].clone();
             let goes_on = match process {
                 None => power::thaw(&machine, &mut self.network).await?,
-                Some(process) => {
-                    let pids = process::reached(cluster, process, host).await?;
-                    if !pids.is_empty() {
-                        process::thaw(&machine, &pids).await?;
-                    }
-                    !pids.is_empty()
-                }
+                Some(process) => match process::target(cluster, process, host) {
+                    Some(target) => process::thaw(&machine, target).await?,
+                    None => false,
+                },
             };
             if goes_on {
                 cluster.note(host, process, ProcessState::Thawed);

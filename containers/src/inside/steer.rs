@@ -29,7 +29,7 @@ pub struct Steering {
     pub skew_ns: i64,
     /// Slept before each fsync, in nanoseconds.
     pub fsync_ns: u64,
-    /// How often a wall clock with a skew was read.
+    /// How often a wall clock was read, with a skew or without.
     pub readings: u64,
     /// How often a slow fsync was done.
     pub fsyncs: u64,
@@ -128,7 +128,12 @@ mod tests {
         assert_eq!(stepped.skew_ns, 600_500_000_000, "steps add up");
         let ahead = date(folder.path()) - now();
         assert!((595..=606).contains(&ahead), "ten minutes ahead: {ahead}");
-        assert!(steer(&file, &Change::default()).expect("it can be read").readings > stepped.readings);
+        let back_to_zero = Change { step_ns: -600_500_000_000, ..Change::default() };
+        let before = steer(&file, &back_to_zero).expect("it can be steered");
+        assert!(before.readings > stepped.readings && before.skew_ns == 0);
+        assert!((date(folder.path()) - now()).abs() < 5, "the clock is true again");
+        let after = steer(&file, &Change::default()).expect("it can be read");
+        assert!(after.readings > before.readings, "and that it is was seen, too");
     }
 
     #[test]

@@ -31,7 +31,7 @@ struct steering {
     uint64_t magic;
     int64_t skew_ns;   /* added to the wall clock */
     uint64_t fsync_ns; /* slept before each fsync */
-    uint64_t readings; /* how often a wall clock with a skew was read */
+    uint64_t readings; /* how often a wall clock was read */
     uint64_t fsyncs;   /* how often a slow fsync was done */
     uint64_t watchdog_timeout_s;   /* of the watchdog device; 0 until it was set */
     uint64_t watchdog_deadline_ns; /* when it goes off, on the monotonic clock; 0 while it is off */
@@ -59,10 +59,14 @@ __attribute__((constructor)) static void attach(void)
 
 static void skew(struct timespec *t)
 {
-    int64_t by = steering ? __atomic_load_n(&steering->skew_ns, __ATOMIC_RELAXED) : 0;
+    if (!steering)
+        return;
+    /* Counted first: a reading that is counted after a step has seen the step. So is one without a skew: a step back to the
+     * true time is a step that somebody must see. */
+    __atomic_fetch_add(&steering->readings, 1, __ATOMIC_SEQ_CST);
+    int64_t by = __atomic_load_n(&steering->skew_ns, __ATOMIC_SEQ_CST);
     if (!by)
         return;
-    __atomic_fetch_add(&steering->readings, 1, __ATOMIC_RELAXED);
     int64_t ns = t->tv_nsec + by % NANOS;
     t->tv_sec += by / NANOS;
     if (ns < 0) {

@@ -7,7 +7,9 @@ use pgdrill_containers::{
         disk,
         machine::State,
         network::{Breakage, Network},
-        power, process, steering,
+        power,
+        process::{self, Target},
+        steering,
     },
     shim,
 };
@@ -23,12 +25,38 @@ fn a_frozen_process_is_stopped_and_a_killed_one_is_gone() {
         let started = machine.script("sleep 1000 & echo $!").await.expect("it is started");
         let pid: u32 = started.trim().parse().expect("a number");
         let state = async || machine.script(&format!("ps -o stat= -p {pid}; true")).await.expect("ps runs");
-        process::freeze(machine, &[pid]).await.expect("it can be frozen");
+        let one = Target { main: pid, with_descendants: false };
+        assert!(process::freeze(machine, one).await.expect("it can be frozen"));
         assert!(state().await.starts_with('T'));
-        process::thaw(machine, &[pid]).await.expect("it can be thawed");
+        assert!(process::thaw(machine, one).await.expect("it can be thawed"));
         assert!(state().await.starts_with('S'));
-        process::kill(machine, &[pid]).await.expect("it can be killed");
+        assert!(process::kill(machine, one).await.expect("it can be killed"));
         assert!(!state().await.starts_with(['S', 'T', 'R']));
+        for with_descendants in [false, true] {
+            let dead = Target { main: pid, with_descendants };
+            assert!(!process::kill(machine, dead).await.expect("the container answers"), "it was dead already");
+            assert!(!process::freeze(machine, dead).await.expect("the container answers"));
+            assert!(!process::thaw(machine, dead).await.expect("the container answers"));
+        }
+        assert!(!process::signal(machine, "TERM", pid).await.expect("the container answers"));
+    });
+}
+
+#[test]
+fn a_process_that_starts_others_all_the_time_stands_still_and_goes_with_all_of_them() {
+    with_hosts("family", &["a"], |bench| async move {
+        let machine = bench.machine("a");
+        let script = "setsid sh -c 'while true; do sleep 1000.5 & sleep 0.01; done' >/dev/null 2>&1 & echo $!";
+        let started = machine.script(script).await.expect("it is started");
+        let all = Target { main: started.trim().parse().expect("a number"), with_descendants: true };
+        sleep(Duration::from_millis(500)).await;
+        assert!(process::freeze(machine, all).await.expect("it can be frozen"));
+        let moving = "ps -eo stat=,args= | grep '[1]000[.]5' | grep -v '^T' || true";
+        assert_eq!(machine.script(moving).await.expect("ps runs").trim(), "", "all of them stand still");
+        assert!(process::thaw(machine, all).await.expect("it can be thawed"));
+        assert!(process::kill(machine, all).await.expect("it can be killed"));
+        let left = machine.script("ps -eo stat=,args= | grep '[1]000[.]5' || true").await.expect("ps runs");
+        assert_eq!(left.trim(), "", "all of them are gone");
     });
 }
 
@@ -114,6 +142,12 @@ fn a_stepped_clock_and_a_slow_fsync_reach_processes_with_the_shim() {
         let both = machine.script(&format!("{with} date +%s; date +%s")).await.expect("date runs");
         let times: Vec<i64> = both.lines().map(|line| line.parse().expect("seconds")).collect();
         assert!((299..=301).contains(&(times[0] - times[1])), "{times:?}");
+        let read = steering::step(machine, -300_000_000_000).await.expect("it can be stepped back");
+        assert!(read > 0, "somebody has read that it is true again");
+        let both = machine.script(&format!("{with} date +%s; date +%s")).await.expect("date runs");
+        let times: Vec<i64> = both.lines().map(|line| line.parse().expect("seconds")).collect();
+        assert!((-1..=1).contains(&(times[0] - times[1])), "{times:?}");
+        steering::step(machine, 300_000_000_000).await.expect("it can be stepped once more");
         let python = "import time; m = time.monotonic(); print(round(time.time() - int(open('/proc/stat').read()\
             .split('btime ')[1].split()[0]) - float(open('/proc/uptime').read().split()[0])))";
         let skewed = machine.succeed(&["sh", "-c", &format!("{with} python3 -c \"{python}\"")]).await.expect("python");
