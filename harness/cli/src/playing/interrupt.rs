@@ -1,9 +1,17 @@
-//! Ctrl-C: the first one ends the command with what is known, the second one at once.
+//! Ctrl-C and SIGTERM: the first one ends the command with what is known, a second one some time later at once.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
+
+/// Signals so near to the first one are the same wish: `timeout` sends its SIGTERM to the command and then to the whole group,
+/// the command among it, and a terminal's Ctrl-C may come from a parent once more. Taken for a second one, it would leave
+/// everything that was to be removed.
+const ONE_WISH: Duration = Duration::from_secs(2);
 
 /// What a process exits with that was ended by SIGINT: 128 + 2, as shells have it.
 pub(crate) const INTERRUPTED: u8 = 130;
@@ -18,15 +26,17 @@ impl Interrupt {
         Self::default()
     }
 
-    /// One that Ctrl-C raises.
+    /// One that Ctrl-C, SIGTERM and SIGHUP raise.
     ///
     /// # Errors
     /// When the handler cannot be installed.
     pub(crate) fn on_ctrl_c() -> Result<Self, ctrlc::Error> {
         let interrupt = Self::default();
         let raised = interrupt.clone();
+        let mut first = None;
         ctrlc::set_handler(move || {
-            if raised.0.swap(true, Ordering::SeqCst) {
+            raised.0.store(true, Ordering::SeqCst);
+            if is_another(&mut first, Instant::now()) {
                 std::process::exit(i32::from(INTERRUPTED));
             }
         })?;
@@ -42,5 +52,23 @@ impl Interrupt {
     #[cfg(test)]
     pub(crate) fn raise(&self) {
         self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Whether a signal at this moment is a wish of its own after the first one.
+fn is_another(first: &mut Option<Instant>, now: Instant) -> bool {
+    now.duration_since(*first.get_or_insert(now)) >= ONE_WISH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_that_is_sent_twice_at_once_is_one_wish_and_a_later_one_another() {
+        let (mut first, began) = (None, Instant::now());
+        assert!(!is_another(&mut first, began));
+        assert!(!is_another(&mut first, began + Duration::from_millis(5)), "as `timeout` does");
+        assert!(is_another(&mut first, began + Duration::from_secs(3)));
     }
 }
