@@ -8,7 +8,8 @@ use pgdrill_sim::Calibration;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{Failure, Screen, cannot_write, error};
+use super::{Failure, Screen, cannot_write, error, unless_interrupted};
+use crate::playing::INTERRUPTED;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,9 +50,9 @@ pub(crate) fn run(arguments: &CalibrateArgs, mut screen: Screen) -> Result<ExitC
         ports,
         tries: usize::from(arguments.tries.get()),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|why| usage(&why))?;
-    let measured = runtime.block_on(measure(&plan, |what| eprintln!("measuring: {what}")));
-    let measured = measured.map_err(|why| usage(&why))?;
+    // Interrupted, the bench is dropped, which ends its servers and removes its folder.
+    let measured = unless_interrupted(measure(&plan, |what| eprintln!("measuring: {what}")))?;
+    let Some(measured) = measured else { return Ok(ExitCode::from(INTERRUPTED)) };
     let calibration = calibration(&measured, arguments).map_err(|why| usage(&why))?;
     let mut document = serde_json::to_string_pretty(&calibration).map_err(|why| usage(&why))?;
     document.push('\n');

@@ -1,7 +1,6 @@
 //! `pgdrill images`: the images of the real worlds, built, listed and removed.
 
 use std::{
-    future::Future,
     io::{IsTerminal, stderr},
     path::PathBuf,
     process::ExitCode,
@@ -10,10 +9,10 @@ use std::{
 
 use clap::{Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use pgdrill_containers::images::{self, Engine, ImageError, Images, Listed, Source, Step, Wanted};
+use pgdrill_containers::images::{self, Engine, Images, Listed, Source, Step, Wanted};
 use pgdrill_lab::verdict;
 
-use super::{Failure, Screen, error};
+use super::{Failure, Screen, unless_interrupted};
 use crate::playing::INTERRUPTED;
 
 const BUILD_EXAMPLES: &str = "\
@@ -91,18 +90,6 @@ pub(crate) fn run(command: ImagesCommand, mut screen: Screen) -> Result<ExitCode
         }
     }
     Ok(verdict::ExitCode::Pass.into())
-}
-
-/// Runs to the end, or to Ctrl-C (`None`): what is dropped then cleans up after itself.
-fn unless_interrupted<T>(work: impl Future<Output = Result<T, ImageError>>) -> Result<Option<T>, Failure> {
-    let unusable = |why: std::io::Error| Failure::Usage(vec![error(why)]);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unusable)?;
-    runtime.block_on(async {
-        tokio::select! {
-            done = work => done.map(Some).map_err(|why| Failure::Usage(vec![error(why)])),
-            interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| None).map_err(unusable),
-        }
-    })
 }
 
 /// Tells steps on standard error: one line that changes on a terminal, one line for each step elsewhere.

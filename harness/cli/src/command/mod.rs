@@ -11,10 +11,11 @@ mod run;
 mod scenario;
 mod screen;
 
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{future::Future, io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use pgdrill_lab::verdict;
+use tokio::signal::unix::{SignalKind, signal};
 
 pub(crate) use screen::Screen;
 
@@ -115,6 +116,25 @@ pub(crate) fn warn(loaded: &[Loaded]) {
             let _ = writeln!(stderr, "{warning}");
         }
     }
+}
+
+/// Runs to the end, or to Ctrl-C, SIGTERM or SIGHUP (`None`): what is dropped then cleans up after itself.
+pub(crate) fn unless_interrupted<T, E: std::fmt::Display>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<Option<T>, Failure> {
+    let unusable = |why: std::io::Error| Failure::Usage(vec![error(why)]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unusable)?;
+    runtime.block_on(async {
+        let mut interrupted = signal(SignalKind::interrupt()).map_err(unusable)?;
+        let mut terminated = signal(SignalKind::terminate()).map_err(unusable)?;
+        let mut hung_up = signal(SignalKind::hangup()).map_err(unusable)?;
+        tokio::select! {
+            done = work => done.map(Some).map_err(|why| Failure::Usage(vec![error(why)])),
+            _ = interrupted.recv() => Ok(None),
+            _ = terminated.recv() => Ok(None),
+            _ = hung_up.recv() => Ok(None),
+        }
+    })
 }
 
 /// `error: ` in front, as clap does.

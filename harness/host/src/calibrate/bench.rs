@@ -79,8 +79,38 @@ impl Drop for Bench {
                 }
             }
         }
+        end_programs_of(&self.dir);
         let _ = fs::remove_dir_all(&self.dir);
     }
+}
+
+/// Ends what PostgreSQL's programs still do in this folder: a server that was just started has no `postmaster.pid` yet, and an
+/// interrupted `initdb` or `pg_basebackup` has children.
+fn end_programs_of(dir: &Path) {
+    let Some(name) = dir.file_name().and_then(|name| name.to_str()) else { return };
+    for _ in 0..100 {
+        let left = programs_of(name);
+        if left.is_empty() {
+            return;
+        }
+        for pid in left {
+            // One that has ended meanwhile needs nothing.
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// PostgreSQL's programs whose command lines name this folder, which is no one else's.
+fn programs_of(folder: &str) -> Vec<i32> {
+    let is_of_it = |pid: &i32| {
+        let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).into_owned();
+        let program = command.split('\0').next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+        (program == "postgres" || program == "initdb" || program.starts_with("pg_")) && command.contains(folder)
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_of_it).collect()
 }
 
 impl Bench {
@@ -240,4 +270,27 @@ pub(super) async fn until(
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     Ok(began.elapsed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_has_no_pid_file_yet_ends_with_the_bench_and_others_do_not() {
+        let place = tempfile::tempdir().expect("a folder");
+        let (ours, other) = (place.path().join("pgdrill-calibrate-1"), place.path().join("pgdrill-calibrate-2"));
+        let program = place.path().join("postgres");
+        fs::copy("/bin/sh", &program).expect("there is a shell");
+        let start = |dir: &Path| {
+            let mut command = std::process::Command::new(&program);
+            command.args(["-c", "while :; do sleep 1; done", "sh", "-D"]).arg(dir).spawn().expect("it starts")
+        };
+        let (mut first, mut second) = (start(&ours), start(&other));
+        end_programs_of(&ours);
+        let killed = first.wait().expect("it is a child of ours").success();
+        let lives = second.try_wait().expect("it is a child of ours").is_none();
+        second.kill().and_then(|()| second.wait()).expect("it can be ended");
+        assert!(!killed && lives);
+    }
 }
