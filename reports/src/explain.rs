@@ -50,7 +50,8 @@ pub fn explanation(run: &Run, width: usize) -> String {
 }
 
 fn paragraph(out: &mut String, text: &str, width: usize) {
-    for line in wrap(text, width.saturating_sub(2), usize::MAX) {
+    // A message's own line breaks stay: what is wrong, then what to do about it.
+    for line in text.lines().flat_map(|line| wrap(line, width.saturating_sub(2), usize::MAX)) {
         out.push_str(&format!("  {line}\n"));
     }
 }

@@ -136,6 +136,10 @@ impl SourceCode for OneLine {
 
 impl fmt::Display for Drawn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without a line nothing is drawn that names the file.
+        if self.problem.line == 0 {
+            write!(f, "{}: ", self.source.file)?;
+        }
         if self.problem.field.is_empty() {
             f.write_str(&self.problem.sentence())
         } else {
