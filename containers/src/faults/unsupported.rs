@@ -57,6 +57,9 @@ fn why_not(action: &Action, targets: &BTreeSet<HostKind>) -> Option<&'static str
         Action::SlowFsync { .. } if other_than_node => Some(
             "only on PostgreSQL nodes can fsync be made slow: etcd is a static program that calls the kernel itself",
         ),
+        Action::DnsFail { .. } => Some(
+            "the hosts in containers know each other by address and look up no name; only in the simulator can that fail",
+        ),
         Action::Start(spec) if spec.process == Process::Postgres => Some("PostgreSQL is its agent's to start"),
         Action::Start(spec) if spec.process == Process::Deadman => Some("the dead-man process is its agent's to start"),
         Action::Freeze(spec) | Action::Thaw(spec) if spec.process.is_none() && targets.contains(&HostKind::Client) => {
@@ -98,6 +101,12 @@ mod tests {
     fn a_drift_is_for_the_simulator() {
         let why = of("  - { at: 1s, clock_drift: { on: leader, rate: 0.9 } }\n");
         assert!(why[0].starts_with("`run clock of leader at "), "{why:?}");
+    }
+
+    #[test]
+    fn names_that_nobody_looks_up_cannot_fail() {
+        let why = of("  - { at: 1s, dns_fail: nodes, for: 5s }\n");
+        assert!(why.len() == 1 && why[0].contains("look up no name"), "{why:?}");
     }
 
     #[test]
