@@ -1,7 +1,7 @@
 //! The worlds `containers` and `patroni` behind the lab's [`World`] port.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -16,13 +16,19 @@ use tokio::sync::OnceCell;
 
 use crate::{
     clock::Clock,
-    cluster::{Agent, Order},
+    cluster::{Agent, BINARY, Order},
     docker::{Docker, Owner, connect, remove_run, sweep},
     faults,
+    images::{self, Held},
     interrupt::{Under, given_up},
     play::play,
     runtime::block_on,
 };
+
+/// How often, and after how long each time, what a broken-off run has made is looked for again: a request that nobody waits for
+/// any more is carried out by the daemon all the same.
+const STRAGGLERS: u32 = 3;
+const STRAGGLER: std::time::Duration = std::time::Duration::from_millis(700);
 
 /// Hears what a run is doing: one line each, some seconds apart.
 pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
@@ -33,19 +39,28 @@ pub struct RealWorld {
     agent: Agent,
     tell: Tell,
     logs: Option<PathBuf>,
+    pgdrill: Option<PathBuf>,
 }
 
 impl RealWorld {
     /// The world with this agent.
     #[must_use]
     pub fn new(agent: Agent) -> Self {
-        Self { agent, tell: Arc::new(|_| {}), logs: None }
+        Self { agent, tell: Arc::new(|_| {}), logs: None, pgdrill: None }
     }
 
     /// Says what it is doing.
     #[must_use]
     pub fn telling(mut self, tell: Tell) -> Self {
         self.tell = tell;
+        self
+    }
+
+    /// Plays with this `pgdrill` program: images that hold another one get it before the first run. Otherwise the images are
+    /// taken as they are.
+    #[must_use]
+    pub fn with_pgdrill(mut self, program: impl Into<PathBuf>) -> Self {
+        self.pgdrill = Some(program.into());
         self
     }
 
@@ -79,11 +94,14 @@ impl World for RealWorld {
 
 /// A run from first to last: nothing of it is left when this comes back, however it ended.
 async fn run(world: RealWorld, scenario: Arc<Scenario>, seed: u64) -> Result<Recording, PlayError> {
-    let RealWorld { agent, tell, logs } = world;
+    let RealWorld { agent, tell, logs, pgdrill } = world;
     let failed = |message: String| PlayError { message, events: vec![] };
     let _under_way = Under::way();
     let docker = connect().await.map_err(|e| failed(e.to_string()))?;
     sweep_once(&docker, &tell).await;
+    if let Some(program) = &pgdrill {
+        refresh_once(program, &tell).await.map_err(failed)?;
+    }
     let owner = Owner::this_process().map_err(|e| failed(e.to_string()))?;
     let name = name_of_run();
     let clock = Clock::new();
@@ -107,7 +125,14 @@ async fn run(world: RealWorld, scenario: Arc<Scenario>, seed: u64) -> Result<Rec
     };
     // A panic ends the run like anything else; it goes on once nothing is left.
     let played = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(playing)).await;
-    let removed = remove_run(&docker, &name).await;
+    let mut removed = remove_run(&docker, &name).await;
+    if !matches!(played, Ok(Ok(_))) {
+        // A run that broke off may have asked for a container that the daemon has not made yet.
+        for _ in 0..STRAGGLERS {
+            tokio::time::sleep(STRAGGLER).await;
+            removed = remove_run(&docker, &name).await;
+        }
+    }
     if let Err(why) = removed {
         // What was seen is no less true.
         tell(&format!("not everything of the run could be removed; the next run tries again: {why}"));
@@ -130,4 +155,25 @@ async fn sweep_once(docker: &Docker, tell: &Tell) {
         Err(why) => tell(&format!("leftovers of a killed run could not be removed: {why}")),
     };
     SWEPT.get_or_init(sweeping).await;
+}
+
+/// Sees to it that the images hold this `pgdrill`, unless [`BINARY`] names one that is used in its place.
+async fn refresh_once(program: &Path, tell: &Tell) -> Result<(), String> {
+    static FRESH: OnceCell<Result<(), String>> = OnceCell::const_new();
+    let refreshing = async || {
+        if std::env::var_os(BINARY).is_some() {
+            return Ok(());
+        }
+        let engine = images::Engine::connect().await.map_err(|e| e.to_string())?;
+        match images::refresh(&engine, program, &|_| {}).await.map_err(|e| e.to_string())? {
+            Held::Same => {}
+            Held::Renewed => tell("the images held another pgdrill: this one was put into them"),
+            Held::Chosen => tell(
+                "the images hold the pgdrill that was given to `pgdrill images build --binary`, and not this one: after a \
+                 change build both anew",
+            ),
+        }
+        Ok(())
+    };
+    FRESH.get_or_init(refreshing).await.clone()
 }

@@ -31,7 +31,7 @@ const SPACE: u64 = 1 << 30;
 
 /// Names a `pgdrill` binary of this machine to be used in the containers instead of the images' own: for whoever works on
 /// pgdrill and does not want to build images for every change. It must run on the images' C library.
-const BINARY: &str = "PGDRILL_CONTAINER_BINARY";
+pub(crate) const BINARY: &str = "PGDRILL_CONTAINER_BINARY";
 
 /// Between the starts of two agents, so that the seed decides who is first.
 const STAGGER: Duration = Duration::from_millis(300);

@@ -13,6 +13,7 @@ use super::{
     engine::{Build, Engine},
     recipe, registry, room,
 };
+use crate::docker::Trouble;
 
 /// Labels of the images.
 pub(super) mod label {
@@ -22,6 +23,10 @@ pub(super) mod label {
     pub const SOURCE: &str = "pgdrill.source";
     /// What its programs say.
     pub const VERSIONS: &str = "pgdrill.versions";
+    /// Which `pgdrill` is in it: the hash of the file that it was made from.
+    pub const BINARY: &str = "pgdrill.binary";
+    /// Whether somebody chose that `pgdrill` (`--binary`), or it was the running one.
+    pub const CHOSEN: &str = "pgdrill.binary.chosen";
 }
 
 /// Begins the names of temporary folders; the process id follows.
@@ -47,22 +52,34 @@ pub async fn build(engine: &Engine, wanted: &Wanted, watch: Watch<'_>) -> Result
         Some(source) => source,
         None => stages(engine, wanted.source, watch).await?,
     };
+    finish_all(engine, source, &binary, wanted.binary.is_some(), watch).await
+}
+
+/// Puts the binary on top of stages that are there; images that have it already are found.
+async fn finish_all(
+    engine: &Engine,
+    source: Source,
+    binary: &Binary,
+    chosen: bool,
+    watch: Watch<'_>,
+) -> Result<Images, ImageError> {
     let tag = recipe::stage_tag(source, &engine.architecture);
     let mut finished = Vec::new();
     for image in Image::ALL {
         let stage = format!("{}:{tag}", image.repository());
         let id = engine.id(&stage).await?.unwrap_or_default();
-        let name = recipe::hash([id.as_bytes(), binary.hash.as_bytes()]);
+        let chosen_by = if chosen { "a person" } else { "" };
+        let name = recipe::hash([id.as_bytes(), binary.hash.as_bytes(), chosen_by.as_bytes()]);
         let reference = format!("{}:{name}", image.repository());
         let cached = engine.id(&reference).await?.is_some();
-        finished.push(Finished { image, source, stage, tag: name, reference, cached });
+        finished.push(Finished { image, source, stage, tag: name, reference, cached, chosen });
     }
     if finished.iter().any(|one| !one.cached) {
         let scratch = Scratch::new()?;
         let content = binary.stripped(scratch.path(), watch).await?;
         let context = layer(&content).await?;
         let missing = finished.iter().filter(|one| !one.cached);
-        try_join_all(missing.map(|one| one.finish(engine, &binary, context.clone(), watch))).await?;
+        try_join_all(missing.map(|one| one.finish(engine, binary, context.clone(), watch))).await?;
     }
     let mut images = Vec::new();
     for one in finished {
@@ -72,6 +89,47 @@ pub async fn build(engine: &Engine, wanted: &Wanted, watch: Watch<'_>) -> Result
     }
     forget_old(engine).await?;
     Ok(Images { source, images })
+}
+
+/// Sees to it that the images named `latest` hold this `pgdrill`: a run with another one would test what nobody asked about.
+/// Where only the `pgdrill` differs, it is put in, which takes seconds.
+///
+/// # Errors
+/// When Docker does not answer, there are no images, they were built by another recipe, or this `pgdrill` does not run in them.
+pub async fn refresh(engine: &Engine, pgdrill: &Path, watch: Watch<'_>) -> Result<Held, ImageError> {
+    let binary = Binary::find(Some(pgdrill), &engine.architecture)?;
+    let mut source = None;
+    let (mut same, mut chosen) = (true, false);
+    for image in Image::ALL {
+        let latest = format!("{}:latest", image.repository());
+        if engine.id(&latest).await?.is_none() {
+            return Err(ImageError::Docker(Trouble::NoImage { image: latest }));
+        }
+        let labels = engine.labels(&latest).await?;
+        let is = |name: &str, value: &str| labels.get(name).is_some_and(|found| found == value);
+        same &= is(label::BINARY, &binary.hash);
+        chosen |= is(label::CHOSEN, "yes");
+        source = [Source::Registry, Source::Debian].into_iter().find(|source| is(label::SOURCE, source.name()));
+    }
+    if same {
+        return Ok(Held::Same);
+    }
+    if chosen {
+        return Ok(Held::Chosen);
+    }
+    let Some(source) = staged(engine, source).await? else { return Err(ImageError::Stale) };
+    finish_all(engine, source, &binary, false, watch).await.map(|_| Held::Renewed)
+}
+
+/// What [`refresh`] found in the images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// The wanted `pgdrill`.
+    Same,
+    /// Another one; now they hold the wanted one.
+    Renewed,
+    /// Another one that somebody has chosen with `--binary`, perhaps because the wanted one does not run in them.
+    Chosen,
 }
 
 /// The source whose stages are all there.
@@ -144,6 +202,7 @@ struct Finished {
     tag: String,
     reference: String,
     cached: bool,
+    chosen: bool,
 }
 
 impl Finished {
@@ -159,7 +218,13 @@ impl Finished {
         watch(Step { what, says: "putting pgdrill in", begins: true });
         let versions = versions(engine, self.image, &self.stage).await?;
         let unproven = format!("{}:unproven-{}", self.image.repository(), self.tag);
-        let labels = [(label::IMAGE, what), (label::SOURCE, self.source.name()), (label::VERSIONS, versions.as_str())];
+        let labels = [
+            (label::IMAGE, what),
+            (label::SOURCE, self.source.name()),
+            (label::VERSIONS, versions.as_str()),
+            (label::BINARY, binary.hash.as_str()),
+            (label::CHOSEN, if self.chosen { "yes" } else { "no" }),
+        ];
         let arguments = [("BASE", self.stage.as_str())];
         let wanted = Build { name: &unproven, context, arguments: &arguments, labels: &labels, network: false };
         engine.build(what, wanted, watch).await?;

@@ -57,6 +57,12 @@ pub enum ImageError {
         /// What Docker said.
         why: String,
     },
+    /// The images are of another version of pgdrill.
+    #[error(
+        "the images hold another pgdrill than this one, and are from before their recipes were changed: \
+         build them anew with `pgdrill images build`"
+    )]
+    Stale,
     /// No source works.
     #[error(
         "no source of images works\n  from registries: {registry}\n  from Debian packages: {debian}\n  \

@@ -28,7 +28,7 @@ mod tool;
 
 use std::path::PathBuf;
 
-pub use build::build;
+pub use build::{Held, build, refresh};
 pub use engine::Engine;
 pub use error::ImageError;
 pub use listing::{Listed, list, remove};

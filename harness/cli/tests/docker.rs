@@ -21,11 +21,17 @@ const NOTHING_LEFT: [Answer; 3] = [
 
 /// What a command says to a daemon that answers like this, with its exit code.
 fn told(answers: &[Answer], arguments: &[&str]) -> (Option<i32>, String) {
+    told_with(answers, arguments, &[])
+}
+
+/// The same with these variables in the environment.
+fn told_with(answers: &[Answer], arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("quiet-day.yaml"), QUIET_DAY).expect("can be written");
     let socket = daemon(folder.path(), answers);
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgdrill"));
     command.current_dir(folder.path()).args(arguments).env("COLUMNS", "200");
+    command.env_remove("PGDRILL_CONTAINER_BINARY").envs(environment.iter().copied());
     let Output { status, stdout, stderr } =
         command.env("DOCKER_HOST", format!("unix://{}", socket.display())).output().expect("it can be started");
     (status.code(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
@@ -46,11 +52,31 @@ fn an_old_docker_is_refused_with_what_is_needed() {
 #[test]
 fn a_missing_image_names_the_command_that_builds_it() {
     let missing: Answer = ("GET", "/images/", 404, r#"{"message":"No such image: pgdrill/node:latest"}"#);
-    let answers: Vec<Answer> = [NEW, missing].into_iter().chain(NOTHING_LEFT).collect();
+    let info: Answer = ("GET", "/info", 200, "{}");
+    let answers: Vec<Answer> = [NEW, info, missing].into_iter().chain(NOTHING_LEFT).collect();
     let (code, said) = told(&answers, &PLAY);
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("there is no image pgdrill/node:latest: build the images with"), "{said}");
     assert!(said.contains("pgdrill images build"), "{said}");
+}
+
+#[test]
+fn images_with_another_pgdrill_from_before_a_change_of_recipes_are_refused_and_chosen_ones_are_told() {
+    let info: Answer = ("GET", "/info", 200, "{}");
+    let no_stage: Answer = ("GET", "stage-", 404, r#"{"message":"No such image"}"#);
+    let old = r#"{"Id":"sha256:1","Config":{"Labels":{"pgdrill.source":"debian","pgdrill.binary":"0123456789ab"}}}"#;
+    let answers: Vec<Answer> =
+        [NEW, info, no_stage, ("GET", "/images/", 200, old)].into_iter().chain(NOTHING_LEFT).collect();
+    let (code, said) = told(&answers, &PLAY);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("the images hold another pgdrill than this one"), "{said}");
+    assert!(said.contains("pgdrill images build"), "{said}");
+    let chosen =
+        r#"{"Id":"sha256:1","Config":{"Labels":{"pgdrill.binary":"0123456789ab","pgdrill.binary.chosen":"yes"}}}"#;
+    let answers: Vec<Answer> =
+        [NEW, info, no_stage, ("GET", "/images/", 200, chosen)].into_iter().chain(NOTHING_LEFT).collect();
+    let (_, said) = told(&answers, &PLAY);
+    assert!(said.contains("the images hold the pgdrill that was given to"), "{said}");
 }
 
 #[test]
@@ -60,7 +86,7 @@ fn a_full_disk_is_said_as_such() {
     let why = r#"{"message":"mkdir /var/lib/docker/volumes/x: no space left on device"}"#;
     let full: Answer = ("POST", "/volumes/create", 500, why);
     let answers: Vec<Answer> = [NEW, found, network, full].into_iter().chain(NOTHING_LEFT).collect();
-    let (code, said) = told(&answers, &PLAY);
+    let (code, said) = told_with(&answers, &PLAY, &[("PGDRILL_CONTAINER_BINARY", "/usr/local/bin/pgdrill")]);
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("the disk of the Docker daemon is full") && said.contains("docker system prune"), "{said}");
 }

@@ -29,12 +29,14 @@ pub(crate) struct Wishes {
     pub(crate) tell: Tell,
     /// A real world keeps its services' logs here.
     pub(crate) logs: Option<PathBuf>,
+    /// The program that a real world is to hold.
+    pub(crate) pgdrill: Option<PathBuf>,
 }
 
 impl Wishes {
-    /// Tells here, and keeps no logs.
-    pub(crate) const fn telling(tell: Tell) -> Self {
-        Self { tell, logs: None }
+    /// Tells here, and keeps no logs; plays with the running program.
+    pub(crate) fn telling(tell: Tell) -> Self {
+        Self { tell, logs: None, pgdrill: std::env::current_exe().ok() }
     }
 }
 
@@ -49,7 +51,10 @@ pub(crate) fn open(name: &str, wishes: &Wishes) -> Result<Box<dyn World>, NoWorl
         "patroni" => Agent::Patroni,
         unknown => return Err(NoWorld(unknown.to_owned())),
     };
-    let world = RealWorld::new(agent).telling(wishes.tell.clone());
+    let mut world = RealWorld::new(agent).telling(wishes.tell.clone());
+    if let Some(program) = &wishes.pgdrill {
+        world = world.with_pgdrill(program);
+    }
     Ok(match &wishes.logs {
         None => Box::new(world),
         Some(folder) => Box::new(world.keeping_logs(folder)),

@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
     let world = arguments.world.clone();
     let several = if worlds::is_real(&world) { 1 } else { cores() };
     let jobs = arguments.jobs.map_or(several, |jobs| usize::from(jobs.get()));
-    let wishes = Wishes { tell: teller(&progress, arguments.quiet), logs: arguments.logs.clone() };
+    let wishes = Wishes { logs: arguments.logs.clone(), ..Wishes::telling(teller(&progress, arguments.quiet)) };
     let play = move |task: &_| play(&*worlds::open(&world, &wishes).expect("it was opened before"), task);
     let runs = play_all(tasks, jobs, &interrupt, play, |told| match told {
         Told::Done => progress.done(),
@@ -84,7 +84,8 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
 }
 
 /// How long what an interrupted run has made may take to be removed.
-pub(crate) const REMOVAL: Duration = Duration::from_secs(30);
+/// A busy machine needs more than a minute for twenty containers; who does not want to wait sends the signal again.
+pub(crate) const REMOVAL: Duration = Duration::from_secs(180);
 
 /// Where a run that takes its time says what it is doing: above the progress line, or plainly where there is none.
 pub(crate) fn teller(progress: &Progress, quiet: bool) -> Tell {
