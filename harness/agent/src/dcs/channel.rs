@@ -9,7 +9,7 @@ use tokio_rustls::TlsConnector;
 use tonic::transport::Endpoint;
 use tower::service_fn;
 
-use super::EtcdTiming;
+use super::{EtcdTiming, status};
 use crate::{
     config::{EtcdConfig, HostPort, User},
     tls::{self, ClientFiles, MaybeTls},
@@ -31,6 +31,11 @@ impl Security {
             insecure: false,
         });
         Self { files, connector: OnceLock::new(), user: config.user.clone() }
+    }
+
+    /// Whether a user is configured.
+    pub const fn logs_in(&self) -> bool {
+        self.user.is_some()
     }
 
     /// Certificates are read when they are first needed; `None` without TLS.
@@ -81,12 +86,17 @@ pub(super) async fn connect<N: Net>(
         .keep_alive_while_idle(true);
     let channel = endpoint.connect_with_connector(connector).await.map_err(deepest)?;
     // A watch on a member that lost its leader would go on in silence; this makes the server cancel it instead.
-    let mut options = ConnectOptions::new().with_require_leader(true);
+    let anonymous = ConnectOptions::new().with_require_leader(true);
     if let Some(user) = &security.user {
         let password = user.password.as_ref().map_or("", |password| password.reveal());
-        options = options.with_user(&user.username, password).with_auto_token_refresh(true);
+        let options = anonymous.clone().with_user(&user.username, password).with_auto_token_refresh(true);
+        match Client::from_channel(Channel::Tonic(channel.clone()), Some(options)).await {
+            // As in Patroni: users may be configured here before etcd is told to ask for them.
+            Err(error) if status::is_auth_disabled(&error) => {}
+            outcome => return outcome.map_err(io::Error::other),
+        }
     }
-    Client::from_channel(Channel::Tonic(channel), Some(options)).await.map_err(io::Error::other)
+    Client::from_channel(Channel::Tonic(channel), Some(anonymous)).await.map_err(io::Error::other)
 }
 
 /// tonic says "transport error"; what happened is at the end of the chain of causes.

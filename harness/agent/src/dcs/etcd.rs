@@ -111,24 +111,33 @@ impl<N: Net> Etcd<N> {
         Ok(client)
     }
 
-    /// One request to one member.
+    /// One request to one member; once more with a new login when etcd does not know the old one any longer.
     async fn attempt<T, F: Future<Output = Result<T, Error>>>(
         &self,
         index: usize,
         limit: Instant,
         call: &impl Fn(Client) -> F,
     ) -> Result<T, KvError> {
-        let client = self.client(index, limit).await?;
-        let outcome = match timeout_at(limit, call(client)).await {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => status::classify(&error),
-            Err(_) => KvError::Unknown(format!("{}: no answer in time", self.hosts[index])),
-        };
-        // After silence or a broken connection a new connection is better than hoping for the old one.
-        if matches!(outcome, KvError::Unknown(_)) {
-            self.state().clients[index] = None;
+        let mut may_log_in = self.security.logs_in();
+        loop {
+            let client = self.client(index, limit).await?;
+            let outcome = match timeout_at(limit, call(client)).await {
+                Ok(Ok(value)) => return Ok(value),
+                // A new connection begins with a login.
+                Ok(Err(error)) if may_log_in && status::is_login_over(&error) => {
+                    self.state().clients[index] = None;
+                    may_log_in = false;
+                    continue;
+                }
+                Ok(Err(error)) => status::classify(&error),
+                Err(_) => KvError::Unknown(format!("{}: no answer in time", self.hosts[index])),
+            };
+            // After silence or a broken connection a new connection is better than hoping for the old one.
+            if !matches!(outcome, KvError::Refused(_)) {
+                self.state().clients[index] = None;
+            }
+            return Err(outcome);
         }
-        Err(outcome)
     }
 
     /// Tries the members in turn, again and again until `retry_timeout` is over: members without a leader answer at once,

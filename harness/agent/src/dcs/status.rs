@@ -18,13 +18,34 @@ pub(super) fn classify(error: &Error) -> KvError {
             | Code::OutOfRange
             | Code::ResourceExhausted
             | Code::PermissionDenied
-            | Code::Unauthenticated
             | Code::Unimplemented => KvError::Refused(status.message().to_owned()),
+            // Looked at before anything is proposed, and right again after the next login: no final answer.
+            Code::Unauthenticated => KvError::NotSent(format!("{} (the login has ended)", status.message())),
             code => KvError::Unknown(format!("{code:?}: {}", status.message())),
         },
         Error::InvalidArgs(_) | Error::InvalidUri(_) => KvError::Refused(error.to_string()),
         _ => KvError::Unknown(error.to_string()),
     }
+}
+
+/// Whether logging in again may help: etcd was restarted and has forgotten the tokens it gave (`simple`), its users were
+/// changed since (`jwt`), or it asks for a login now and did not before. Nothing of the request was done.
+pub(super) fn is_login_over(error: &Error) -> bool {
+    const TEXTS: [&str; 2] = ["etcdserver: revision of auth store is old", "etcdserver: user name is empty"];
+    match error {
+        Error::GRpcStatus(status) => match status.code() {
+            Code::Unauthenticated => true,
+            Code::InvalidArgument => TEXTS.contains(&status.message()),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Whether etcd answered a login with "nobody needs one here".
+pub(super) fn is_auth_disabled(error: &Error) -> bool {
+    matches!(error, Error::GRpcStatus(status)
+        if status.code() == Code::FailedPrecondition && status.message() == "etcdserver: authentication is not enabled")
 }
 
 /// Whether a keepalive was answered with "no such lease" (etcd-client turns a ttl of 0 into this error).
@@ -53,6 +74,18 @@ mod tests {
         for code in unknown {
             let error = Error::GRpcStatus(Status::new(code, "x"));
             assert!(matches!(classify(&error), KvError::Unknown(_)), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_login_that_etcd_forgot_is_no_final_refusal() {
+        let forgotten = Error::GRpcStatus(Status::unauthenticated("etcdserver: invalid auth token"));
+        assert!(is_login_over(&forgotten));
+        assert!(matches!(classify(&forgotten), KvError::NotSent(_)));
+        let old = Error::GRpcStatus(Status::invalid_argument("etcdserver: revision of auth store is old"));
+        assert!(is_login_over(&old));
+        for other in [Status::permission_denied("etcdserver: permission denied"), Status::invalid_argument("x")] {
+            assert!(!is_login_over(&Error::GRpcStatus(other.clone())), "{other:?}");
         }
     }
 

@@ -1,9 +1,9 @@
 //! `etcd3`, and the stores that pgdrill does not speak to.
 
-use pgdrill_agent::config::{EtcdConfig, HostPort};
+use pgdrill_agent::config::{EtcdConfig, EtcdTls, HostPort, Password, User, is_https};
 use pgdrill_yaml::{At, Fields, Node, Reader, Value};
 
-use super::value::{host_port, parse_host_port, switch};
+use super::value::{host_port, parse_host_port, path, secret, switch, word};
 
 const PORT: u16 = 2379;
 
@@ -44,40 +44,87 @@ pub(super) fn etcd(reader: &mut Reader<'_>, fields: &mut Fields<'_>, root: &Node
 
 fn section(reader: &mut Reader<'_>, at: &At<'_>) -> Option<EtcdConfig> {
     let mut fields = reader.fields(at);
-    let hosts = hosts(reader, &mut fields);
+    let members = hosts(reader, &mut fields);
     for (name, instead, why) in [
         ("proxy", "etcd3.hosts with the members", "the agent itself turns to another member when one is silent"),
         ("srv", "etcd3.hosts with the members", "the agent does not look up SRV records"),
         ("srv_suffix", "etcd3.hosts with the members", "the agent does not look up SRV records"),
-        ("cacert", "no certificates", NO_TLS),
-        ("cert", "no certificates", NO_TLS),
-        ("key", "no certificates", NO_TLS),
-        ("username", "an etcd without authentication", NO_USER),
-        ("password", "an etcd without authentication", NO_USER),
     ] {
         if let Some(at) = fields.take_set(name) {
             let found = format!("the field {name}");
             reader.problem(at.node.place, &at.path, found, instead).help = why.into();
         }
     }
-    if let Some(at) = fields.take_set("protocol") {
-        protocol(reader, &at);
-    }
+    let protocol = fields.take_set("protocol").and_then(|at| reader.word(&at, &[("http", "http"), ("https", "https")]));
+    let url = at.node.get("url").and_then(|node| match &node.value {
+        Value::Text(text) => Some(text.as_str()),
+        _ => None,
+    });
+    let tls = tls(reader, &mut fields, is_https(url, protocol));
+    let user = user(reader, &mut fields, url);
     // The agent never looks for other members than those it is told.
     if let Some(at) = fields.take_set("use_proxies") {
         switch(reader, &at);
     }
     fields.finish(reader);
-    Some(EtcdConfig { hosts: hosts?, tls: None, user: None })
+    Some(EtcdConfig { hosts: members?, tls, user })
 }
 
-const NO_TLS: &str = "pgdrill's agent speaks to etcd without TLS so far; a local TLS proxy can stand in between";
-const NO_USER: &str = "pgdrill's agent does not log in to etcd so far";
-
-fn protocol(reader: &mut Reader<'_>, at: &At<'_>) {
-    if reader.word(at, &[("http", true), ("https", false)]) == Some(false) {
-        reader.wrong(at, "http").help = NO_TLS.into();
+/// `cacert`, `cert` and `key`. Without https they are not looked at, as in Patroni: said, because the password may be sent in
+/// the clear against all intentions.
+fn tls(reader: &mut Reader<'_>, fields: &mut Fields<'_>, https: bool) -> Option<EtcdTls> {
+    let files = ["cacert", "cert", "key"].map(|name| fields.take_set(name));
+    for at in files.iter().flatten().filter(|_| !https) {
+        reader.warning(|reader| {
+            reader.wrong(at, "etcd3.protocol: https beside it").help =
+                "without it, or a url that begins with https://, etcd is spoken to without TLS".into();
+        });
     }
+    if let [_, None, Some(key)] = &files
+        && https
+    {
+        reader.wrong(key, "etcd3.cert beside it").help = "a key without its certificate proves nothing".into();
+    }
+    let [cacert, cert, key] = files.map(|at| at.and_then(|at| path(reader, &at)));
+    https.then_some(EtcdTls { cacert, cert, key })
+}
+
+/// `username` and `password`, or `url: https://NAME:PASSWORD@HOST:PORT`.
+fn user(reader: &mut Reader<'_>, fields: &mut Fields<'_>, url: Option<&str>) -> Option<User> {
+    let name = fields.take_set("username");
+    let password = fields.take_set("password");
+    let in_url = url.and_then(credentials).and_then(|it| it.split_once(':'));
+    let place = fields.at.node.place;
+    match (name, password, in_url) {
+        (None, None, in_url) => {
+            in_url.map(|(name, secret)| User { username: name.into(), password: Some(Password::new(secret)) })
+        }
+        (Some(name), Some(password), None) => {
+            let username = word(reader, &name, "a user's name");
+            let password = secret(reader, &password);
+            Some(User { username: username?, password: Some(password?) })
+        }
+        (Some(_), None, None) => {
+            reader.problem(place, &fields.at.field("password"), "nothing", "that user's password");
+            None
+        }
+        (None, Some(_), None) => {
+            reader.problem(place, &fields.at.field("username"), "nothing", "a user's name");
+            None
+        }
+        (.., Some(_)) => {
+            let found = "username or password beside a url that has them";
+            reader.problem(place, &fields.at.path, found, "them in one place").help =
+                "it is not said which counts".into();
+            None
+        }
+    }
+}
+
+/// What is before the `@` of a URL, as it is written: Patroni decodes no `%40` either.
+pub(super) fn credentials(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    rest.split('/').next()?.rsplit_once('@').map(|(credentials, _)| credentials)
 }
 
 /// `host`, `hosts` or `url`: exactly one of them.
@@ -127,16 +174,15 @@ fn members(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Vec<HostPort>> {
 }
 
 fn from_url(reader: &mut Reader<'_>, at: &At<'_>) -> Option<HostPort> {
-    let text = super::value::word(reader, at, "a URL, such as http://10.0.0.1:2379")?;
-    if text.starts_with("https://") {
-        reader.wrong(at, "http://...").help = NO_TLS.into();
-        return None;
-    }
-    let host = text.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+    let text = word(reader, at, "a URL, such as https://10.0.0.1:2379")?;
+    let named = credentials(&text).is_none_or(|it| it.split_once(':').is_some_and(|(name, _)| !name.is_empty()));
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")).filter(|_| named);
+    let host = rest.map(|rest| rest.trim_end_matches('/')).map(|rest| rest.rsplit_once('@').map_or(rest, |(_, it)| it));
     let parsed = host.and_then(|host| parse_host_port(host, PORT)).filter(|host| !host.host.contains(','));
     if parsed.is_none() {
         // It may hold a password before an @.
-        reader.problem(at.node.place, &at.path, "something else", "a URL, such as http://10.0.0.1:2379");
+        reader.problem(at.node.place, &at.path, "something else", "a URL, such as https://10.0.0.1:2379").help =
+            "a user comes with a password: https://NAME:PASSWORD@10.0.0.1:2379".into();
     }
     parsed
 }

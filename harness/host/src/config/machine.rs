@@ -79,10 +79,14 @@ fn answers(host: &HostPort) -> bool {
 /// Files that must be there.
 fn files(config: &AgentConfig, wrong: &mut Wrong<'_>) {
     let served = config.restapi.tls.as_ref();
+    let etcd = config.etcd.tls.as_ref();
     for (field, file) in [
         ("restapi.certfile", served.map(|tls| &tls.certfile)),
         ("restapi.keyfile", served.and_then(|tls| tls.keyfile.as_ref())),
         ("restapi.cafile", served.and_then(|tls| tls.cafile.as_ref())),
+        ("etcd3.cacert", etcd.and_then(|tls| tls.cacert.as_ref())),
+        ("etcd3.cert", etcd.and_then(|tls| tls.cert.as_ref())),
+        ("etcd3.key", etcd.and_then(|tls| tls.key.as_ref())),
         ("ctl.cacert", config.ctl.cacert.as_ref()),
         ("ctl.certfile", config.ctl.certfile.as_ref()),
         ("ctl.keyfile", config.ctl.keyfile.as_ref()),
@@ -96,6 +100,7 @@ fn files(config: &AgentConfig, wrong: &mut Wrong<'_>) {
     }
     for (field, file) in [
         ("restapi.keyfile", served.map(|tls| tls.keyfile.as_ref().unwrap_or(&tls.certfile))),
+        ("etcd3.key", etcd.and_then(|tls| tls.key.as_ref().or(tls.cert.as_ref()))),
         ("ctl.keyfile", config.ctl.keyfile.as_ref().or(config.ctl.certfile.as_ref())),
     ] {
         if let Some(file) = file

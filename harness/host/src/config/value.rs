@@ -273,6 +273,10 @@ fn collect_secrets(node: &Node, secret: bool, found: &mut Vec<String>) {
                 // `{ password:secret }`: without a space it is all one name.
                 let glued = key.name.split_once(':').filter(|_| secret || named || key.name.contains("password"));
                 found.extend(glued.map(|(_, secret)| secret.trim().to_owned()).filter(|text| !text.is_empty()));
+                // `url: https://NAME:PASSWORD@HOST`.
+                let in_url = scalar(node).filter(|_| key.name.contains("url"));
+                let in_url = in_url.as_deref().and_then(super::etcd::credentials).and_then(|it| it.split_once(':'));
+                found.extend(in_url.map(|(_, secret)| secret.to_owned()).filter(|text| !text.is_empty()));
                 let inherited = secret && !HARMLESS.contains(&key.name.as_str());
                 collect_secrets(node, named || group || inherited, found);
             }

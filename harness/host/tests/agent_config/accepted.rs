@@ -38,11 +38,33 @@ fn every_section_arrives_where_it_belongs() {
     assert_eq!(file.said(&loaded.warnings), "");
     let config = loaded.config;
     assert_eq!(config.restapi.tls.as_ref().expect("it is there").verify_client, VerifyClient::Optional);
+    let etcd = config.etcd.tls.as_ref().expect("protocol: https");
+    assert_eq!((&etcd.cacert, &etcd.key), (&Some("/etc/pgdrill/ca.crt".into()), &Some("/etc/pgdrill/etcd.key".into())));
+    assert_eq!(config.etcd.user.as_ref().expect("it is there").username, "pgdrill");
     assert_eq!(config.api_url(), "https://10.0.0.1:8008/patroni");
     assert_eq!(config.postgresql.local_address, HostPort::new("127.0.0.1", 5432));
     assert_eq!(config.log.mode, Some(0o640), "YAML 1.1 has octal numbers");
     // Passwords do not show in `Debug`.
     insta::assert_debug_snapshot!((&config.bootstrap, &config.postgresql));
+}
+
+/// As in Patroni: the scheme of `url` counts, or else `protocol`; certificates alone do not.
+#[test]
+fn etcd_is_spoken_to_inside_tls_when_the_url_or_the_protocol_says_so() {
+    let hosts = "hosts: [10.0.0.11:2379, 10.0.0.12:2379, 10.0.0.13:2379]";
+    for (section, tls, user) in [
+        ("hosts: [a, b], cacert: /ca", false, None),
+        ("hosts: [a, b], protocol: https", true, None),
+        ("url: 'https://a:2379', username: app, password: s3cret", true, Some("app")),
+        ("url: 'https://root:s3cret@a:2379/'", true, Some("root")),
+        ("url: 'http://a:2379', protocol: https", false, None),
+    ] {
+        let etcd = File::with(&LEAST.replace(hosts, section)).read().expect("it is accepted").config.etcd;
+        assert_eq!((etcd.tls.is_some(), etcd.hosts[0].to_string().as_str()), (tls, "a:2379"), "{section}");
+        let user_then = etcd.user.as_ref().map(|user| user.username.as_str());
+        assert_eq!(user_then, user, "{section}");
+        assert!(etcd.user.is_none_or(|user| user.password.expect("both").reveal() == "s3cret"), "{section}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
     sync::LazyLock,
 };
 
-use pgdrill_agent::config::{CtlConfig, EtcdConfig, EtcdTls, HostPort, Password, User};
+use pgdrill_agent::config::{CtlConfig, EtcdConfig, EtcdTls, HostPort, Password, User, is_https};
 use serde_json::{Map, Value};
 
 use super::super::{Stop, usage};
@@ -159,7 +159,6 @@ impl<'a> Section<'a> {
 }
 
 fn etcd(section: &Section<'_>) -> Result<EtcdConfig, Stop> {
-    let mut https = section.text("protocol")?.as_deref() == Some("https");
     let mut hosts = Vec::new();
     for name in ["hosts", "host", "url", "srv"] {
         let Some(text) = section.text(name)?.filter(|_| hosts.is_empty()) else { continue };
@@ -167,13 +166,16 @@ fn etcd(section: &Section<'_>) -> Result<EtcdConfig, Stop> {
             return Err(section.wrong(name, "hosts: members found by DNS are not supported"));
         }
         for host in text.split(',').map(|host| host.trim().trim_matches(['\'', '"'])).filter(|host| !host.is_empty()) {
-            https |= host.starts_with("https://");
+            if name != "url" && host.contains("://") {
+                return Err(section.wrong(name, "HOST:PORT, and protocol: https where they speak TLS"));
+            }
             hosts.push(host_port(host).ok_or_else(|| section.wrong(name, "HOST:PORT"))?);
         }
     }
     let file = |name: &str| Ok::<_, Stop>(section.text(name)?.map(PathBuf::from));
     let (cacert, cert, key) = (file("cacert")?, file("cert")?, file("key")?);
-    let tls = (https || cacert.is_some() || cert.is_some()).then_some(EtcdTls { cacert, cert, key });
+    let https = is_https(section.text("url")?.as_deref(), section.text("protocol")?.as_deref());
+    let tls = https.then_some(EtcdTls { cacert, cert, key });
     let password = section.text("password")?.map(Password::new);
     let user = section.text("username")?.map(|username| User { username, password });
     Ok(EtcdConfig { hosts, tls, user })
@@ -216,8 +218,8 @@ mod tests {
 
     #[test]
     fn a_patroni_yml_says_where_etcd_is_and_how_members_are_called() {
-        let text = "scope: demo\nnamespace: /db/\nname: pg1\netcd3:\n  hosts: [10.0.0.1:2379, 'https://10.0.0.2:2380']\n  \
-                    cacert: /ca.pem\n  username: root\n  password: secret\nrestapi:\n  cafile: /rest-ca.pem\n  \
+        let text = "scope: demo\nnamespace: /db/\nname: pg1\netcd3:\n  hosts: [10.0.0.1:2379, '10.0.0.2:2380']\n  \
+                    protocol: https\n  cacert: /ca.pem\n  username: root\n  password: secret\nrestapi:\n  cafile: /rest-ca.pem\n  \
                     authentication: {username: admin, password: x}\n";
         let settings = of(text).unwrap();
         assert_eq!((settings.scope.as_deref(), settings.namespace.as_str()), (Some("demo"), "/db/"));
@@ -226,6 +228,18 @@ mod tests {
         assert_eq!(settings.etcd.user.unwrap().username, "root");
         assert_eq!(settings.ctl.authentication.unwrap().username, "admin");
         assert_eq!(settings.ctl.cacert, Some("/rest-ca.pem".into()));
+    }
+
+    #[test]
+    fn tls_is_spoken_where_the_agent_would_speak_it() {
+        for (text, tls) in [
+            ("etcd3: {host: a, protocol: https}", true),
+            ("etcd3: {url: 'https://a'}", true),
+            ("etcd3: {host: a, cacert: /ca.pem, cert: /c.pem}", false),
+            ("etcd3: {url: 'http://a', protocol: https}", false),
+        ] {
+            assert_eq!(of(text).unwrap().etcd.tls.is_some(), tls, "{text}");
+        }
     }
 
     #[test]
@@ -244,6 +258,7 @@ mod tests {
             ("etcd3: 7", "patroni.yml: etcd3: found 7, expected a section"),
             ("ctl: {keyfile_password: x}", "patroni.yml: ctl.keyfile_password: found a passphrase, expected none"),
             ("etcd3: {host: 'a:b'}", "expected HOST:PORT"),
+            ("etcd3: {hosts: 'https://a:1'}", "expected HOST:PORT, and protocol: https"),
             ("consul: {host: a}", "patroni.yml: consul: pgdrill knows etcd by its v3 API alone"),
             ("- a", "expected sections"),
             ("a: [", "patroni.yml: "),
