@@ -280,7 +280,9 @@ impl<T: Ports> Executor<'_, T> {
             return false;
         }
         let activated = if timeout < loop_wait {
-            Err(format!("its time-out, {timeout:?} of a ttl of {ttl:?}, must not be shorter than loop_wait, {loop_wait:?}"))
+            Err(format!(
+                "its time-out, {timeout:?} of a ttl of {ttl:?}, must not be shorter than loop_wait, {loop_wait:?}"
+            ))
         } else {
             self.parts.watchdog.activate(timeout).map_err(|error| error.to_string())
         };

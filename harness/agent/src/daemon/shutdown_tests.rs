@@ -17,8 +17,7 @@ type Fenced = PortTypes<FakeKv, TokioNet, FakePostgres, NoWatchdog, Heard, FakeF
 async fn leading(stops_within: Duration) -> (HaLoop<Fenced>, FakeFence, FakePostgres) {
     let (fence, postgres) = (FakeFence::default(), FakePostgres::default().running(stops_within));
     let (kv, heard) = (FakeKv::default(), Heard::default());
-    let parts =
-        Parts::<Fenced>::new(config(), kv, TokioNet, postgres.clone(), NoWatchdog, fence.clone(), heard);
+    let parts = Parts::<Fenced>::new(config(), kv, TokioNet, postgres.clone(), NoWatchdog, fence.clone(), heard);
     let mut agent = HaLoop::new(Arc::new(parts));
     let parts = Arc::clone(&agent.parts);
     parts.fencing.start().await.expect("it starts");

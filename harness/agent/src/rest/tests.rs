@@ -62,7 +62,8 @@ async fn primary_turns_503_when_the_lock_ends_even_if_the_loop_hangs() {
 #[tokio::test]
 async fn a_node_whose_required_dead_man_does_not_run_says_that_it_must_not_lead() {
     let parts = node(&FakeKv::default());
-    let document = async || -> Value { serde_json::from_str(&call(&parts, "GET", "/patroni", Value::Null).await.1).unwrap() };
+    let document =
+        async || -> Value { serde_json::from_str(&call(&parts, "GET", "/patroni", Value::Null).await.1).unwrap() };
     assert_eq!(document().await.get("watchdog_failed"), None);
     {
         let mut published = parts.shared.published();
