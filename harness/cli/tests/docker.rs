@@ -56,7 +56,7 @@ fn a_missing_image_names_the_command_that_builds_it() {
     let answers: Vec<Answer> = [NEW, info, missing].into_iter().chain(NOTHING_LEFT).collect();
     let (code, said) = told(&answers, &PLAY);
     assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("there is no image pgdrill/node:latest: build the images with"), "{said}");
+    assert!(said.contains("there is no image pgdrill/etcd:latest: build the images with"), "{said}");
     assert!(said.contains("pgdrill images build"), "{said}");
 }
 
