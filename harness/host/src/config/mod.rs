@@ -22,6 +22,7 @@ mod postgresql;
 mod reload;
 mod restapi;
 mod running;
+mod secrets;
 mod source;
 mod tags;
 mod value;
@@ -61,7 +62,7 @@ pub fn read(path: Option<&Path>, environment: &Environment) -> Result<Loaded, Ve
     warn(&mut reader, &root, &config);
     sources.readable_by_all(&mut reader);
     let mut problems = reader.problems;
-    value::hide_secrets(&mut problems, &root);
+    secrets::hide(&mut problems, &root);
     problems.sort_by(|a, b| (a.line == 0, &a.file, a.line, a.column).cmp(&(b.line == 0, &b.file, b.line, b.column)));
     match config {
         Some(config) if problems.iter().all(|problem| problem.severity == Severity::Warning) => {

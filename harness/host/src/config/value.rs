@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use pgdrill_agent::config::{HostPort, Password, User};
-use pgdrill_yaml::{At, Fields, Node, Problem, Reader, Value, did_you_mean};
+use pgdrill_yaml::{At, Fields, Node, Reader, Value};
 
 use crate::own_options;
 
@@ -237,51 +237,4 @@ pub(super) fn settings(reader: &mut Reader<'_>, at: &At<'_>) -> serde_json::Map<
         }
     }
     found
-}
-
-/// No line that is shown with a problem shows a password, wherever in the line it is.
-pub(super) fn hide_secrets(problems: &mut [Problem], root: &Node) {
-    let mut secrets = Vec::new();
-    collect_secrets(root, false, &mut secrets);
-    // Names are shown with their quotes escaped, and what is glued to a name with them.
-    let escaped: Vec<String> = secrets.iter().map(|secret| secret.escape_debug().to_string()).collect();
-    secrets.extend(escaped);
-    // The longest first: one may be part of another.
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    for problem in problems {
-        for secret in &secrets {
-            problem.excerpt = problem.excerpt.replace(secret.as_str(), "********");
-            // A short one may be part of any word.
-            if secret.chars().count() > 3 {
-                for said in [&mut problem.field, &mut problem.found, &mut problem.help] {
-                    *said = said.replace(secret.as_str(), "********");
-                }
-            }
-        }
-    }
-}
-
-/// Everything under a name like `password`, well spelt or not, and in a group of users all that is not said to be harmless.
-fn collect_secrets(node: &Node, secret: bool, found: &mut Vec<String>) {
-    const HARMLESS: [&str; 6] = ["username", "options", "sslmode", "gssencmode", "channel_binding", "sslnegotiation"];
-    match &node.value {
-        Value::Map(fields) => {
-            for (key, node) in fields {
-                let named =
-                    key.name.contains("password") || !did_you_mean(&key.name, ["password"].into_iter()).is_empty();
-                let group = matches!(key.name.as_str(), "authentication" | "users");
-                // `{ password:secret }`: without a space it is all one name.
-                let glued = key.name.split_once(':').filter(|_| secret || named || key.name.contains("password"));
-                found.extend(glued.map(|(_, secret)| secret.trim().to_owned()).filter(|text| !text.is_empty()));
-                // `url: https://NAME:PASSWORD@HOST`.
-                let in_url = scalar(node).filter(|_| key.name.contains("url"));
-                let in_url = in_url.as_deref().and_then(super::etcd::credentials).and_then(|it| it.split_once(':'));
-                found.extend(in_url.map(|(_, secret)| secret.to_owned()).filter(|text| !text.is_empty()));
-                let inherited = secret && !HARMLESS.contains(&key.name.as_str());
-                collect_secrets(node, named || group || inherited, found);
-            }
-        }
-        Value::List(items) => items.iter().for_each(|item| collect_secrets(item, secret, found)),
-        _ => found.extend(scalar(node).filter(|text| secret && !text.is_empty())),
-    }
 }

@@ -81,6 +81,10 @@ fn no_password_is_shown_with_a_mistake_in_the_same_line() {
         ("username: admin", "usrname: admin"),
         ("password: s3cret", "pasword: s3cret"),
         ("password: s3cret", "password:s3cret"),
+        ("password: s3cret", "pa&,aassword: s3cret"),
+        ("password: s3cret", "password: &s3cret"),
+        ("password: s3cret", "password: !s3cret"),
+        ("password: s3cret", "&password: s3cret"),
         ("{ username: admin, password: s3cret }", "admin:s3cret"),
     ] {
         let file = File::with(&LEAST.replace(right, wrong));
