@@ -13,7 +13,7 @@ pub use container::{Plan, create_volume, start_container};
 pub use exec::{Command, Line, Output};
 pub use network::{Subnet, create_network};
 pub use owner::{HOST, LABEL, LABEL_VALUE, OWNER, Owner, RUN};
-pub use removal::{remove_run, sweep};
+pub use removal::{made_by_runs, remove_run, sweep};
 pub use testcontainers::bollard::Docker;
 use testcontainers::{bollard::API_DEFAULT_VERSION, core::client::docker_client_instance};
 pub use trouble::{NEEDED, Trouble};

@@ -34,8 +34,7 @@ pub async fn remove_run(docker: &Docker, run: &str) -> Result<(), String> {
 /// # Errors
 /// When the daemon does not say what there is, or something could not be removed.
 pub async fn sweep(docker: &Docker) -> Result<usize, String> {
-    let label = format!("{LABEL}={LABEL_VALUE}");
-    let left: BTreeSet<String> = labels(docker, &label).await?.iter().filter_map(left_behind).collect();
+    let left: BTreeSet<String> = made_by_runs(docker).await?.iter().filter_map(left_behind).collect();
     // One that is stuck keeps nobody from removing the others.
     let mut failed = vec![];
     for run in &left {
@@ -50,9 +49,12 @@ fn left_behind(labels: &HashMap<String, String>) -> Option<String> {
     owner.is_gone().then(|| labels.get(RUN).cloned())?
 }
 
-/// The labels of every container, network and volume that has this label.
-async fn labels(docker: &Docker, label: &str) -> Result<Vec<HashMap<String, String>>, String> {
-    let filter = filter(label);
+/// The labels of every container, network and volume that a run has made, whosoever run it is.
+///
+/// # Errors
+/// When the daemon does not say what there is.
+pub async fn made_by_runs(docker: &Docker) -> Result<Vec<HashMap<String, String>>, String> {
+    let filter = filter(&format!("{LABEL}={LABEL_VALUE}"));
     let all = ListContainersOptionsBuilder::new().all(true).filters(&filter).build();
     let containers = docker.list_containers(Some(all)).await.map_err(|e| e.to_string())?;
     let networks = ListNetworksOptionsBuilder::new().filters(&filter).build();
