@@ -1,12 +1,17 @@
-//! A run on real nodes, from bring-up to the removal of everything it has made. Asked for by `PGDRILL_DOCKER=1`: it needs a
-//! Docker daemon and the images.
+//! A run on real nodes, from bring-up to the removal of everything it has made.
+
+#[macro_use]
+#[path = "../asked/mod.rs"]
+mod asked;
 
 use std::{
     path::Path,
+    process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
+use libtest_mimic::Arguments;
 use pgdrill_containers::{
     Agent, RealWorld,
     docker::{Docker, OWNER, Owner, RUN, connect, create_network, sweep},
@@ -20,12 +25,13 @@ use testcontainers::bollard::query_parameters::ListNetworksOptions;
 
 const QUIET: &str = "name: quiet\nabout: Nothing happens.\nduration: 15s\n";
 
-fn asked_for() -> bool {
-    let asked = std::env::var_os("PGDRILL_DOCKER").is_some();
-    if !asked {
-        eprintln!("skipped: PGDRILL_DOCKER is not set");
-    }
-    asked
+fn main() -> ExitCode {
+    let trials = trials![
+        patroni_is_brought_up_looked_at_and_removed,
+        the_agent_is_brought_up_looked_at_and_removed,
+        what_a_killed_run_left_behind_is_swept_and_what_a_living_one_uses_is_not,
+    ];
+    asked::play(&Arguments::from_args(), trials)
 }
 
 fn on_docker<R>(work: impl AsyncFnOnce(Docker) -> R) -> R {
@@ -72,25 +78,15 @@ fn a_quiet_run_comes_to_its_end(agent: Agent) {
     }
 }
 
-#[test]
 fn patroni_is_brought_up_looked_at_and_removed() {
-    if asked_for() {
-        a_quiet_run_comes_to_its_end(Agent::Patroni);
-    }
+    a_quiet_run_comes_to_its_end(Agent::Patroni);
 }
 
-#[test]
 fn the_agent_is_brought_up_looked_at_and_removed() {
-    if asked_for() {
-        a_quiet_run_comes_to_its_end(Agent::Pgdrill);
-    }
+    a_quiet_run_comes_to_its_end(Agent::Pgdrill);
 }
 
-#[test]
 fn what_a_killed_run_left_behind_is_swept_and_what_a_living_one_uses_is_not() {
-    if !asked_for() {
-        return;
-    }
     on_docker(async |docker| {
         let (dead, living) =
             (format!("pgdrill-test-dead-{}", std::process::id()), format!("pgdrill-test-{}", std::process::id()));
