@@ -1,11 +1,11 @@
 //! The Docker daemon, as far as images need it.
 
-use std::{collections::HashMap, future::Future, path::PathBuf, pin::pin};
+use std::{collections::HashMap, future::Future, path::PathBuf, pin::pin, time::Duration};
 
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
 use testcontainers::bollard::{
-    API_DEFAULT_VERSION, Docker, body_full, body_try_stream,
+    Docker, body_full, body_try_stream,
     errors::Error,
     models::{BuildInfo, ContainerCreateBody, HostConfig, ImageSummary},
     query_parameters::{
@@ -16,13 +16,13 @@ use testcontainers::bollard::{
 use tokio_util::io::ReaderStream;
 
 use super::{ImageError, Step, Watch};
-use crate::docker::{NEEDED, Trouble};
+use crate::docker::{self, Trouble};
 
 /// The label of every container that is started to look into an image.
 const PROBE_LABEL: &str = "pgdrill.images.probe";
 
-/// Where Docker is when nothing else is said.
-const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+/// How long the daemon may take for an answer: images are large and disks slow.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// A Docker daemon that answers and is new enough.
 #[derive(Clone, Debug)]
@@ -35,13 +35,12 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Connects to the daemon that `DOCKER_HOST` names, or to the usual socket.
+    /// Connects to the daemon, found and opened as for a run ([`docker::connect`]).
     ///
     /// # Errors
     /// When none answers, or it is too old.
     pub async fn connect() -> Result<Self, ImageError> {
-        let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| DEFAULT_HOST.to_owned());
-        Self::connect_to(&host).await
+        Self::connect_to(&docker::host().map_err(ImageError::NoDocker)?).await
     }
 
     /// Connects to the daemon at this address.
@@ -50,21 +49,12 @@ impl Engine {
     /// As [`connect`](Self::connect).
     pub async fn connect_to(host: &str) -> Result<Self, ImageError> {
         let trouble = |why: Error| ImageError::NoDocker(Trouble::connecting(host, &why));
-        // Images are large and disks slow: two minutes, as is the client's habit, are too short to import one.
-        let docker = match host.strip_prefix("unix://") {
-            Some(path) => Docker::connect_with_unix(path, 900, API_DEFAULT_VERSION),
-            None => Docker::connect_with_host(host),
-        };
-        let docker = docker.map_err(trouble)?;
+        let docker = docker::open(host).await.map_err(ImageError::NoDocker)?.with_timeout(PATIENCE);
         let version = docker.version().await.map_err(trouble)?;
-        let found = version.api_version.unwrap_or_default();
-        if api(&found) < api(NEEDED) {
-            return Err(ImageError::NoDocker(Trouble::TooOld { found }));
-        }
-        let docker = docker.negotiate_version().await.map_err(trouble)?;
         let info = docker.info().await.map_err(trouble)?;
         let root = info.docker_root_dir.map(PathBuf::from).filter(|_| host.starts_with("unix://"));
-        Ok(Self { docker, architecture: version.arch.unwrap_or_else(|| "amd64".to_owned()), root })
+        let architecture = version.arch.unwrap_or_else(|| "amd64".to_owned());
+        Ok(Self { docker, architecture, root })
     }
 
     /// The id of an image; `None` when there is none of that name.
@@ -271,39 +261,5 @@ fn reason(error: &Error) -> String {
         Error::DockerResponseServerError { message, .. } => message.clone(),
         Error::DockerStreamError { error } => error.clone(),
         other => Trouble::of("", other).to_string().trim_start_matches(": ").to_owned(),
-    }
-}
-
-/// `1.41` in numbers.
-fn api(version: &str) -> Option<(usize, usize)> {
-    let (major, minor) = version.split_once('.')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::docker::fake::daemon;
-
-    #[tokio::test]
-    async fn without_docker_the_error_says_what_to_do() {
-        let error = Engine::connect_to("unix:///no/such/docker.sock").await.expect_err("nobody listens").to_string();
-        assert!(error.contains("unix:///no/such/docker.sock") && error.contains("DOCKER_HOST"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn an_old_docker_is_refused_by_name() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let old = r#"{"Version":"17.05.0-ce","ApiVersion":"1.29","Arch":"amd64"}"#;
-        let socket = daemon(folder.path(), &[("GET", "/version", 200, old)]);
-        let host = format!("unix://{}", socket.display());
-        let error = Engine::connect_to(&host).await.expect_err("it is too old").to_string();
-        assert!(error.contains("API 1.29; pgdrill needs at least 1.41"), "{error}");
-    }
-
-    #[test]
-    fn versions_of_the_api_are_compared_as_numbers() {
-        assert!(api("1.9") < api(NEEDED) && api("1.41") >= api(NEEDED) && api("2.0") > api(NEEDED));
-        assert!(api("nonsense") < api(NEEDED));
     }
 }
