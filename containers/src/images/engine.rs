@@ -13,13 +13,17 @@ use testcontainers::bollard::{
         RemoveImageOptions, TagImageOptions, WaitContainerOptions,
     },
 };
+use tokio::time::timeout;
 use tokio_util::io::ReaderStream;
 
-use super::{ImageError, Step, Watch};
+use super::{ImageError, Step, Watch, proxy};
 use crate::docker::{self, Trouble};
 
 /// The label of every container that is started to look into an image.
 const PROBE_LABEL: &str = "pgdrill.images.probe";
+
+/// How long nothing may be heard of a pull. The daemon waits for ever for a registry that has said who it is and nothing more.
+const STALLED: Duration = Duration::from_secs(120);
 
 /// How long the daemon may take for an answer: images are large and disks slow.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -32,6 +36,8 @@ pub struct Engine {
     pub(super) architecture: String,
     /// Where it keeps images, when that can be looked at.
     pub(super) root: Option<PathBuf>,
+    /// See [`STALLED`].
+    pub(super) stalled: Duration,
 }
 
 impl Engine {
@@ -54,7 +60,7 @@ impl Engine {
         let info = docker.info().await.map_err(trouble)?;
         let root = info.docker_root_dir.map(PathBuf::from).filter(|_| host.starts_with("unix://"));
         let architecture = version.arch.unwrap_or_else(|| "amd64".to_owned());
-        Ok(Self { docker, architecture, root })
+        Ok(Self { docker, architecture, root, stalled: STALLED })
     }
 
     /// The id of an image; `None` when there is none of that name.
@@ -89,17 +95,22 @@ impl Engine {
     }
 
     /// Fetches an image from its registry.
-    pub(super) async fn pull(&self, name: &str, watch: Watch<'_>) -> Result<(), ImageError> {
+    ///
+    /// # Errors
+    /// When the registry cannot be reached, refuses, has no such image, or is silent for too long.
+    pub async fn pull(&self, name: &str, watch: Watch<'_>) -> Result<(), ImageError> {
         watch(Step { what: name, says: "pulling", begins: true });
         let options = CreateImageOptions { from_image: Some(name.to_owned()), ..CreateImageOptions::default() };
         let mut pulled = pin!(self.docker.create_image(Some(options), None, None));
-        let failed = |why: Error| ImageError::NoPull { image: name.to_owned(), why: reason(&why) };
-        while let Some(info) = pulled.try_next().await.map_err(failed)? {
+        let failed = |why: String| ImageError::NoPull { image: name.to_owned(), why };
+        let stalled = |_| failed(format!("nothing was heard of it for {:?}", self.stalled));
+        loop {
+            let told = timeout(self.stalled, pulled.try_next()).await.map_err(stalled)?;
+            let Some(info) = told.map_err(|why| failed(reason(&why)))? else { return Ok(()) };
             if let Some(says) = info.status {
                 watch(Step { what: name, says: &says, begins: false });
             }
         }
-        Ok(())
     }
 
     /// Makes an image of a root file system in a tar file.
@@ -120,9 +131,12 @@ impl Engine {
         let pairs = |pairs: &[(&str, &str)]| {
             Some(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
         };
+        // Docker knows these arguments by itself, and they change neither an image nor its cache.
+        let proxies = if wanted.network { proxy::of_the_environment() } else { vec![] };
+        let arguments: Vec<_> = proxies.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let options = BuildImageOptions {
             t: Some(wanted.name.to_owned()),
-            buildargs: pairs(wanted.arguments),
+            buildargs: pairs(&[wanted.arguments, &arguments].concat()),
             labels: pairs(wanted.labels),
             networkmode: (!wanted.network).then(|| "none".to_owned()),
             rm: true,

@@ -1,8 +1,9 @@
-//! A run on real nodes, from bring-up to the removal of everything it has made.
+//! A run on real nodes, from bring-up to the removal of everything it has made; and what the real daemon says of registries.
 
 #[macro_use]
 #[path = "../asked/mod.rs"]
 mod asked;
+mod registry;
 
 use std::{
     path::Path,
@@ -26,11 +27,12 @@ use testcontainers::bollard::query_parameters::ListNetworksOptions;
 const QUIET: &str = "name: quiet\nabout: Nothing happens.\nduration: 15s\n";
 
 fn main() -> ExitCode {
-    let trials = trials![
+    let mut trials = trials![
         patroni_is_brought_up_looked_at_and_removed,
         the_agent_is_brought_up_looked_at_and_removed,
         what_a_killed_run_left_behind_is_swept_and_what_a_living_one_uses_is_not,
     ];
+    trials.extend(registry::trials());
     asked::play(&Arguments::from_args(), trials)
 }
 

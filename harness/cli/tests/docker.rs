@@ -128,6 +128,29 @@ fn a_full_disk_is_said_as_such() {
 }
 
 #[test]
+fn where_no_image_can_be_pulled_debian_packages_are_taken_and_both_reasons_are_told() {
+    let info: Answer = ("GET", "/info", 200, r#"{"DockerRootDir":"/nowhere"}"#);
+    let empty = tempfile::tempdir().expect("a temporary folder");
+    let path = empty.path().display().to_string();
+    for (why, said_by_docker) in [
+        ("connection refused", r#"{"message":"dial tcp 127.0.0.1:1: connect: connection refused"}"#),
+        ("manifest unknown", r#"{"message":"manifest unknown"}"#),
+        ("no basic auth credentials", r#"{"message":"no basic auth credentials"}"#),
+        ("context deadline exceeded", r#"{"message":"Get \"http://127.0.0.1:1/v2/\": context deadline exceeded"}"#),
+    ] {
+        let answers = [NEW, info, NOTHING_LEFT[0], ("POST", "/images/create", 500, said_by_docker)];
+        let (code, said) = told_with(&answers, &["images", "build"], &[("PATH", &path)]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("no registry image: ") && said.contains("; taking Debian packages"), "{said}");
+        let (registry, debian) = said.split_once("from Debian packages: ").expect("both sources are told");
+        assert!(registry.contains("from registries: the image debian:") && registry.contains(why), "{said}");
+        assert!(debian.contains("`mmdebstrap` is missing: install the package"), "{said}");
+        let (_, said) = told_with(&answers, &["images", "build", "--from", "registry"], &[("PATH", &path)]);
+        assert!(said.contains(why) && !said.contains("Debian packages"), "{said}");
+    }
+}
+
+#[test]
 fn a_binary_that_cannot_run_in_the_images_is_refused_before_anything_is_built() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let info: Answer = ("GET", "/info", 200, r#"{"DockerRootDir":"/nowhere"}"#);
