@@ -9,7 +9,7 @@ use std::{
     path::Path,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use libtest_mimic::Arguments;
@@ -60,7 +60,7 @@ fn a_quiet_run_comes_to_its_end(agent: Agent) {
     let scenario = load_text(Path::new("quiet.yaml"), QUIET).expect("it is a scenario").scenario;
     let began = Instant::now();
     let logs = tempfile::tempdir().expect("a folder");
-    let world = RealWorld::new(agent)
+    let world = RealWorld::new(agent, Duration::from_secs(1))
         .telling(Arc::new(move |line| eprintln!("{:?} {line}", began.elapsed())))
         .keeping_logs(logs.path());
     assert!(world.cannot(&scenario).is_empty());
