@@ -3,6 +3,7 @@
 #[macro_use]
 #[path = "../asked/mod.rs"]
 mod asked;
+mod namespaces;
 mod registry;
 
 use std::{
@@ -13,6 +14,7 @@ use std::{
 };
 
 use libtest_mimic::Arguments;
+use namespaces::a_sweep_from_another_pid_namespace_leaves_a_living_run_alone;
 use pgdrill_containers::{
     Agent, RealWorld,
     docker::{Docker, OWNER, Owner, RUN, connect, create_network, sweep},
@@ -27,10 +29,14 @@ use testcontainers::bollard::query_parameters::ListNetworksOptions;
 const QUIET: &str = "name: quiet\nabout: Nothing happens.\nduration: 15s\n";
 
 fn main() -> ExitCode {
+    if let Some(ended) = namespaces::elsewhere() {
+        return ended;
+    }
     let mut trials = trials![
         patroni_is_brought_up_looked_at_and_removed,
         the_agent_is_brought_up_looked_at_and_removed,
         what_a_killed_run_left_behind_is_swept_and_what_a_living_one_uses_is_not,
+        a_sweep_from_another_pid_namespace_leaves_a_living_run_alone,
     ];
     trials.extend(registry::trials());
     asked::play(&Arguments::from_args(), trials)
