@@ -11,8 +11,8 @@
 //! | `faults` | the timeline, carried out and proven |
 //! | `play` | a run from bring-up to the reading of the end state |
 //!
-//! testcontainers opens the daemon and says where it is; everything after that is asked of its API directly (`bollard`),
-//! because containers need static addresses, signals and a clean-up that survives more than a panic.
+//! The daemon is asked through its API (`bollard`, by way of testcontainers), because containers need static addresses, signals
+//! and a clean-up that survives more than a panic.
 
 mod clock;
 pub mod cluster;

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use pgdrill_lab::{
@@ -28,7 +29,7 @@ use crate::{
 /// How often, and after how long each time, what a broken-off run has made is looked for again: a request that nobody waits for
 /// any more is carried out by the daemon all the same.
 const STRAGGLERS: u32 = 3;
-const STRAGGLER: std::time::Duration = std::time::Duration::from_millis(700);
+const STRAGGLER: Duration = Duration::from_millis(700);
 
 /// Hears what a run is doing: one line each, some seconds apart.
 pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
@@ -37,16 +38,18 @@ pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
 #[derive(Clone)]
 pub struct RealWorld {
     agent: Agent,
+    boot: Duration,
     tell: Tell,
     logs: Option<PathBuf>,
     pgdrill: Option<PathBuf>,
 }
 
 impl RealWorld {
-    /// The world with this agent.
+    /// The world with this agent. `boot`: how long a machine that its watchdog device resets takes until its services are
+    /// started, which no container can tell; the simulator's calibration has it.
     #[must_use]
-    pub fn new(agent: Agent) -> Self {
-        Self { agent, tell: Arc::new(|_| {}), logs: None, pgdrill: None }
+    pub fn new(agent: Agent, boot: Duration) -> Self {
+        Self { agent, boot, tell: Arc::new(|_| {}), logs: None, pgdrill: None }
     }
 
     /// Says what it is doing.
@@ -94,7 +97,7 @@ impl World for RealWorld {
 
 /// A run from first to last: nothing of it is left when this comes back, however it ended.
 async fn run(world: RealWorld, scenario: Arc<Scenario>, seed: u64) -> Result<Recording, PlayError> {
-    let RealWorld { agent, tell, logs, pgdrill } = world;
+    let RealWorld { agent, boot, tell, logs, pgdrill } = world;
     let failed = |message: String| PlayError { message, events: vec![] };
     let _under_way = Under::way();
     let docker = connect().await.map_err(|e| failed(e.to_string()))?;
@@ -113,6 +116,7 @@ async fn run(world: RealWorld, scenario: Arc<Scenario>, seed: u64) -> Result<Rec
         run: &name,
         owner: &owner,
         clock: &clock,
+        boot,
         logs: logs.as_deref(),
         tell: &*tell,
     };

@@ -13,6 +13,8 @@ pub struct Reproduce {
     pub world: Option<String>,
     /// The user's own patroni.yml.
     pub patroni: Option<PathBuf>,
+    /// The file with the simulator's durations, where it is not the one that comes with pgdrill.
+    pub calibration: Option<PathBuf>,
     /// Whether the run was played twice: what differs shows only then.
     pub twice: bool,
 }
@@ -21,7 +23,7 @@ impl Reproduce {
     /// A run in the sim with the scenario's own settings.
     #[must_use]
     pub fn new(file: impl Into<PathBuf>, seed: u64) -> Self {
-        Self { file: file.into(), seed, world: None, patroni: None, twice: false }
+        Self { file: file.into(), seed, world: None, patroni: None, calibration: None, twice: false }
     }
 
     /// The arguments, the program's name first.
@@ -34,6 +36,9 @@ impl Reproduce {
         }
         if let Some(patroni) = &self.patroni {
             arguments.extend(["--patroni".to_owned(), patroni.display().to_string()]);
+        }
+        if let Some(calibration) = &self.calibration {
+            arguments.extend(["--calibration".to_owned(), calibration.display().to_string()]);
         }
         if self.twice {
             arguments.push("--twice".to_owned());
@@ -69,6 +74,7 @@ mod tests {
         let full = Reproduce {
             world: Some("containers".into()),
             patroni: Some("our $conf/patroni.yml".into()),
+            calibration: Some("our hardware.json".into()),
             twice: true,
             ..Reproduce::new("it's here/a b.yaml", u64::MAX)
         };

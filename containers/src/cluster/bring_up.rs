@@ -49,6 +49,8 @@ pub(crate) struct Order<'a> {
     pub(crate) run: &'a str,
     pub(crate) owner: &'a Owner,
     pub(crate) clock: &'a Clock,
+    /// How long a machine takes to boot after a reset.
+    pub(crate) boot: Duration,
     /// Where the logs of its services are kept, in a folder of its own.
     pub(crate) logs: Option<&'a Path>,
     pub(crate) tell: &'a (dyn Fn(&str) + Send + Sync),

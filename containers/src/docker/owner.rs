@@ -1,7 +1,13 @@
 //! Whose a container, network or volume is: labels that say which process made it, so that what a killed run left behind can
 //! be told from what another run is using.
 
-use std::{collections::HashMap, fs};
+use std::{
+    collections::HashMap,
+    fs,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 
 /// On everything that a run makes.
 pub const LABEL: &str = "pgdrill";
@@ -25,6 +31,19 @@ pub struct Owner {
     pid: u32,
     /// In clock ticks since boot.
     started: u64,
+    /// When it said so, in seconds since 1970; `None` in what older versions of pgdrill have made.
+    said_s: Option<u64>,
+}
+
+/// What can be seen of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// There is none of that number.
+    Nobody,
+    /// There is one that may not be looked at: somebody else's, where `/proc` is mounted with `hidepid`.
+    Somebody,
+    /// There is one that started then.
+    Since(u64),
 }
 
 impl Owner {
@@ -35,7 +54,8 @@ impl Owner {
     pub fn this_process() -> std::io::Result<Self> {
         let pid = std::process::id();
         let started = start_time(pid).ok_or_else(|| std::io::Error::other("/proc/self/stat cannot be read"))?;
-        Ok(Self { boot: boot()?, namespace: namespace()?, pid, started })
+        let said_s = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs());
+        Ok(Self { boot: boot()?, namespace: namespace()?, pid, started, said_s })
     }
 
     /// From a label.
@@ -47,22 +67,30 @@ impl Owner {
             namespace: parts.next()?.to_owned(),
             pid: parts.next()?.parse().ok()?,
             started: parts.next()?.parse().ok()?,
+            said_s: parts.next().map(str::parse).transpose().ok()?,
         };
         parts.next().is_none().then_some(owner)
     }
 
-    /// Whether it certainly does not run any more. A process of another namespace cannot be looked at and may run.
+    /// Whether it certainly does not run any more. A process of another namespace, or of another user who hides it, cannot be
+    /// looked at and may run. So may one that knows another boot: a container can have a boot id of its own (systemd-nspawn), and
+    /// several machines can share a daemon. It is gone if it said so before this machine was booted.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.is_gone_for(boot().ok(), namespace().ok(), start_time(self.pid))
+        let Ok(boot) = boot() else { return false };
+        if boot != self.boot {
+            return self.is_from_before(booted_s());
+        }
+        namespace().is_ok_and(|namespace| self.is_not_in(&namespace, seen(self.pid)))
     }
 
-    fn is_gone_for(&self, boot: Option<String>, namespace: Option<String>, started: Option<u64>) -> bool {
-        match (boot, namespace) {
-            (Some(boot), _) if boot != self.boot => true,
-            (Some(_), Some(namespace)) if namespace == self.namespace => started != Some(self.started),
-            _ => false,
-        }
+    fn is_from_before(&self, booted_s: Option<u64>) -> bool {
+        self.said_s.is_none_or(|said_s| booted_s.is_some_and(|booted_s| said_s < booted_s))
+    }
+
+    fn is_not_in(&self, namespace: &str, seen: Seen) -> bool {
+        let may_be_it = seen == Seen::Somebody || seen == Seen::Since(self.started);
+        namespace == self.namespace && !may_be_it
     }
 
     /// The labels of something that this process makes for a run.
@@ -75,7 +103,8 @@ impl Owner {
 
 impl std::fmt::Display for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}/{}/{}", self.boot, self.namespace, self.pid, self.started)
+        write!(f, "{}/{}/{}/{}", self.boot, self.namespace, self.pid, self.started)?;
+        self.said_s.map_or(Ok(()), |said_s| write!(f, "/{said_s}"))
     }
 }
 
@@ -88,7 +117,24 @@ fn namespace() -> std::io::Result<String> {
     Ok(fs::read_link("/proc/self/ns/pid")?.to_string_lossy().into_owned())
 }
 
-/// When a process started; `None` when it does not run.
+/// When this machine was booted, in seconds since 1970 (`btime` in proc_stat(5)).
+fn booted_s() -> Option<u64> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+}
+
+fn seen(pid: u32) -> Seen {
+    if let Some(started) = start_time(pid) {
+        return Seen::Since(started);
+    }
+    let Ok(number) = i32::try_from(pid) else { return Seen::Nobody };
+    match kill(Pid::from_raw(number), None) {
+        Err(Errno::ESRCH) => Seen::Nobody,
+        _ => Seen::Somebody,
+    }
+}
+
+/// When a process started; `None` when it does not run, or may not be looked at.
 fn start_time(pid: u32) -> Option<u64> {
     start_time_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
@@ -104,28 +150,44 @@ mod tests {
     use super::*;
 
     fn owner() -> Owner {
-        Owner { boot: "b".into(), namespace: "pid:[1]".into(), pid: 7, started: 99 }
+        Owner { boot: "b".into(), namespace: "pid:[1]".into(), pid: 7, started: 99, said_s: Some(1_000) }
     }
 
     #[test]
     fn an_owner_is_read_back_from_its_label() {
         assert_eq!(Owner::parse(&owner().to_string()), Some(owner()));
-        for text in ["", "b/pid:[1]/7", "b/pid:[1]/x/99", "b/pid:[1]/7/99/1"] {
+        let older = Owner { said_s: None, ..owner() };
+        assert_eq!(Owner::parse("b/pid:[1]/7/99"), Some(older), "of a version that did not say when");
+        for text in ["", "b/pid:[1]/7", "b/pid:[1]/x/99", "b/pid:[1]/7/99/x", "b/pid:[1]/7/99/1000/1"] {
             assert_eq!(Owner::parse(text), None, "{text}");
         }
     }
 
     #[test]
     fn only_what_cannot_run_any_more_is_taken_for_gone() {
-        let here = |boot: &str, namespace: &str, started| {
-            owner().is_gone_for(Some(boot.to_owned()), Some(namespace.to_owned()), started)
-        };
-        assert!(!here("b", "pid:[1]", Some(99)), "it runs");
-        assert!(here("b", "pid:[1]", None), "no such process");
-        assert!(here("b", "pid:[1]", Some(100)), "another process has its number");
-        assert!(here("c", "pid:[2]", Some(99)), "the machine was booted since");
-        assert!(!here("b", "pid:[2]", None), "it may run where we cannot look");
-        assert!(!owner().is_gone_for(None, None, None), "nothing is known");
+        let here = |seen| owner().is_not_in("pid:[1]", seen);
+        assert!(!here(Seen::Since(99)), "it runs");
+        assert!(here(Seen::Nobody), "no such process");
+        assert!(here(Seen::Since(100)), "another process has its number");
+        assert!(!here(Seen::Somebody), "it may be somebody else's, who hides it");
+        assert!(!owner().is_not_in("pid:[2]", Seen::Nobody), "it may run where we cannot look");
+    }
+
+    #[test]
+    fn one_that_knows_another_boot_is_gone_if_it_spoke_before_ours() {
+        assert!(owner().is_from_before(Some(1_001)), "the machine was booted since");
+        assert!(!owner().is_from_before(Some(1_000)), "it has a boot id of its own, or is another machine's");
+        assert!(!owner().is_from_before(None), "nothing is known");
+        assert!(Owner { said_s: None, ..owner() }.is_from_before(None), "an older version's, which did not say when");
+        let this = Owner::this_process().expect("there is a /proc");
+        assert!(!Owner { boot: "another".into(), ..this }.is_gone());
+    }
+
+    #[test]
+    fn processes_are_seen_as_they_are() {
+        assert!(matches!(seen(std::process::id()), Seen::Since(_)));
+        // Above the largest number that a kernel gives away (PID_MAX_LIMIT).
+        assert_eq!(seen(4_194_999), Seen::Nobody);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::{
 use futures::future::join_all;
 use testcontainers::bollard::{
     Docker,
+    errors::Error,
     query_parameters::{
         ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
         RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
@@ -34,8 +35,7 @@ pub async fn remove_run(docker: &Docker, run: &str) -> Result<(), String> {
 /// # Errors
 /// When the daemon does not say what there is, or something could not be removed.
 pub async fn sweep(docker: &Docker) -> Result<usize, String> {
-    let label = format!("{LABEL}={LABEL_VALUE}");
-    let left: BTreeSet<String> = labels(docker, &label).await?.iter().filter_map(left_behind).collect();
+    let left: BTreeSet<String> = made_by_runs(docker).await?.iter().filter_map(left_behind).collect();
     // One that is stuck keeps nobody from removing the others.
     let mut failed = vec![];
     for run in &left {
@@ -50,9 +50,12 @@ fn left_behind(labels: &HashMap<String, String>) -> Option<String> {
     owner.is_gone().then(|| labels.get(RUN).cloned())?
 }
 
-/// The labels of every container, network and volume that has this label.
-async fn labels(docker: &Docker, label: &str) -> Result<Vec<HashMap<String, String>>, String> {
-    let filter = filter(label);
+/// The labels of every container, network and volume that a run has made, whosoever run it is.
+///
+/// # Errors
+/// When the daemon does not say what there is.
+pub async fn made_by_runs(docker: &Docker) -> Result<Vec<HashMap<String, String>>, String> {
+    let filter = filter(&format!("{LABEL}={LABEL_VALUE}"));
     let all = ListContainersOptionsBuilder::new().all(true).filters(&filter).build();
     let containers = docker.list_containers(Some(all)).await.map_err(|e| e.to_string())?;
     let networks = ListNetworksOptionsBuilder::new().filters(&filter).build();
@@ -67,9 +70,11 @@ async fn labels(docker: &Docker, label: &str) -> Result<Vec<HashMap<String, Stri
 
 async fn remove_labelled(docker: &Docker, label: &str) -> Result<(), String> {
     let filter = filter(label);
+    // What goes wrong with one of them, such as on a full disk, keeps nobody from removing the others.
     let mut failed: Vec<String> = vec![];
     let all = ListContainersOptionsBuilder::new().all(true).filters(&filter).build();
-    let containers = docker.list_containers(Some(all)).await.map_err(|e| e.to_string())?;
+    let containers = docker.list_containers(Some(all)).await;
+    let containers = or_note(containers, "containers", &mut failed);
     let removals = containers.into_iter().filter_map(|c| c.id).map(|id| async move {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         // A paused container is thawed first: the daemon does not always manage to kill it.
@@ -78,17 +83,26 @@ async fn remove_labelled(docker: &Docker, label: &str) -> Result<(), String> {
     });
     failed.extend(join_all(removals).await.into_iter().filter_map(unless_gone));
     let volumes = ListVolumesOptionsBuilder::new().filters(&filter).build();
-    let volumes = docker.list_volumes(Some(volumes)).await.map_err(|e| e.to_string())?;
-    for volume in volumes.volumes.unwrap_or_default() {
+    let volumes = docker.list_volumes(Some(volumes)).await.map(|listed| listed.volumes.unwrap_or_default());
+    for volume in or_note(volumes, "volumes", &mut failed) {
         let options = RemoveVolumeOptionsBuilder::new().force(true).build();
         let removed = docker.remove_volume(&volume.name, Some(options)).await;
         failed.extend(unless_gone(removed.map_err(|e| format!("volume {}: {e}", volume.name))));
     }
     let networks = ListNetworksOptionsBuilder::new().filters(&filter).build();
-    for network in docker.list_networks(Some(networks)).await.map_err(|e| e.to_string())? {
+    let networks = docker.list_networks(Some(networks)).await;
+    for network in or_note(networks, "networks", &mut failed) {
         failed.extend(remove_network(docker, &network.name.unwrap_or_default()).await);
     }
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+}
+
+/// What was listed; where that failed nothing, and a line that says so.
+fn or_note<T>(listed: Result<Vec<T>, Error>, what: &str, failed: &mut Vec<String>) -> Vec<T> {
+    listed.unwrap_or_else(|why| {
+        failed.push(format!("cannot list {what}: {why}"));
+        vec![]
+    })
 }
 
 /// A busy daemon knows of a container's end before its network does ("has active endpoints"). What is wrong in the end, if
@@ -122,6 +136,59 @@ fn filter(label: &str) -> HashMap<String, Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::docker::{
+        fake::{Answer, REQUESTS, daemon},
+        open,
+    };
+
+    const VERSION: Answer = ("GET", "/version", 200, r#"{"Version":"24.0.7","ApiVersion":"1.43","Arch":"amd64"}"#);
+    const THERE: [Answer; 3] = [
+        ("GET", "/containers/json", 200, r#"[{"Id":"c1"},{"Id":"c2"}]"#),
+        (
+            "GET",
+            "/volumes",
+            200,
+            r#"{"Volumes":[{"Name":"v1","Driver":"local","Mountpoint":"","Labels":{},"Scope":"local","Options":{}}]}"#,
+        ),
+        ("GET", "/networks", 200, r#"[{"Name":"n1"}]"#),
+    ];
+    const FULL: &str = r#"{"message":"write /var/lib/docker/x: no space left on device"}"#;
+
+    /// Why a run cannot be removed from a daemon that answers like this, and what was tried.
+    async fn not_removed(answers: &[Answer]) -> (String, Vec<String>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let answers: Vec<Answer> = [VERSION].iter().chain(answers).copied().collect();
+        let socket = daemon(folder.path(), &answers);
+        let docker = open(&format!("unix://{}", socket.display())).await.expect("it answers");
+        let why = remove_run(&docker, "r1").await.expect_err("not all of it can be removed");
+        let requests = std::fs::read_to_string(folder.path().join(REQUESTS)).expect("there were requests");
+        let path = |line: &str| Some(line.strip_prefix("DELETE ")?.split('?').next()?.rsplit('/').next()?.to_owned());
+        (why, requests.lines().filter_map(path).collect())
+    }
+
+    #[tokio::test]
+    async fn on_a_full_disk_everything_that_can_be_removed_is_and_the_rest_is_named() {
+        let gone: Answer = ("DELETE", "", 204, "");
+        let stuck: [Answer; 2] = [("DELETE", "/containers/c1", 500, FULL), ("DELETE", "/volumes/v1", 500, FULL)];
+        let answers: Vec<Answer> = THERE.iter().chain(&stuck).chain([&gone]).copied().collect();
+        let (why, mut tried) = not_removed(&answers).await;
+        tried.sort();
+        assert_eq!(tried, ["c1", "c2", "n1", "v1"]);
+        let lines: Vec<_> = why.lines().collect();
+        assert_eq!(lines.len(), 2, "{why}");
+        assert!(lines[0].starts_with("container c1: ") && lines[1].starts_with("volume v1: "), "{why}");
+        assert!(lines.iter().all(|line| line.contains("no space left on device")), "{why}");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_listed_keeps_nobody_from_removing_the_others() {
+        let stuck: [Answer; 2] = [("GET", "/volumes", 500, FULL), ("DELETE", "", 204, "")];
+        let answers: Vec<Answer> = stuck.iter().chain(&THERE).copied().collect();
+        let (why, mut tried) = not_removed(&answers).await;
+        tried.sort();
+        assert_eq!(tried, ["c1", "c2", "n1"]);
+        assert!(why.starts_with("cannot list volumes: ") && why.contains("no space left"), "{why}");
+    }
 
     #[test]
     fn what_a_living_process_made_is_left_alone_and_what_has_no_owner_too() {

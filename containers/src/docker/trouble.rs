@@ -1,5 +1,7 @@
 //! What can be wrong with Docker, each with what to do about it.
 
+use std::path::PathBuf;
+
 use testcontainers::bollard::errors::Error;
 
 /// Docker cannot do what is needed.
@@ -24,6 +26,19 @@ pub enum Trouble {
     Forbidden {
         /// The socket.
         at: String,
+    },
+    /// The chosen context of the `docker` command does not say where its daemon is.
+    #[error(
+        "the context `{context}` of the docker command cannot be read: {}: {why}\n\
+         choose another (`docker context ls`, `docker context use`), or say where Docker is with DOCKER_HOST", file.display()
+    )]
+    Context {
+        /// Its name.
+        context: String,
+        /// Where it is kept.
+        file: PathBuf,
+        /// What is wrong there.
+        why: String,
     },
     /// The daemon is from before what is needed.
     #[error("the Docker daemon speaks API {found}; pgdrill needs at least {NEEDED} (Docker 20.10): update it")]

@@ -184,8 +184,9 @@ async fn stages(engine: &Engine, only: Option<Source>, watch: Watch<'_>) -> Resu
                 watch(Step { what: "source", says: &says, begins: true });
                 let debian = from(Source::Debian).await;
                 debian.map_err(|debian| match debian {
-                    missing @ ImageError::MissingTool { .. } => {
-                        ImageError::NoSource { registry: Box::new(registry), debian: Box::new(missing) }
+                    // With these the other source is the way out.
+                    why @ (ImageError::MissingTool { .. } | ImageError::Tool { .. }) => {
+                        ImageError::NoSource { registry: Box::new(registry), debian: Box::new(why) }
                     }
                     other => other,
                 })

@@ -1,11 +1,11 @@
 //! The Docker daemon, as far as images need it.
 
-use std::{collections::HashMap, future::Future, path::PathBuf, pin::pin};
+use std::{collections::HashMap, future::Future, path::PathBuf, pin::pin, time::Duration};
 
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
 use testcontainers::bollard::{
-    API_DEFAULT_VERSION, Docker, body_full, body_try_stream,
+    Docker, body_full, body_try_stream,
     errors::Error,
     models::{BuildInfo, ContainerCreateBody, HostConfig, ImageSummary},
     query_parameters::{
@@ -13,16 +13,20 @@ use testcontainers::bollard::{
         RemoveImageOptions, TagImageOptions, WaitContainerOptions,
     },
 };
+use tokio::time::timeout;
 use tokio_util::io::ReaderStream;
 
-use super::{ImageError, Step, Watch};
-use crate::docker::{NEEDED, Trouble};
+use super::{ImageError, Step, Watch, proxy};
+use crate::docker::{self, Trouble};
 
 /// The label of every container that is started to look into an image.
 const PROBE_LABEL: &str = "pgdrill.images.probe";
 
-/// Where Docker is when nothing else is said.
-const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+/// How long nothing may be heard of a pull. The daemon waits for ever for a registry that has said who it is and nothing more.
+const STALLED: Duration = Duration::from_secs(120);
+
+/// How long the daemon may take for an answer: images are large and disks slow.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// A Docker daemon that answers and is new enough.
 #[derive(Clone, Debug)]
@@ -32,16 +36,17 @@ pub struct Engine {
     pub(super) architecture: String,
     /// Where it keeps images, when that can be looked at.
     pub(super) root: Option<PathBuf>,
+    /// See [`STALLED`].
+    pub(super) stalled: Duration,
 }
 
 impl Engine {
-    /// Connects to the daemon that `DOCKER_HOST` names, or to the usual socket.
+    /// Connects to the daemon, found and opened as for a run ([`docker::connect`]).
     ///
     /// # Errors
     /// When none answers, or it is too old.
     pub async fn connect() -> Result<Self, ImageError> {
-        let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| DEFAULT_HOST.to_owned());
-        Self::connect_to(&host).await
+        Self::connect_to(&docker::host().map_err(ImageError::NoDocker)?).await
     }
 
     /// Connects to the daemon at this address.
@@ -50,21 +55,12 @@ impl Engine {
     /// As [`connect`](Self::connect).
     pub async fn connect_to(host: &str) -> Result<Self, ImageError> {
         let trouble = |why: Error| ImageError::NoDocker(Trouble::connecting(host, &why));
-        // Images are large and disks slow: two minutes, as is the client's habit, are too short to import one.
-        let docker = match host.strip_prefix("unix://") {
-            Some(path) => Docker::connect_with_unix(path, 900, API_DEFAULT_VERSION),
-            None => Docker::connect_with_host(host),
-        };
-        let docker = docker.map_err(trouble)?;
+        let docker = docker::open(host).await.map_err(ImageError::NoDocker)?.with_timeout(PATIENCE);
         let version = docker.version().await.map_err(trouble)?;
-        let found = version.api_version.unwrap_or_default();
-        if api(&found) < api(NEEDED) {
-            return Err(ImageError::NoDocker(Trouble::TooOld { found }));
-        }
-        let docker = docker.negotiate_version().await.map_err(trouble)?;
         let info = docker.info().await.map_err(trouble)?;
         let root = info.docker_root_dir.map(PathBuf::from).filter(|_| host.starts_with("unix://"));
-        Ok(Self { docker, architecture: version.arch.unwrap_or_else(|| "amd64".to_owned()), root })
+        let architecture = version.arch.unwrap_or_else(|| "amd64".to_owned());
+        Ok(Self { docker, architecture, root, stalled: STALLED })
     }
 
     /// The id of an image; `None` when there is none of that name.
@@ -99,17 +95,22 @@ impl Engine {
     }
 
     /// Fetches an image from its registry.
-    pub(super) async fn pull(&self, name: &str, watch: Watch<'_>) -> Result<(), ImageError> {
+    ///
+    /// # Errors
+    /// When the registry cannot be reached, refuses, has no such image, or is silent for too long.
+    pub async fn pull(&self, name: &str, watch: Watch<'_>) -> Result<(), ImageError> {
         watch(Step { what: name, says: "pulling", begins: true });
         let options = CreateImageOptions { from_image: Some(name.to_owned()), ..CreateImageOptions::default() };
         let mut pulled = pin!(self.docker.create_image(Some(options), None, None));
-        let failed = |why: Error| ImageError::NoPull { image: name.to_owned(), why: reason(&why) };
-        while let Some(info) = pulled.try_next().await.map_err(failed)? {
+        let failed = |why: String| ImageError::NoPull { image: name.to_owned(), why };
+        let stalled = |_| failed(format!("nothing was heard of it for {:?}", self.stalled));
+        loop {
+            let told = timeout(self.stalled, pulled.try_next()).await.map_err(stalled)?;
+            let Some(info) = told.map_err(|why| failed(reason(&why)))? else { return Ok(()) };
             if let Some(says) = info.status {
                 watch(Step { what: name, says: &says, begins: false });
             }
         }
-        Ok(())
     }
 
     /// Makes an image of a root file system in a tar file.
@@ -130,9 +131,12 @@ impl Engine {
         let pairs = |pairs: &[(&str, &str)]| {
             Some(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
         };
+        // Docker knows these arguments by itself, and they change neither an image nor its cache.
+        let proxies = if wanted.network { proxy::of_the_environment() } else { vec![] };
+        let arguments: Vec<_> = proxies.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let options = BuildImageOptions {
             t: Some(wanted.name.to_owned()),
-            buildargs: pairs(wanted.arguments),
+            buildargs: pairs(&[wanted.arguments, &arguments].concat()),
             labels: pairs(wanted.labels),
             networkmode: (!wanted.network).then(|| "none".to_owned()),
             rm: true,
@@ -271,39 +275,5 @@ fn reason(error: &Error) -> String {
         Error::DockerResponseServerError { message, .. } => message.clone(),
         Error::DockerStreamError { error } => error.clone(),
         other => Trouble::of("", other).to_string().trim_start_matches(": ").to_owned(),
-    }
-}
-
-/// `1.41` in numbers.
-fn api(version: &str) -> Option<(usize, usize)> {
-    let (major, minor) = version.split_once('.')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::docker::fake::daemon;
-
-    #[tokio::test]
-    async fn without_docker_the_error_says_what_to_do() {
-        let error = Engine::connect_to("unix:///no/such/docker.sock").await.expect_err("nobody listens").to_string();
-        assert!(error.contains("unix:///no/such/docker.sock") && error.contains("DOCKER_HOST"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn an_old_docker_is_refused_by_name() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let old = r#"{"Version":"17.05.0-ce","ApiVersion":"1.29","Arch":"amd64"}"#;
-        let socket = daemon(folder.path(), &[("GET", "/version", 200, old)]);
-        let host = format!("unix://{}", socket.display());
-        let error = Engine::connect_to(&host).await.expect_err("it is too old").to_string();
-        assert!(error.contains("API 1.29; pgdrill needs at least 1.41"), "{error}");
-    }
-
-    #[test]
-    fn versions_of_the_api_are_compared_as_numbers() {
-        assert!(api("1.9") < api(NEEDED) && api("1.41") >= api(NEEDED) && api("2.0") > api(NEEDED));
-        assert!(api("nonsense") < api(NEEDED));
     }
 }

@@ -21,6 +21,7 @@ mod debian;
 mod engine;
 mod error;
 mod listing;
+mod proxy;
 mod recipe;
 mod registry;
 mod room;

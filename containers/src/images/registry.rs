@@ -51,3 +51,91 @@ pub(super) async fn stages(engine: &Engine, tag: &str, watch: Watch<'_>) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, time::Duration};
+
+    use super::*;
+    use crate::docker::fake::{Answer, REQUESTS, SILENCE, daemon};
+
+    const VERSION: Answer = ("GET", "/version", 200, r#"{"Version":"24.0.7","ApiVersion":"1.43","Arch":"amd64"}"#);
+    const INFO: Answer = ("GET", "/info", 200, "{}");
+    const PULLED: &str = "{\"status\":\"Pulling from library/debian\"}\r\n{\"status\":\"Status: Downloaded\"}\r\n";
+
+    async fn engine(folder: &Path, answers: &[Answer]) -> Engine {
+        let answers: Vec<Answer> = [VERSION, INFO].iter().chain(answers).copied().collect();
+        let socket = daemon(folder, &answers);
+        let mut engine = Engine::connect_to(&format!("unix://{}", socket.display())).await.expect("it answers");
+        engine.stalled = Duration::from_millis(300);
+        engine
+    }
+
+    fn requests(folder: &Path, begin: &str) -> Vec<String> {
+        let all = std::fs::read_to_string(folder.join(REQUESTS)).expect("there were requests");
+        all.lines().filter(|line| line.starts_with(begin)).map(str::to_owned).collect()
+    }
+
+    /// Why nothing could be pulled where a pull is answered like this.
+    async fn refused(status: u16, body: &'static str) -> String {
+        let folder = tempfile::tempdir().expect("a folder");
+        let engine = engine(folder.path(), &[("POST", "/images/create", status, body)]).await;
+        let error = ready(&engine, &|_| {}).await.expect_err("it cannot be pulled");
+        assert_eq!(requests(folder.path(), "POST").len(), 1, "one image that is not to be had is enough");
+        error.to_string()
+    }
+
+    #[tokio::test]
+    async fn a_registry_of_no_use_is_told_in_the_daemons_words() {
+        let debian = recipe::version("REGISTRY_DEBIAN");
+        // As Docker 20.10 says it of registries that refuse the connection, do not know the image, want a password.
+        for (body, why) in [
+            (
+                r#"{"message":"Get \"http://127.0.0.1:1/v2/\": dial tcp 127.0.0.1:1: connect: connection refused"}"#,
+                "connection refused",
+            ),
+            (r#"{"message":"manifest unknown"}"#, "manifest unknown"),
+            (
+                r#"{"message":"Head \"http://127.0.0.1:1/v2/debian/manifests/x\": no basic auth credentials"}"#,
+                "no basic auth credentials",
+            ),
+        ] {
+            let error = refused(500, body).await;
+            assert!(error.starts_with(&format!("the image {debian} is not on this machine and cannot be pulled: ")));
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pull_that_fails_half_way_has_failed() {
+        let body = "{\"status\":\"Pulling fs layer\"}\r\n{\"error\":\"unexpected EOF\",\"errorDetail\":{\"message\":\"unexpected EOF\"}}\r\n";
+        let error = refused(200, body).await;
+        assert!(error.contains("cannot be pulled: ") && error.contains("unexpected EOF"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_says_nothing_is_not_waited_for() {
+        let error = refused(SILENCE, "").await;
+        assert!(error.contains("nothing was heard of it for 300ms"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn only_what_is_not_there_is_pulled() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let there: Answer = ("GET", "/images/postgres", 200, r#"{"Id":"sha256:1"}"#);
+        let engine = engine(folder.path(), &[there, ("POST", "/images/create", 200, PULLED)]).await;
+        ready(&engine, &|_| {}).await.expect("all can be pulled");
+        let pulls = requests(folder.path(), "POST");
+        assert_eq!(pulls.len(), upstream().len() - 1, "{pulls:?}");
+        assert!(!pulls.iter().any(|pull| pull.contains("postgres")), "{pulls:?}");
+    }
+
+    #[tokio::test]
+    async fn a_later_image_that_is_missing_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let gone: Answer = ("POST", "fromImage=quay.io", 500, r#"{"message":"manifest unknown"}"#);
+        let engine = engine(folder.path(), &[gone, ("POST", "/images/create", 200, PULLED)]).await;
+        let error = ready(&engine, &|_| {}).await.expect_err("etcd is not to be had").to_string();
+        assert!(error.contains(recipe::version("REGISTRY_ETCD")), "{error}");
+    }
+}

@@ -19,7 +19,7 @@ use tokio::{
     process::Command,
 };
 
-use super::{ImageError, Step, Watch};
+use super::{ImageError, Step, Watch, proxy};
 
 /// So many lines of a tool that failed are shown.
 const TAIL: usize = 12;
@@ -71,10 +71,10 @@ pub(super) async fn run(mut command: Command, what: &str, watch: Watch<'_>) -> R
     Err(ImageError::Tool { what: format!("{doing} ({what})"), status: status.to_string(), tail })
 }
 
-/// A command that speaks English and asks nobody anything.
+/// A command that speaks English, asks nobody anything, and knows the proxies of this machine in the spelling that it reads.
 pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
-    command.env("LC_ALL", "C.UTF-8").env("DEBIAN_FRONTEND", "noninteractive");
+    command.env("LC_ALL", "C.UTF-8").env("DEBIAN_FRONTEND", "noninteractive").envs(proxy::of_the_environment());
     command
 }
 

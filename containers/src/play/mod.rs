@@ -43,7 +43,7 @@ pub(crate) async fn play(order: &Order<'_>, clock: &Clock) -> Result<Recording, 
     let unplayed = |message: String| PlayError { message, events: vec![] };
     let began = Instant::now();
     let cluster = order.bring_up().await.map_err(unplayed)?;
-    let (observers, watchdogs) = (Observers::start(&cluster), Watchdogs::start(&cluster));
+    let (observers, watchdogs) = (Observers::start(&cluster), Watchdogs::start(&cluster, order.boot));
     let mut run = Run { began, observers, watchdogs, cluster, tell: order.tell };
     let played = run.scenario(order.seed, clock).await;
     if let Some(folder) = order.logs {

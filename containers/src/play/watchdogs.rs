@@ -21,10 +21,6 @@ use crate::{
     shim::STEERING_PATH,
 };
 
-/// How long a machine takes to boot after a reset, before its services are started: as the simulator assumes. A container is
-/// there in a second, which no machine is.
-const BOOT: Duration = Duration::from_secs(20);
-
 /// The devices are looked at this often.
 const GLANCE: Duration = Duration::from_millis(100);
 
@@ -33,12 +29,15 @@ pub(super) struct Watchdogs {
     following: JoinSet<String>,
     armed: Rc<RefCell<BTreeMap<String, Instant>>>,
     booting: Vec<(Instant, String)>,
+    /// How long a machine takes to boot after a reset, before its services are started. A container is there in a second, which
+    /// no machine is.
+    boot: Duration,
 }
 
 impl Watchdogs {
-    /// Starts to look.
-    pub(super) fn start(cluster: &Cluster) -> Self {
-        let mut this = Self { following: JoinSet::new(), armed: Rc::default(), booting: vec![] };
+    /// Starts to look; a machine that is reset takes so long to boot.
+    pub(super) fn start(cluster: &Cluster, boot: Duration) -> Self {
+        let mut this = Self { following: JoinSet::new(), armed: Rc::default(), booting: vec![], boot };
         for node in cluster.names(Kind::Node) {
             if cluster.scenario.cluster.has_watchdog_device(&node) {
                 let (cluster, armed) = (cluster.clone(), this.armed.clone());
@@ -86,7 +85,7 @@ impl Watchdogs {
             self.armed.borrow_mut().remove(&node);
             cluster.journal.record(&node, What::Note { text: "the watchdog resets the machine".to_owned() });
             if faults.reset(cluster, &node).await? {
-                self.booting.push((Instant::now() + BOOT, node));
+                self.booting.push((Instant::now() + self.boot, node));
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use libtest_mimic::Trial;
 use pgdrill_containers::{
     faults::{
         disk,
@@ -18,7 +19,18 @@ use tokio::time::sleep;
 
 use crate::bench::with_hosts;
 
-#[test]
+/// The tests of this file.
+pub fn trials() -> Vec<Trial> {
+    trials![
+        a_frozen_process_is_stopped_and_a_killed_one_is_gone,
+        a_process_that_starts_others_all_the_time_stands_still_and_goes_with_all_of_them,
+        a_host_without_power_says_nothing_more_and_comes_back_with_its_faults,
+        a_frozen_host_answers_nothing_and_what_ends_meanwhile_ends_when_it_goes_on,
+        a_full_disk_stays_full_until_it_is_freed,
+        a_stepped_clock_and_a_slow_fsync_reach_processes_with_the_shim,
+    ]
+}
+
 fn a_frozen_process_is_stopped_and_a_killed_one_is_gone() {
     with_hosts("freeze", &["a"], |bench| async move {
         let machine = bench.machine("a");
@@ -42,7 +54,6 @@ fn a_frozen_process_is_stopped_and_a_killed_one_is_gone() {
     });
 }
 
-#[test]
 fn a_process_that_starts_others_all_the_time_stands_still_and_goes_with_all_of_them() {
     with_hosts("family", &["a"], |bench| async move {
         let machine = bench.machine("a");
@@ -60,7 +71,6 @@ fn a_process_that_starts_others_all_the_time_stands_still_and_goes_with_all_of_t
     });
 }
 
-#[test]
 fn a_host_without_power_says_nothing_more_and_comes_back_with_its_faults() {
     with_hosts("power", &["a", "b"], |bench| async move {
         bench.echo("b").await;
@@ -86,7 +96,6 @@ fn a_host_without_power_says_nothing_more_and_comes_back_with_its_faults() {
     });
 }
 
-#[test]
 fn a_frozen_host_answers_nothing_and_what_ends_meanwhile_ends_when_it_goes_on() {
     with_hosts("pause", &["a", "b"], |bench| async move {
         bench.echo("b").await;
@@ -106,7 +115,6 @@ fn a_frozen_host_answers_nothing_and_what_ends_meanwhile_ends_when_it_goes_on() 
     });
 }
 
-#[test]
 fn a_full_disk_stays_full_until_it_is_freed() {
     with_hosts("disk", &["a"], |bench| async move {
         let machine = bench.machine("a");
@@ -125,7 +133,6 @@ fn a_full_disk_stays_full_until_it_is_freed() {
     });
 }
 
-#[test]
 fn a_stepped_clock_and_a_slow_fsync_reach_processes_with_the_shim() {
     with_hosts("shim", &["a"], |bench| async move {
         let machine = bench.machine("a");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use libtest_mimic::Trial;
 use pgdrill_containers::faults::network::{Breakage, Network, netem::Mechanism};
 use pgdrill_lab::scenario::Route;
 use tokio::time::sleep;
@@ -20,7 +21,21 @@ fn network(bench: &Bench) -> Network {
     Network::new(bench.machines.values().cloned())
 }
 
-#[test]
+/// The tests of this file.
+pub fn trials() -> Vec<Trial> {
+    trials![
+        a_cut_stops_an_established_connection_and_its_end_lets_it_go_on,
+        a_cut_of_one_way_leaves_the_other,
+        a_cut_that_nothing_meets_has_no_effect,
+        loss_loses_about_as_many_packets_as_it_says,
+        a_delay_is_measured_and_keeps_a_connection_in_order,
+        a_cut_meets_packets_that_a_delay_holds,
+        a_narrow_link_lets_so_much_pass,
+        a_longer_network_is_longer_and_a_delay_comes_on_top,
+        names_are_not_answered,
+    ]
+}
+
 fn a_cut_stops_an_established_connection_and_its_end_lets_it_go_on() {
     with_hosts("cut", &["a", "b"], |bench| async move {
         bench.echo("b").await;
@@ -40,7 +55,6 @@ fn a_cut_stops_an_established_connection_and_its_end_lets_it_go_on() {
     });
 }
 
-#[test]
 fn a_cut_of_one_way_leaves_the_other() {
     with_hosts("oneway", &["a", "b"], |bench| async move {
         let mut network = network(&bench);
@@ -51,7 +65,6 @@ fn a_cut_of_one_way_leaves_the_other() {
     });
 }
 
-#[test]
 fn a_cut_that_nothing_meets_has_no_effect() {
     with_hosts("idle", &["a", "b"], |bench| async move {
         let mut network = network(&bench);
@@ -60,7 +73,6 @@ fn a_cut_that_nothing_meets_has_no_effect() {
     });
 }
 
-#[test]
 fn loss_loses_about_as_many_packets_as_it_says() {
     with_hosts("loss", &["a", "b"], |bench| async move {
         let mut network = network(&bench);
@@ -73,7 +85,6 @@ fn loss_loses_about_as_many_packets_as_it_says() {
     });
 }
 
-#[test]
 fn a_delay_is_measured_and_keeps_a_connection_in_order() {
     with_hosts("delay", &["a", "b"], |bench| async move {
         bench.echo("b").await;
@@ -110,7 +121,6 @@ fn a_delay_is_measured_and_keeps_a_connection_in_order() {
     });
 }
 
-#[test]
 fn a_cut_meets_packets_that_a_delay_holds() {
     with_hosts("inflight", &["a", "b"], |bench| async move {
         let mut network = network(&bench);
@@ -127,7 +137,6 @@ fn a_cut_meets_packets_that_a_delay_holds() {
     });
 }
 
-#[test]
 fn a_narrow_link_lets_so_much_pass() {
     with_hosts("narrow", &["a", "b"], |bench| async move {
         bench.echo("b").await;
@@ -149,7 +158,6 @@ fn a_narrow_link_lets_so_much_pass() {
     });
 }
 
-#[test]
 fn a_longer_network_is_longer_and_a_delay_comes_on_top() {
     with_hosts("longer", &["a", "b"], |bench| async move {
         bench.echo("b").await;
@@ -171,7 +179,6 @@ fn a_longer_network_is_longer_and_a_delay_comes_on_top() {
     });
 }
 
-#[test]
 fn names_are_not_answered() {
     with_hosts("dns", &["a"], |bench| async move {
         let ask = "timeout 3 getent hosts a.example.invalid; timeout 20 getent hosts pgdrill-nobody; true";

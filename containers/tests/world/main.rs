@@ -1,12 +1,20 @@
-//! A run on real nodes, from bring-up to the removal of everything it has made. Asked for by `PGDRILL_DOCKER=1`: it needs a
-//! Docker daemon and the images.
+//! A run on real nodes, from bring-up to the removal of everything it has made; and what the real daemon says of registries.
+
+#[macro_use]
+#[path = "../asked/mod.rs"]
+mod asked;
+mod namespaces;
+mod registry;
 
 use std::{
     path::Path,
+    process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use libtest_mimic::Arguments;
+use namespaces::a_sweep_from_another_pid_namespace_leaves_a_living_run_alone;
 use pgdrill_containers::{
     Agent, RealWorld,
     docker::{Docker, OWNER, Owner, RUN, connect, create_network, sweep},
@@ -20,12 +28,18 @@ use testcontainers::bollard::query_parameters::ListNetworksOptions;
 
 const QUIET: &str = "name: quiet\nabout: Nothing happens.\nduration: 15s\n";
 
-fn asked_for() -> bool {
-    let asked = std::env::var_os("PGDRILL_DOCKER").is_some();
-    if !asked {
-        eprintln!("skipped: PGDRILL_DOCKER is not set");
+fn main() -> ExitCode {
+    if let Some(ended) = namespaces::elsewhere() {
+        return ended;
     }
-    asked
+    let mut trials = trials![
+        patroni_is_brought_up_looked_at_and_removed,
+        the_agent_is_brought_up_looked_at_and_removed,
+        what_a_killed_run_left_behind_is_swept_and_what_a_living_one_uses_is_not,
+        a_sweep_from_another_pid_namespace_leaves_a_living_run_alone,
+    ];
+    trials.extend(registry::trials());
+    asked::play(&Arguments::from_args(), trials)
 }
 
 fn on_docker<R>(work: impl AsyncFnOnce(Docker) -> R) -> R {
@@ -52,7 +66,7 @@ fn a_quiet_run_comes_to_its_end(agent: Agent) {
     let scenario = load_text(Path::new("quiet.yaml"), QUIET).expect("it is a scenario").scenario;
     let began = Instant::now();
     let logs = tempfile::tempdir().expect("a folder");
-    let world = RealWorld::new(agent)
+    let world = RealWorld::new(agent, Duration::from_secs(1))
         .telling(Arc::new(move |line| eprintln!("{:?} {line}", began.elapsed())))
         .keeping_logs(logs.path());
     assert!(world.cannot(&scenario).is_empty());
@@ -72,25 +86,15 @@ fn a_quiet_run_comes_to_its_end(agent: Agent) {
     }
 }
 
-#[test]
 fn patroni_is_brought_up_looked_at_and_removed() {
-    if asked_for() {
-        a_quiet_run_comes_to_its_end(Agent::Patroni);
-    }
+    a_quiet_run_comes_to_its_end(Agent::Patroni);
 }
 
-#[test]
 fn the_agent_is_brought_up_looked_at_and_removed() {
-    if asked_for() {
-        a_quiet_run_comes_to_its_end(Agent::Pgdrill);
-    }
+    a_quiet_run_comes_to_its_end(Agent::Pgdrill);
 }
 
-#[test]
 fn what_a_killed_run_left_behind_is_swept_and_what_a_living_one_uses_is_not() {
-    if !asked_for() {
-        return;
-    }
     on_docker(async |docker| {
         let (dead, living) =
             (format!("pgdrill-test-dead-{}", std::process::id()), format!("pgdrill-test-{}", std::process::id()));

@@ -213,3 +213,22 @@ fn a_reader_that_leaves_early_does_not_make_it_crash() {
     let summary = json(&lab.path("out.json"));
     assert_eq!(done.code, summary["exit_code"].as_i64().map(|code| code as i32), "the verdict counts all the same");
 }
+
+#[test]
+fn a_run_takes_its_durations_from_a_calibration_file_and_says_what_is_wrong_with_it() {
+    let lab = Lab::new();
+    let shipped = include_str!("../../../sim/calibration.json");
+    lab.write("same.json", shipped);
+    lab.write("slow.json", &shipped.replace("\"start_s\": 0.041412", "\"start_s\": 3.5"));
+    lab.write("lacks.json", &shipped.replace("\"start_s\": 0.041412,", ""));
+    let events = |calibration: &[&str], file: &str| {
+        let play = [&["run", "calm", "--seed", "3", "--quiet", "--events", file], calibration].concat();
+        lab.pgdrill(&play).expect(0);
+        fs::read(lab.path(file)).expect("they were written")
+    };
+    let usual = events(&[], "usual.jsonl");
+    assert_eq!(events(&["--calibration", "same.json"], "same.jsonl"), usual);
+    assert_ne!(events(&["--calibration", "slow.json"], "slow.jsonl"), usual);
+    let refused = lab.pgdrill(&["run", "calm", "--calibration", "lacks.json"]).expect(2).stderr;
+    assert!(refused.contains("lacks.json: missing field `start_s` at line "), "{refused}");
+}

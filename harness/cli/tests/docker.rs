@@ -31,21 +31,57 @@ fn told_with(answers: &[Answer], arguments: &[&str], environment: &[(&str, &str)
     let socket = daemon(folder.path(), answers);
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgdrill"));
     command.current_dir(folder.path()).args(arguments).env("COLUMNS", "200");
-    command.env_remove("PGDRILL_CONTAINER_BINARY").envs(environment.iter().copied());
+    command.env_remove("PGDRILL_CONTAINER_BINARY").env("DOCKER_HOST", format!("unix://{}", socket.display()));
     let Output { status, stdout, stderr } =
-        command.env("DOCKER_HOST", format!("unix://{}", socket.display())).output().expect("it can be started");
+        command.envs(environment.iter().copied()).output().expect("it can be started");
     (status.code(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
 }
 
 const PLAY: [&str; 4] = ["run", "quiet-day.yaml", "--world", "containers"];
 
+/// Every command that needs Docker, and what it exits with where Docker is of no use.
+const COMMANDS: [(&[&str], i32); 5] = [
+    (&PLAY, 3),
+    (&["compare", "quiet-day.yaml", "--worlds", "containers", "--times", "1"], 3),
+    (&["images", "build"], 2),
+    (&["images", "list"], 2),
+    (&["images", "remove"], 2),
+];
+
 #[test]
-fn an_old_docker_is_refused_with_what_is_needed() {
+fn an_old_docker_is_refused_by_every_command_with_what_is_needed() {
     let old: Answer = ("GET", "/version", 200, r#"{"Version":"17.05.0-ce","ApiVersion":"1.29","Arch":"amd64"}"#);
-    for (arguments, code) in [(&PLAY[..], 3), (&["images", "list"][..], 2)] {
+    for (arguments, code) in COMMANDS {
         let (found, said) = told(&[old], arguments);
-        assert_eq!(found, Some(code), "{said}");
-        assert!(said.contains("the Docker daemon speaks API 1.29; pgdrill needs at least 1.41"), "{said}");
+        assert_eq!(found, Some(code), "{arguments:?}: {said}");
+        let wanted = "the Docker daemon speaks API 1.29; pgdrill needs at least 1.41 (Docker 20.10): update it";
+        assert!(said.contains(wanted), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn without_docker_every_command_says_where_it_was_looked_for_and_what_to_do() {
+    for (arguments, code) in COMMANDS {
+        let (found, said) = told_with(&[], arguments, &[("DOCKER_HOST", "unix:///nowhere/docker.sock")]);
+        assert_eq!(found, Some(code), "{arguments:?}: {said}");
+        let wanted = ["no Docker daemon answers at unix:///nowhere/docker.sock: ", "systemctl start docker"];
+        assert!(wanted.iter().all(|wanted| said.contains(wanted)), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn the_context_of_the_docker_command_is_heeded_by_every_command() {
+    let settings = tempfile::tempdir().expect("a temporary folder");
+    // SHA-256 of `lab`.
+    let meta = settings.path().join("contexts/meta/a51146d38077ff992eba84cf1d5e9b249073503eb74868699016153b031a38f7");
+    fs::create_dir_all(&meta).expect("can be made");
+    let host = r#"{"Name":"lab","Endpoints":{"docker":{"Host":"unix:///of/the/context.sock"}}}"#;
+    fs::write(meta.join("meta.json"), host).expect("can be written");
+    let folder = settings.path().display().to_string();
+    for (arguments, _) in COMMANDS {
+        let environment = [("DOCKER_HOST", ""), ("DOCKER_CONTEXT", "lab"), ("DOCKER_CONFIG", &folder)];
+        let (_, said) = told_with(&[], arguments, &environment);
+        assert!(said.contains("no Docker daemon answers at unix:///of/the/context.sock"), "{arguments:?}: {said}");
     }
 }
 
@@ -92,13 +128,26 @@ fn a_full_disk_is_said_as_such() {
 }
 
 #[test]
-fn without_docker_the_commands_of_images_say_so_too() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pgdrill"));
-    let done = command.args(["images", "build"]).env("DOCKER_HOST", "unix:///nowhere/docker.sock").output();
-    let done = done.expect("it can be started");
-    let said = String::from_utf8_lossy(&done.stderr).into_owned();
-    assert_eq!(done.status.code(), Some(2), "{said}");
-    assert!(said.contains("no Docker daemon answers at unix:///nowhere/docker.sock"), "{said}");
+fn where_no_image_can_be_pulled_debian_packages_are_taken_and_both_reasons_are_told() {
+    let info: Answer = ("GET", "/info", 200, r#"{"DockerRootDir":"/nowhere"}"#);
+    let empty = tempfile::tempdir().expect("a temporary folder");
+    let path = empty.path().display().to_string();
+    for (why, said_by_docker) in [
+        ("connection refused", r#"{"message":"dial tcp 127.0.0.1:1: connect: connection refused"}"#),
+        ("manifest unknown", r#"{"message":"manifest unknown"}"#),
+        ("no basic auth credentials", r#"{"message":"no basic auth credentials"}"#),
+        ("context deadline exceeded", r#"{"message":"Get \"http://127.0.0.1:1/v2/\": context deadline exceeded"}"#),
+    ] {
+        let answers = [NEW, info, NOTHING_LEFT[0], ("POST", "/images/create", 500, said_by_docker)];
+        let (code, said) = told_with(&answers, &["images", "build"], &[("PATH", &path)]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("no registry image: ") && said.contains("; taking Debian packages"), "{said}");
+        let (registry, debian) = said.split_once("from Debian packages: ").expect("both sources are told");
+        assert!(registry.contains("from registries: the image debian:") && registry.contains(why), "{said}");
+        assert!(debian.contains("`mmdebstrap` is missing: install the package"), "{said}");
+        let (_, said) = told_with(&answers, &["images", "build", "--from", "registry"], &[("PATH", &path)]);
+        assert!(said.contains(why) && !said.contains("Debian packages"), "{said}");
+    }
 }
 
 #[test]

@@ -30,6 +30,11 @@ impl Seen {
         Self { world, run, incidents }
     }
 
+    /// When this run reached a phase of an incident, in milliseconds since the fault.
+    fn reached_ms(&self, key: IncidentKey, phase: Phase) -> Option<u64> {
+        self.incidents.iter().find(|found| found.key == key)?.reached_ms.get(&phase).copied()
+    }
+
     /// The run, without its events.
     #[must_use]
     pub const fn run(&self) -> &Run {
@@ -106,7 +111,10 @@ fn figures(key: IncidentKey, worlds: &[&str], seen: &[Seen]) -> IncidentFigures 
         let real = worlds.iter().filter(|world| **world != SIMULATOR);
         let real: Vec<_> = real.map(|world| Measurements::of(world, times(world, phase), simulated.as_ref())).collect();
         let reached = simulated.is_some() || real.iter().any(|world| !world.times_ms.is_empty());
-        reached.then_some(PhaseFigures { phase, simulated, real })
+        let singles =
+            |world: &str| of_world(world, seen).map(|run| (run.run.seed, run.reached_ms(key, phase))).collect();
+        let times_by_seed_ms = worlds.iter().map(|world| ((*world).to_owned(), singles(world))).collect();
+        reached.then_some(PhaseFigures { phase, simulated, real, times_by_seed_ms })
     });
     IncidentFigures {
         key,

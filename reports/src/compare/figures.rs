@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// Simulated times of one phase, in milliseconds. Every figure is one that a run really had (no interpolation).
+/// Simulated times of one phase, in milliseconds. Every figure but the median of an even number is one that a run really had.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Distribution {
     /// How many runs reached it.
@@ -11,7 +11,7 @@ pub struct Distribution {
     pub min_ms: u64,
     /// A tenth of the runs was not slower.
     pub p10_ms: u64,
-    /// Half of the runs were not slower.
+    /// Half of the runs were not slower: the middle one, of an even number the mean of the two in the middle.
     pub median_ms: u64,
     /// Nine tenths of the runs were not slower.
     pub p90_ms: u64,
@@ -27,7 +27,8 @@ impl Distribution {
         sorted.sort_unstable();
         let (min_ms, max_ms) = (*sorted.first()?, *sorted.last()?);
         let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share) as usize];
-        Some(Self { runs: sorted.len(), min_ms, p10_ms: at(0.1), median_ms: at(0.5), p90_ms: at(0.9), max_ms })
+        let median_ms = sorted[(sorted.len() - 1) / 2].midpoint(sorted[sorted.len() / 2]);
+        Some(Self { runs: sorted.len(), min_ms, p10_ms: at(0.1), median_ms, p90_ms: at(0.9), max_ms })
     }
 }
 
@@ -74,7 +75,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_figure_of_a_distribution_was_really_measured() {
+    fn the_median_of_an_even_number_is_the_mean_of_the_two_in_the_middle() {
+        let median = |times: &[u64]| Distribution::of(times).expect("there are times").median_ms;
+        assert_eq!(median(&[40, 10, 20, 30]), 25);
+        assert_eq!(median(&[7, 9]), 8);
+        assert_eq!(median(&[10, 20, 90]), 20);
+    }
+
+    #[test]
+    fn every_figure_of_an_odd_number_was_really_measured() {
         let times: Vec<u64> = (1..=11).rev().map(|n| n * 10).collect();
         let all = Distribution::of(&times).expect("there are times");
         assert_eq!((all.min_ms, all.p10_ms, all.median_ms, all.p90_ms, all.max_ms), (10, 20, 60, 100, 110));

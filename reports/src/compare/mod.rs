@@ -90,6 +90,8 @@ pub struct PhaseFigures {
     pub simulated: Option<Distribution>,
     /// Every other world's measurements.
     pub real: Vec<Measurements>,
+    /// Of each world, what every single run had, by its seed (real runs are numbered from 1); `None` where it was not reached.
+    pub times_by_seed_ms: BTreeMap<String, BTreeMap<u64, Option<u64>>>,
 }
 
 /// An order of phases that is not the simulator's most frequent one.

@@ -14,6 +14,7 @@ use crate::playing::INTERRUPTED;
 const EXAMPLES: &str = "\
 Examples:
   pgdrill calibrate --bin-dir /usr/lib/postgresql/16/bin --dir /var/lib/postgresql --output ours.json
+  pgdrill run my-outage.yaml --seeds 0..50 --calibration ours.json
   pgdrill compare my-outage.yaml --calibration ours.json
 
 It makes PostgreSQL servers of its own in a new folder below --dir, on two free ports of 127.0.0.1, and removes them. It

@@ -19,7 +19,10 @@ const BUILD_EXAMPLES: &str = "\
 Examples:
   pgdrill images build
   pgdrill images build --from debian
-  pgdrill images build --binary target/images/release/pgdrill";
+  pgdrill images build --binary target/images/release/pgdrill
+
+Behind a proxy: HTTP_PROXY, HTTPS_PROXY and NO_PROXY are given to what fetches Debian packages and Python packages, here and
+in builds. Images are pulled by the Docker daemon, whose proxy is set where it is started (`systemctl edit docker`).";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImagesCommand {

@@ -11,10 +11,16 @@ mod run;
 mod scenario;
 mod screen;
 
-use std::{future::Future, io::Write, path::PathBuf, process::ExitCode};
+use std::{
+    future::Future,
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 use pgdrill_lab::verdict;
+use pgdrill_sim::Calibration;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub(crate) use screen::Screen;
@@ -143,8 +149,16 @@ pub(crate) fn error(message: impl std::fmt::Display) -> String {
     format!("{style}error:{style:#} {message}")
 }
 
+/// The simulator's durations: of this file, or those that come with pgdrill.
+pub(crate) fn calibration(file: Option<&Path>) -> Result<Calibration, Failure> {
+    file.map_or_else(
+        || Ok(Calibration::shipped()),
+        |file| Calibration::read(file).map_err(|why| Failure::Usage(vec![error(why)])),
+    )
+}
+
 /// A message about a file that could not be written.
-pub(crate) fn cannot_write(file: &std::path::Path, why: impl std::fmt::Display) -> Failure {
+pub(crate) fn cannot_write(file: &Path, why: impl std::fmt::Display) -> Failure {
     Failure::Usage(vec![error(format_args!("cannot write {}: {why}", file.display()))])
 }
 

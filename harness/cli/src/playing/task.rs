@@ -25,6 +25,8 @@ pub(crate) struct Conditions {
     pub(crate) world: Option<String>,
     /// The user's own settings, for the command that reproduces a run; they are in the scenarios already.
     pub(crate) patroni: Option<PathBuf>,
+    /// The file with the simulator's durations, where it is not the one that comes with pgdrill.
+    pub(crate) calibration: Option<PathBuf>,
     /// Whether each seed is played twice and compared.
     pub(crate) twice: bool,
 }
@@ -34,12 +36,12 @@ pub(crate) fn tasks(scenarios: &[Loaded], seeds: &[u64], conditions: &Conditions
     let mut tasks = Vec::with_capacity(scenarios.len() * seeds.len());
     for loaded in scenarios {
         for &seed in seeds {
-            let Conditions { world, patroni, twice } = conditions.clone();
+            let Conditions { world, patroni, calibration, twice } = conditions.clone();
             tasks.push(Task {
                 label: loaded.file.label.clone(),
                 scenario: Arc::clone(&loaded.scenario),
                 rules: Arc::clone(&loaded.rules),
-                reproduce: Reproduce { world, patroni, twice, ..Reproduce::new(&loaded.file.path, seed) },
+                reproduce: Reproduce { world, patroni, calibration, twice, ..Reproduce::new(&loaded.file.path, seed) },
             });
         }
     }

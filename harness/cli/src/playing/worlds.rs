@@ -1,10 +1,10 @@
 //! The worlds, by name.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use pgdrill_containers::{Agent, RealWorld, Tell};
 use pgdrill_lab::world::World;
-use pgdrill_sim::SimWorld;
+use pgdrill_sim::{CalibratedSim, Calibration, SimWorld};
 
 /// The world that is used when none is named.
 pub(crate) const DEFAULT: &str = "sim";
@@ -31,12 +31,14 @@ pub(crate) struct Wishes {
     pub(crate) logs: Option<PathBuf>,
     /// The program that a real world is to hold.
     pub(crate) pgdrill: Option<PathBuf>,
+    /// What cannot be known of real servers in the simulator, and of real machines in containers.
+    pub(crate) calibration: Calibration,
 }
 
 impl Wishes {
-    /// Tells here, and keeps no logs; plays with the running program.
+    /// Tells here, and keeps no logs; plays with the running program and the calibration that comes with it.
     pub(crate) fn telling(tell: Tell) -> Self {
-        Self { tell, logs: None, pgdrill: std::env::current_exe().ok() }
+        Self { tell, logs: None, pgdrill: std::env::current_exe().ok(), calibration: Calibration::shipped() }
     }
 }
 
@@ -46,12 +48,14 @@ impl Wishes {
 /// When there is none of that name.
 pub(crate) fn open(name: &str, wishes: &Wishes) -> Result<Box<dyn World>, NoWorld> {
     let agent = match name {
-        DEFAULT => return Ok(default()),
+        DEFAULT => return Ok(Box::new(CalibratedSim(wishes.calibration.clone()))),
         "containers" => Agent::Pgdrill,
         "patroni" => Agent::Patroni,
         unknown => return Err(NoWorld(unknown.to_owned())),
     };
-    let mut world = RealWorld::new(agent).telling(wishes.tell.clone());
+    let boot =
+        Duration::try_from_secs_f64(wishes.calibration.boot_s).expect("a calibration is checked when it is read");
+    let mut world = RealWorld::new(agent, boot).telling(wishes.tell.clone());
     if let Some(program) = &wishes.pgdrill {
         world = world.with_pgdrill(program);
     }

@@ -62,10 +62,11 @@ pub async fn measure(plan: &Plan, mut told: impl FnMut(&str)) -> Result<Duration
     })
 }
 
-/// The middle one, in seconds with microseconds: more digits were noise.
+/// The middle one, of an even number the mean of the two in the middle; in seconds with microseconds: more digits were noise.
 fn median(mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
-    let middle = times.get(times.len().saturating_sub(1) / 2).copied().unwrap_or_default();
+    let at = |index: usize| times.get(index).copied().unwrap_or_default();
+    let middle = (at(times.len().saturating_sub(1) / 2) + at(times.len() / 2)) / 2;
     (middle.as_secs_f64() * 1e6).round() / 1e6
 }
 
@@ -219,4 +220,15 @@ fn size_of(dir: &Path) -> u64 {
             Err(_) => 0,
         })
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_is_in_the_middle_and_of_an_even_number_the_mean_of_two() {
+        let of = |times: &[u64]| median(times.iter().map(|ms| Duration::from_millis(*ms)).collect());
+        assert_eq!((of(&[3, 1, 2]), of(&[10, 1, 4, 2]), of(&[7])), (0.002, 0.003, 0.007));
+    }
 }

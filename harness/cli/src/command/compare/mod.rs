@@ -7,17 +7,15 @@ use std::{
     io::BufWriter,
     path::Path,
     process::ExitCode,
-    sync::Arc,
 };
 
 pub(crate) use arguments::CompareArgs;
-use pgdrill_lab::world::World;
 use pgdrill_reports::{
     Comparison, Run, Seen, compare, comparison_page, comparison_text, exit_code, explanation, write_events,
 };
-use pgdrill_sim::{CalibratedSim, Calibration};
+use pgdrill_sim::Calibration;
 
-use super::{Failure, Screen, cannot_write, error, scenario::load};
+use super::{Failure, Screen, calibration, cannot_write, error, scenario::load};
 use crate::{
     input::Loaded,
     playing::{
@@ -38,10 +36,7 @@ pub(crate) fn run(arguments: &CompareArgs, mut screen: Screen) -> Result<ExitCod
     }
     super::warn(&loaded);
     let loaded = loaded.remove(0);
-    let calibration = match &arguments.calibration {
-        None => Calibration::shipped(),
-        Some(file) => Calibration::read(file).map_err(|why| Failure::Usage(vec![error(why)]))?,
-    };
+    let calibration = calibration(arguments.calibration.as_deref())?;
     if let Some(folder) = &arguments.events {
         fs::create_dir_all(folder).map_err(|e| cannot_write(folder, e))?;
     }
@@ -75,26 +70,25 @@ fn play_in(
     screen: &mut Screen,
 ) -> Result<Vec<Seen>, Failure> {
     let simulated = world == worlds::DEFAULT;
-    let conditions =
-        Conditions { world: (!simulated).then(|| world.to_owned()), patroni: arguments.patroni.clone(), twice: false };
+    let conditions = Conditions {
+        world: (!simulated).then(|| world.to_owned()),
+        patroni: arguments.patroni.clone(),
+        calibration: arguments.calibration.clone(),
+        twice: false,
+    };
     let tasks = tasks(std::slice::from_ref(loaded), &arguments.seeds_of(world), &conditions);
     let jobs = if simulated { cores() } else { usize::from(arguments.jobs.get()) };
     let mut progress = Progress::new(tasks.len(), !arguments.quiet);
-    let wishes = Wishes::telling(super::run::teller(&progress, arguments.quiet));
-    let (name, calibration) = (world.to_owned(), Arc::new(calibration.clone()));
-    let open = move || -> Box<dyn World> {
-        if simulated {
-            return Box::new(CalibratedSim((*calibration).clone()));
-        }
-        worlds::open(&name, &wishes).expect("it was opened before")
-    };
+    let tell = super::run::teller(&progress, arguments.quiet);
+    let wishes = Wishes { calibration: calibration.clone(), ..Wishes::telling(tell) };
+    let name = world.to_owned();
     let (mut seen, mut failed) = (Vec::new(), None);
     let width = screen.width();
     play_all(
         tasks,
         jobs,
         interrupt,
-        move |task: &_| play(&*open(), task),
+        move |task: &_| play(&*worlds::open(&name, &wishes).expect("it was opened before"), task),
         |told| match told {
             Told::Done => progress.done(),
             Told::Next(run) => {

@@ -39,6 +39,9 @@ pub(crate) struct RunArgs {
     /// Take the settings of the cluster from this patroni.yml instead of the scenarios
     #[arg(long, value_name = "FILE")]
     pub(crate) patroni: Option<PathBuf>,
+    /// The simulator's durations, as `pgdrill calibrate` measured them [default: those that come with pgdrill]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) calibration: Option<PathBuf>,
     /// Play each seed twice and compare everything that was seen; a difference is a failure
     #[arg(long)]
     pub(crate) twice: bool,

@@ -11,7 +11,7 @@ use pgdrill_containers::Tell;
 use pgdrill_reports::{exit_code, junit, summary};
 
 use self::{events::EventFiles, telling::Telling};
-use super::{Failure, Screen, cannot_write, error, scenario::load};
+use super::{Failure, Screen, calibration, cannot_write, error, scenario::load};
 use crate::playing::{
     Conditions, INTERRUPTED, Interrupt, Progress, Told, cores, play, play_all, tasks, worlds, worlds::Wishes,
 };
@@ -31,6 +31,7 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
         let why = "--logs keeps the logs of real servers; what the simulator's agents decide is in the events (-vv)";
         return Err(Failure::Usage(vec![error(why)]));
     }
+    let calibration = calibration(arguments.calibration.as_deref())?;
     let mut loaded = load(&arguments.paths.paths, arguments.patroni.as_deref())?;
     if let Some(filter) = &arguments.only {
         loaded.retain(|scenario| scenario.file.label.contains(filter.as_str()));
@@ -42,6 +43,7 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
     let conditions = Conditions {
         world: (arguments.world != worlds::DEFAULT).then(|| arguments.world.clone()),
         patroni: arguments.patroni.clone(),
+        calibration: arguments.calibration.clone(),
         twice: arguments.twice,
     };
     let tasks = tasks(&loaded, &arguments.seeds(), &conditions);
@@ -55,7 +57,8 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
     let world = arguments.world.clone();
     let several = if worlds::is_real(&world) { 1 } else { cores() };
     let jobs = arguments.jobs.map_or(several, |jobs| usize::from(jobs.get()));
-    let wishes = Wishes { logs: arguments.logs.clone(), ..Wishes::telling(teller(&progress, arguments.quiet)) };
+    let tell = teller(&progress, arguments.quiet);
+    let wishes = Wishes { logs: arguments.logs.clone(), calibration, ..Wishes::telling(tell) };
     let play = move |task: &_| play(&*worlds::open(&world, &wishes).expect("it was opened before"), task);
     let runs = play_all(tasks, jobs, &interrupt, play, |told| match told {
         Told::Done => progress.done(),
