@@ -40,7 +40,7 @@ pub enum CalibrationError {
         /// Which one, `postgresql.start_s`.
         field: String,
         /// What it is.
-        found: Value,
+        found: String,
         /// What it may be.
         right: &'static str,
     },
@@ -89,7 +89,7 @@ impl Calibration {
 const LONGEST_S: f64 = 86_400.0;
 
 /// The first figure that nothing can have: its path, itself, and what it may be.
-fn impossible(path: &str, value: &Value) -> Option<(String, Value, &'static str)> {
+fn impossible(path: &str, value: &Value) -> Option<(String, String, &'static str)> {
     if let Some(fields) = value.as_object() {
         let dot = if path.is_empty() { "" } else { "." };
         return fields.iter().find_map(|(name, value)| impossible(&format!("{path}{dot}{name}"), value));
@@ -102,7 +102,7 @@ fn impossible(path: &str, value: &Value) -> Option<(String, Value, &'static str)
     } else {
         (figure >= 0.0, "a size is 0 bytes or more")
     };
-    (!possible).then(|| (path.to_owned(), value.clone(), right))
+    (!possible).then(|| (path.to_owned(), value.to_string(), right))
 }
 
 #[cfg(test)]
