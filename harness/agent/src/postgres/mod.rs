@@ -5,6 +5,7 @@ mod connection;
 mod conninfo;
 mod parameter;
 mod server_state;
+mod ssl;
 pub mod statements;
 
 pub use connection::{Reachability, Sql, SqlError};
@@ -13,3 +14,4 @@ pub use parameter::Parameter;
 pub(crate) use parameter::number;
 pub(crate) use server_state::slots;
 pub use server_state::{ServerState, StandbyRow, Walreceiver};
+pub use ssl::Ssl;
