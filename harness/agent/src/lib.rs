@@ -8,7 +8,7 @@
 //! | `postgres` | the SQL it sends |
 //! | `daemon` | the loop |
 //! | `rest` | the REST API and its client |
-//! | [`tls`] | TLS for both, and for etcd |
+//! | [`tls`] | TLS for all of them |
 
 pub mod clock;
 pub mod config;

@@ -113,6 +113,16 @@ impl PostgresqlConfig {
         }
     }
 
+    /// Who looks at another server before a rewind, and rewinds from it: `authentication.rewind`, or the superuser; with
+    /// libpq's parameters of that user.
+    #[must_use]
+    pub fn rewinder(&self) -> (&User, &BTreeMap<String, String>) {
+        match &self.rewind {
+            Some(rewind) => (rewind, &self.connection.rewind),
+            None => (&self.superuser, &self.connection.superuser),
+        }
+    }
+
     /// Where the last known dynamic configuration is kept, under Patroni's name: it is written back when the DCS has lost it.
     #[must_use]
     pub fn dynamic_config_cache(&self) -> PathBuf {

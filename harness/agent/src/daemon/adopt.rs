@@ -69,6 +69,10 @@ pub(crate) async fn login_objection<N: Net>(sql: &Sql<N>, config: &AgentConfig) 
              superuser of it ({} is configured) and its password",
             config.postgresql.local_address, config.postgresql.superuser.username
         )),
+        Err(SqlError::NotConnected(Reachability::TlsFailed, why)) => Some(format!(
+            "the running PostgreSQL is not connected to: {why}; this is what sslmode and its like in \
+             postgresql.authentication.superuser ask for"
+        )),
         _ => None,
     }
 }

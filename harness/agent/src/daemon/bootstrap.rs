@@ -16,7 +16,10 @@ use super::{
 use crate::{
     config::{BootstrapConfig, BootstrapMethod, BootstrapUser, User},
     ports::{DataDir, InitdbOptions, Postgres, Recovery},
-    postgres::statements::{self, RoleChange},
+    postgres::{
+        Reachability, SqlError,
+        statements::{self, RoleChange},
+    },
 };
 
 /// How often the end of a recovery is looked for.
@@ -106,10 +109,12 @@ fn first_configuration<T: Ports>(parts: &Parts<T>, bootstrap: &BootstrapConfig) 
 /// What was restored may have to be recovered first, which takes as long as it takes.
 async fn await_role<T: Ports>(parts: &Parts<T>, in_recovery: &str) -> Outcome {
     loop {
-        if let Ok(rows) = parts.sql.query(statements::STATE).await
-            && rows.first().is_some_and(|row| row.try_get(0).ok().flatten() == Some(in_recovery))
-        {
-            return Ok(());
+        match parts.sql.query(statements::STATE).await {
+            Ok(rows) if rows.first().is_some_and(|row| row.try_get(0).ok().flatten() == Some(in_recovery)) => {
+                return Ok(());
+            }
+            Err(SqlError::NotConnected(Reachability::TlsFailed, why)) => return Err(why),
+            Ok(_) | Err(_) => {}
         }
         if parts.postgres.postmaster().await.map_err(text)?.is_none() {
             return Err("PostgreSQL ended before it was what it was started as".into());

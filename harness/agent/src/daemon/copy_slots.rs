@@ -25,8 +25,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub(crate) async fn copy<T: Ports>(parts: Arc<Parts<T>>, slots: BTreeMap<String, Value>, from: Upstream) -> Outcome {
     let leader = address(&from).ok_or("no leader to copy logical slots from")?;
     let config = parts.config();
-    let user = config.postgresql.rewind.as_ref().unwrap_or(&config.postgresql.superuser);
-    let source = Sql::new(parts.net.clone(), leader, user.clone());
+    let (user, options) = config.postgresql.rewinder();
+    let source = Sql::new(parts.net.clone(), leader, user.clone()).with_options(options);
     for (whose, sql) in [("the leader", &source), ("this server", &parts.sql)] {
         let level = wal_level(sql).await?;
         if level != "logical" {

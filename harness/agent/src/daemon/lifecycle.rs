@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     ports::{ClusterState, Postgres, PostgresError, StopMode},
-    postgres::{SqlError, statements},
+    postgres::{Reachability, SqlError, statements},
 };
 
 /// How often a short transition (accepting connections, "in production") is looked for.
@@ -83,6 +83,8 @@ async fn await_connections<T: Ports>(parts: &Parts<T>) -> Outcome {
         match parts.sql.query(statements::STATE).await {
             Ok(_) => return Ok(()),
             Err(SqlError::Refused(reason)) => return Err(reason),
+            // It is up, and no waiting lets us in: whoever looks at it next says so.
+            Err(SqlError::NotConnected(Reachability::TlsFailed, _)) => return Ok(()),
             Err(SqlError::NotConnected(..) | SqlError::Unknown(_)) => {}
         }
         if parts.postgres.postmaster().await.is_ok_and(|postmaster| postmaster.is_none()) {

@@ -98,6 +98,10 @@ impl Observed {
                         let setting = "postgresql.authentication.superuser, or pg_hba.conf, is wrong";
                         parts.trouble("sql", format!("the server does not let {user} in: {text}: {setting}"));
                     }
+                    SqlError::NotConnected(Reachability::TlsFailed, text) => {
+                        let setting = "sslmode and its like in postgresql.authentication.superuser ask for it";
+                        parts.trouble("sql", format!("the server is not connected to: {text}: {setting}"));
+                    }
                     SqlError::NotConnected(..) => {}
                     SqlError::Refused(_) | SqlError::Unknown(_) => parts.trouble("sql", error),
                 }

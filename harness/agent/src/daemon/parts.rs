@@ -87,7 +87,8 @@ impl<T: Ports> Parts<T> {
             clock,
             members: Client::new(net.clone(), Some(&config.restapi), &config.ctl),
             dcs: Dcs::new(Arc::new(kv), keys, &config.name, clock),
-            sql: Sql::new(net.clone(), config.postgresql.local_address.clone(), superuser),
+            sql: Sql::new(net.clone(), config.postgresql.local_address.clone(), superuser)
+                .with_options(&config.postgresql.connection.superuser),
             shared: Shared::new(&config, clock),
             wake: Arc::new(Notify::new()),
             fencing: Fencing::new(fence, config.fencing.clone()),

@@ -120,8 +120,8 @@ pub(crate) async fn inspect_leader<T: Ports>(parts: &Parts<T>, leader: &Upstream
         return LeaderInspection::Unreachable { reason: "no leader with an address".into() };
     };
     let config = parts.config();
-    let user = config.postgresql.rewind.as_ref().unwrap_or(&config.postgresql.superuser);
-    let sql = Sql::new(parts.net.clone(), address, user.clone());
+    let (user, options) = config.postgresql.rewinder();
+    let sql = Sql::new(parts.net.clone(), address, user.clone()).with_options(options);
     let limit = parts.shared.published().config.retry_timeout.max(Duration::from_secs(3));
     let reason = match timeout(limit, timelines(&sql)).await {
         Ok(Ok(answer)) => return answer,

@@ -1,6 +1,6 @@
 //! The scripts that are waited for: `pre_promote`, `before_stop`, `post_bootstrap`, and own ways to make a cluster or a replica.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::timeout;
 
@@ -11,6 +11,7 @@ use super::{
 use crate::{
     config::{BootstrapMethod, HostPort, ReplicaMethod, User},
     ports::{ActionOutcome, AgentEvent, Observer, PgpassEntry, Program},
+    postgres::Conninfo,
 };
 
 /// Runs a program, and tells the log what it was and how it ended. Anything but exit code 0 is an error.
@@ -56,19 +57,10 @@ pub(crate) async fn before_stop<T: Ports>(parts: &Parts<T>, limit: Option<Durati
     }
 }
 
-/// A connection string without password (`format_dsn`).
-pub(crate) fn connection_string(address: &HostPort, user: &User, dbname: &str) -> String {
-    let quote = |value: &str| match value.is_empty() || value.contains([' ', '\'', '\\']) {
-        true => format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'")),
-        false => value.to_owned(),
-    };
-    format!(
-        "dbname={} user={} host={} port={}",
-        quote(dbname),
-        quote(&user.username),
-        quote(&address.host),
-        address.port
-    )
+/// A connection string without password, as Patroni's scripts get it.
+fn connection_string(address: &HostPort, user: &User, options: &BTreeMap<String, String>) -> String {
+    let it = Conninfo::default().with("dbname", "postgres").with("user", &user.username);
+    it.with("host", &address.host).with("port", address.port).with_all(options).to_string()
 }
 
 fn pgpass(hosts: Vec<String>, port: u16, user: &User) -> Option<PgpassEntry> {
@@ -83,7 +75,11 @@ pub(crate) async fn post_bootstrap<T: Ports>(parts: &Parts<T>) -> Outcome {
         return Ok(());
     };
     let (address, user) = (&config.postgresql.local_address, &config.postgresql.superuser);
-    let mut program = parse("post_bootstrap", command)?.arg(connection_string(address, user, "postgres"));
+    let mut program = parse("post_bootstrap", command)?.arg(connection_string(
+        address,
+        user,
+        &config.postgresql.connection.superuser,
+    ));
     // `localhost` also stands for a Unix socket in a password file.
     program.pgpass = pgpass(vec![address.host.clone(), "localhost".into()], address.port, user);
     // No standby is there yet that a commit could wait for.
@@ -119,7 +115,8 @@ pub(crate) async fn custom_replica<T: Ports>(
         program.pgpass = pgpass(vec![from.host.clone()], from.port, user);
     }
     if !method.no_params {
-        let connstring = from.map(|from| connection_string(from, user, "postgres")).unwrap_or_default();
+        let options = &config.postgresql.connection.replication;
+        let connstring = from.map(|from| connection_string(from, user, options)).unwrap_or_default();
         program = program
             .arg(format!("--scope={}", config.scope))
             .arg("--role=replica")

@@ -72,11 +72,12 @@ async fn a_stop_that_cannot_wait_ends_before_stop() {
 async fn post_bootstrap_gets_a_connection_string_and_the_password_apart_from_it() {
     let mut config = config();
     config.postgresql.superuser.password = Some(Password::new("secret"));
+    config.postgresql.connection.superuser.insert("sslmode".into(), "require".into());
     config.bootstrap = Some(BootstrapConfig { post_bootstrap: Some("0 --setup".into()), ..BootstrapConfig::default() });
     let recorder = Recorder::default();
     post_bootstrap(&*parts(config, &recorder)).await.expect("exit code 0");
     let call = recorder.only_call();
-    assert_eq!(call.argv, ["0", "--setup", "dbname=postgres user=postgres host=127.0.0.1 port=1"]);
+    assert_eq!(call.argv, ["0", "--setup", "dbname=postgres user=postgres host=127.0.0.1 port=1 sslmode=require"]);
     assert_eq!(call.env["PGOPTIONS"], "-c synchronous_commit=local -c statement_timeout=0");
     let pgpass = call.pgpass.expect("the password").lines();
     assert_eq!(pgpass, "127.0.0.1:1:*:postgres:secret\nlocalhost:1:*:postgres:secret\n");
@@ -86,6 +87,7 @@ async fn post_bootstrap_gets_a_connection_string_and_the_password_apart_from_it(
 async fn own_methods_are_told_what_patroni_tells_them() {
     let mut told = config();
     told.postgresql.data_dir = "/data/pg".into();
+    told.postgresql.connection.replication.insert("sslmode".into(), "verify-ca".into());
     let recorder = Recorder::default();
     let method = BootstrapMethod {
         name: "restore".into(),
@@ -102,7 +104,7 @@ async fn own_methods_are_told_what_patroni_tells_them() {
     let (recorder, from) = (Recorder::default(), HostPort::new("pg 1", 5433));
     let mut method = ReplicaMethod { params: vec![("jobs".into(), "2".into())], ..ReplicaMethod::default() };
     custom_replica(&*parts(told.clone(), &recorder), "0", &method, Some(&from)).await.expect("exit code 0");
-    let connstring = "--connstring=dbname=postgres user=replicator host='pg 1' port=5433";
+    let connstring = r"--connstring=dbname=postgres user=replicator host=pg\ 1 port=5433 sslmode=verify-ca";
     let expected = ["0", "--jobs=2", "--scope=demo", "--role=replica", "--datadir=/data/pg", connstring];
     assert_eq!(recorder.only_call().argv, expected);
 

@@ -266,7 +266,7 @@ fn recovery_parameters(ha: &Config) -> BTreeMap<String, String> {
 pub(crate) fn source(config: &AgentConfig, host: &str, port: u16, for_rewind: bool) -> Upstream {
     let postgresql = &config.postgresql;
     let user = match for_rewind {
-        true => postgresql.rewind.as_ref().unwrap_or(&postgresql.superuser),
+        true => postgresql.rewinder().0,
         false => &postgresql.replication,
     };
     Upstream {

@@ -12,7 +12,7 @@ use tower::service_fn;
 use super::{EtcdTiming, status};
 use crate::{
     config::{EtcdConfig, HostPort, User},
-    tls::{self, ClientFiles, MaybeTls},
+    tls::{self, Checks, ClientFiles, MaybeTls},
 };
 
 /// How etcd is to be sure of us and we of it.
@@ -28,7 +28,7 @@ impl Security {
             cacert: tls.cacert.clone(),
             cert: tls.cert.clone(),
             key: tls.key.clone(),
-            insecure: false,
+            checks: Checks::AuthorityAndName,
         });
         Self { files, connector: OnceLock::new(), user: config.user.clone() }
     }

@@ -1,6 +1,9 @@
 //! SQL over the [`Net`] port: one kept connection for monitoring, short-lived ones for what takes longer or goes elsewhere.
 
 use std::{
+    collections::BTreeMap,
+    error::Error,
+    io,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -9,6 +12,7 @@ use pgdrill_net::{Keepalive, Net, SocketOptions};
 use tokio::time::timeout;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow, error::SqlState};
 
+use super::ssl::{Ssl, Way, is_of_tls};
 use crate::config::{HostPort, User};
 
 /// How long connecting may take (Patroni's monitoring connection).
@@ -25,8 +29,17 @@ pub enum Reachability {
     ShuttingDown,
     /// Wrong password, or no line of `pg_hba.conf` for us: waiting will not help.
     LoginRejected,
+    /// No TLS as it is configured, or a certificate that is not trusted: waiting will not help.
+    TlsFailed,
     /// No answer, refused, or anything else.
     Unreachable,
+}
+
+impl Reachability {
+    /// Whether it may be otherwise with TLS, or without: `pg_hba.conf` tells the two apart.
+    const fn depends_on_tls(self) -> bool {
+        matches!(self, Self::LoginRejected | Self::TlsFailed)
+    }
 }
 
 /// Why a statement brought no result.
@@ -48,14 +61,22 @@ pub struct Sql<N> {
     net: N,
     address: HostPort,
     user: User,
+    ssl: Ssl,
     kept: Mutex<Option<Arc<Client>>>,
 }
 
 impl<N: Net> Sql<N> {
-    /// To the server at `address`; nothing is connected yet.
+    /// To the server at `address`, without TLS; nothing is connected yet.
     #[must_use]
     pub fn new(net: N, address: HostPort, user: User) -> Self {
-        Self { net, address, user, kept: Mutex::new(None) }
+        Self { net, address, user, ssl: Ssl::default(), kept: Mutex::new(None) }
+    }
+
+    /// In the way that the user's `sslmode` and its like say.
+    #[must_use]
+    pub fn with_options(mut self, options: &BTreeMap<String, String>) -> Self {
+        self.ssl = Ssl::of(options);
+        self
     }
 
     /// Sends one statement on the kept connection and returns its rows.
@@ -124,30 +145,42 @@ impl<N: Net> Sql<N> {
     }
 
     async fn connect_to(&self, database: &str, statement_timeout: Duration) -> Result<Client, SqlError> {
+        let config = self.config(database, statement_timeout);
+        let connecting = async {
+            let (first, second) = self.ssl.ways();
+            match (self.open(first, &config).await, second) {
+                (Err(SqlError::NotConnected(why, text)), Some(second)) if why.depends_on_tls() => {
+                    self.open(second, &config).await.map_err(|error| match error {
+                        SqlError::NotConnected(why, then) => SqlError::NotConnected(why, format!("{text}; {then}")),
+                        other => other,
+                    })
+                }
+                (outcome, _) => outcome,
+            }
+        };
+        let late = SqlError::NotConnected(Reachability::Unreachable, "connecting timed out".into());
+        timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or(Err(late))
+    }
+
+    async fn open(&self, way: Way, config: &Config) -> Result<Client, SqlError> {
         let options = SocketOptions {
             connect_timeout: CONNECT_TIMEOUT,
             keepalive: Some(Keepalive { idle: Duration::from_secs(5), interval: Duration::from_secs(2), count: 3 }),
             user_timeout: Some(Duration::from_secs(10)),
         };
-        let unreachable = |text: String| SqlError::NotConnected(Reachability::Unreachable, text);
-        let connecting = async {
-            let stream = self
-                .net
-                .connect(&self.address.host, self.address.port, &options)
-                .await
-                .map_err(|error| unreachable(error.to_string()))?;
-            let (client, connection) = self
-                .config(database, statement_timeout)
-                .connect_raw(stream, NoTls)
-                .await
-                .map_err(|error| rejected(&error))?;
-            // The task ends with the connection, and the connection with the client; how it ended is seen there.
-            tokio::spawn(async move {
-                let _ = connection.await;
-            });
-            Ok(client)
-        };
-        timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or_else(|_| Err(unreachable("connecting timed out".into())))
+        let stream = self
+            .net
+            .connect(&self.address.host, self.address.port, &options)
+            .await
+            .map_err(|error| SqlError::NotConnected(Reachability::Unreachable, error.to_string()))?;
+        let stream = self.ssl.open(way, &self.address, stream).await?;
+        // tokio-postgres must not know of TLS, which is ours: to it every server is plain.
+        let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|error| rejected(&error))?;
+        // The task ends with the connection, and the connection with the client; how it ended is seen there.
+        tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        Ok(client)
     }
 
     fn config(&self, database: &str, statement_timeout: Duration) -> Config {
@@ -188,6 +221,14 @@ fn is_login(code: &SqlState) -> bool {
 
 /// What a server that does not let us in says about itself.
 fn rejected(error: &tokio_postgres::Error) -> SqlError {
+    // The server may find fault with our certificate after its own was found good.
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    if let Some(cause) = cause.filter(|cause| is_of_tls(cause)) {
+        return SqlError::NotConnected(
+            Reachability::TlsFailed,
+            format!("TLS: the server turns the agent away: {cause}"),
+        );
+    }
     let reachability = match error.as_db_error() {
         // One code for both directions: the text tells them apart, and it is not translated by the servers we start.
         Some(db) if *db.code() == SqlState::CANNOT_CONNECT_NOW && db.message().contains("shutting down") => {

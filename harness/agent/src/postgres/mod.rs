@@ -1,13 +1,17 @@
 //! SQL: the statements the agent sends ([`statements`]), the one connection it keeps ([`Sql`]), and what it reads from the
-//! answers ([`ServerState`]).
+//! answers ([`ServerState`]); and how connections are written down for others ([`Conninfo`]).
 
 mod connection;
+mod conninfo;
 mod parameter;
 mod server_state;
+mod ssl;
 pub mod statements;
 
 pub use connection::{Reachability, Sql, SqlError};
+pub use conninfo::Conninfo;
 pub use parameter::Parameter;
 pub(crate) use parameter::number;
 pub(crate) use server_state::slots;
 pub use server_state::{ServerState, StandbyRow, Walreceiver};
+pub use ssl::Ssl;

@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 use super::access::credentials;
 use crate::{
     config::{CtlConfig, RestapiConfig, User},
-    tls::{self, ClientFiles, MaybeTls},
+    tls::{self, Checks, ClientFiles, MaybeTls},
 };
 
 /// Patroni's limit for asking a member.
@@ -56,7 +56,7 @@ impl<N: Net> Client<N> {
             cacert: ctl.cacert.clone().or_else(|| restapi?.tls.as_ref()?.cafile.clone()),
             cert: ctl.certfile.clone(),
             key: ctl.keyfile.clone(),
-            insecure: ctl.insecure,
+            checks: if ctl.insecure { Checks::Nothing } else { Checks::AuthorityAndName },
         };
         let it = Self { net, authorization: Arc::default(), files, connector: Arc::default() };
         it.set_user(restapi, ctl);

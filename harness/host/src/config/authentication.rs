@@ -6,23 +6,9 @@ use pgdrill_agent::config::{ConnectionOptions, User};
 use pgdrill_yaml::{At, Reader, Value};
 
 use super::{
-    required,
+    connection, required,
     value::{secret, word},
 };
-
-/// libpq's parameters that Patroni passes on (`_AUTH_ALLOWED_PARAMETERS`).
-pub(super) const PASSED_ON: [&str; 10] = [
-    "sslmode",
-    "sslcert",
-    "sslkey",
-    "sslpassword",
-    "sslrootcert",
-    "sslcrl",
-    "sslcrldir",
-    "gssencmode",
-    "channel_binding",
-    "sslnegotiation",
-];
 
 /// The users and how they connect.
 #[derive(Debug)]
@@ -63,30 +49,7 @@ fn user(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(User, BTreeMap<String, 
     let username = username.and_then(|at| word(reader, &at, "a role of PostgreSQL"));
     // None at all is legal: pg_hba may let the role in by peer or trust.
     let password = fields.take_set("password").and_then(|at| secret(reader, &at));
-    let mut options = BTreeMap::new();
-    for name in PASSED_ON {
-        if let Some(at) = fields.take_set(name) {
-            plain_only(reader, &at, name, &mut options);
-        }
-    }
+    let options = connection::options(reader, &mut fields);
     fields.finish(reader);
     Some((User { username: username?, password }, options))
-}
-
-/// Only what a connection without TLS and GSSAPI keeps is honoured.
-fn plain_only(reader: &mut Reader<'_>, at: &At<'_>, name: &str, options: &mut BTreeMap<String, String>) {
-    let harmless: &[&str] = match name {
-        "sslmode" | "gssencmode" => &["disable", "allow", "prefer"],
-        "channel_binding" => &["disable", "prefer"],
-        _ => &[],
-    };
-    match &at.node.value {
-        Value::Text(text) if harmless.contains(&text.as_str()) => _ = options.insert(name.into(), text.clone()),
-        _ => {
-            let expected = if harmless.is_empty() { "no such field".into() } else { pgdrill_yaml::one_of(harmless) };
-            // It may be a password.
-            reader.problem(at.node.place, &at.path, format!("the field {name}"), expected).help =
-                "pgdrill's agent connects to PostgreSQL without TLS so far".into();
-        }
-    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pgdrill_yaml::{Document, Key, Node, Place, Reader, Value, did_you_mean, parse};
 
-use super::{authentication::PASSED_ON, postgresql::PROGRAMS};
+use super::{connection::PASSED_ON, postgresql::PROGRAMS};
 
 const PREFIX: &str = "PATRONI_";
 /// The variable that holds a whole configuration file.

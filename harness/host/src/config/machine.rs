@@ -2,13 +2,18 @@
 //! looks at: ports, files, etcd. As `patroni --validate-config` looks at them.
 
 use std::{
-    fmt,
+    fmt, fs,
     net::{TcpListener, TcpStream, ToSocketAddrs},
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
     time::Duration,
 };
 
-use pgdrill_agent::{AgentConfig, config::HostPort, tls};
+use pgdrill_agent::{
+    AgentConfig,
+    config::{HostPort, PostgresqlConfig},
+    tls,
+};
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,10 +97,8 @@ fn files(config: &AgentConfig, wrong: &mut Wrong<'_>) {
         ("ctl.keyfile", config.ctl.keyfile.as_ref()),
         ("postgresql.custom_conf", config.postgresql.custom_conf.as_ref()),
     ] {
-        if let Some(file) = file
-            && let Err(error) = std::fs::File::open(file)
-        {
-            wrong(field, format!("{} ({error})", file.display()), "a file that can be read");
+        if let Some(file) = file {
+            readable(field, file, wrong);
         }
     }
     for (field, file) in [
@@ -103,14 +106,112 @@ fn files(config: &AgentConfig, wrong: &mut Wrong<'_>) {
         ("etcd3.key", etcd.and_then(|tls| tls.key.as_ref().or(tls.cert.as_ref()))),
         ("ctl.keyfile", config.ctl.keyfile.as_ref().or(config.ctl.certfile.as_ref())),
     ] {
-        if let Some(file) = file
-            && std::fs::read_to_string(file).is_ok_and(|text| tls::is_encrypted(&text))
-        {
-            let expected = "a private key without passphrase: `openssl pkey -in FILE -out FILE.new` takes it away";
-            wrong(field, format!("{}, whose private key is encrypted", file.display()), expected);
+        if let Some(file) = file {
+            not_encrypted(field, file, wrong);
         }
     }
+    users_files(&config.postgresql, wrong);
     if let Some(folder) = config.log.dir.as_ref().filter(|folder| !folder.is_dir()) {
         wrong("log.dir", format!("{}, which is no folder", folder.display()), "a folder that exists");
+    }
+}
+
+fn readable(field: &'static str, file: &Path, wrong: &mut Wrong<'_>) {
+    if let Err(error) = fs::File::open(file) {
+        wrong(field, format!("{} ({error})", file.display()), "a file that can be read");
+    }
+}
+
+fn not_encrypted(field: &'static str, file: &Path, wrong: &mut Wrong<'_>) {
+    if fs::read_to_string(file).is_ok_and(|text| tls::is_encrypted(&text)) {
+        let expected = "a private key without passphrase: `openssl pkey -in FILE -out FILE.new` takes it away";
+        wrong(field, format!("{}, whose private key is encrypted", file.display()), expected);
+    }
+}
+
+/// Of each user.
+const USERS_FILES: [[&str; 3]; 3] = [
+    [
+        "postgresql.authentication.superuser.sslrootcert",
+        "postgresql.authentication.superuser.sslcert",
+        "postgresql.authentication.superuser.sslkey",
+    ],
+    [
+        "postgresql.authentication.replication.sslrootcert",
+        "postgresql.authentication.replication.sslcert",
+        "postgresql.authentication.replication.sslkey",
+    ],
+    [
+        "postgresql.authentication.rewind.sslrootcert",
+        "postgresql.authentication.rewind.sslcert",
+        "postgresql.authentication.rewind.sslkey",
+    ],
+];
+
+fn users_files(config: &PostgresqlConfig, wrong: &mut Wrong<'_>) {
+    let users = &config.connection;
+    for (options, fields) in [&users.superuser, &users.replication, &users.rewind].into_iter().zip(USERS_FILES) {
+        if options.get("sslmode").is_some_and(|mode| mode == "disable") {
+            continue;
+        }
+        for field in fields {
+            let name = field.rsplit('.').next().unwrap_or_default();
+            let Some(file) = options.get(name).filter(|file| *file != "system").map(Path::new) else { continue };
+            readable(field, file, wrong);
+            if name == "sslkey" {
+                not_encrypted(field, file, wrong);
+                private(field, file, wrong);
+            }
+        }
+    }
+}
+
+/// PostgreSQL's programs take no other key (`initialize_SSL` of `fe-secure-openssl.c`).
+fn private(field: &'static str, file: &Path, wrong: &mut Wrong<'_>) {
+    let Ok(meta) = fs::metadata(file) else { return };
+    let (mode, forbidden) = (meta.permissions().mode() & 0o777, if meta.uid() == 0 { 0o037 } else { 0o077 });
+    if mode & forbidden != 0 {
+        let found = format!("{} with permissions {mode:04o}", file.display());
+        wrong(field, found, "permissions 0600, or 0640 when it belongs to root: PostgreSQL's programs refuse others");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_the_users_are_looked_at_as_postgresqls_programs_do() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = |name: &str, mode: u32, text: &str| {
+            let path = dir.path().join(name);
+            fs::write(&path, text).expect("it is written");
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("it is ours");
+            path.to_string_lossy().into_owned()
+        };
+        let (open, encrypted) = ("-----BEGIN PRIVATE KEY-----\n", "-----BEGIN ENCRYPTED PRIVATE KEY-----\n");
+        let missing = dir.path().join("missing").to_string_lossy().into_owned();
+        let mut config = PostgresqlConfig::new("");
+        for (options, files) in [
+            (&mut config.connection.superuser, [file("a.crt", 0o644, ""), file("a.key", 0o644, open)]),
+            (&mut config.connection.replication, [missing.clone(), file("b.key", 0o600, encrypted)]),
+            (&mut config.connection.rewind, ["system".into(), file("c.key", 0o600, open)]),
+        ] {
+            options.extend(["sslrootcert".to_owned(), "sslkey".into()].into_iter().zip(files));
+        }
+        let found = |config: &PostgresqlConfig| {
+            let mut misfits = Vec::new();
+            users_files(config, &mut |field, found, _| misfits.push(format!("{field}: {found}")));
+            misfits.join("\n").replace(&format!("{}/", dir.path().display()), "")
+        };
+        insta::assert_snapshot!(found(&config), @r"
+        postgresql.authentication.superuser.sslkey: a.key with permissions 0644
+        postgresql.authentication.replication.sslrootcert: missing (No such file or directory (os error 2))
+        postgresql.authentication.replication.sslkey: b.key, whose private key is encrypted
+        ");
+        for options in [&mut config.connection.superuser, &mut config.connection.replication] {
+            options.insert("sslmode".into(), "disable".into());
+        }
+        assert_eq!(found(&config), "", "libpq does not look at them either");
     }
 }

@@ -13,6 +13,7 @@
 
 mod authentication;
 mod bootstrap;
+mod connection;
 mod dynamic;
 mod environment;
 mod etcd;

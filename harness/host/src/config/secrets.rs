@@ -55,7 +55,17 @@ fn like_password(name: &str) -> bool {
 
 /// Everything under a name like `password`, well spelt or not, and in a group of users all that is not said to be harmless.
 fn collect_secrets(node: &Node, secret: bool, found: &mut Vec<String>) {
-    const HARMLESS: [&str; 6] = ["username", "options", "sslmode", "gssencmode", "channel_binding", "sslnegotiation"];
+    const HARMLESS: [&str; 9] = [
+        "username",
+        "options",
+        "sslmode",
+        "sslcert",
+        "sslkey",
+        "sslrootcert",
+        "gssencmode",
+        "channel_binding",
+        "sslnegotiation",
+    ];
     match &node.value {
         Value::Map(fields) => {
             let of_user = secret && fields.iter().any(|(key, _)| key.name == "username");

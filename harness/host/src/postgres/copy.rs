@@ -10,10 +10,11 @@ use std::{
 use pgdrill_agent::{
     config::Password,
     ports::{InitdbOptions, PostgresError, PostgresResult, Upstream},
+    postgres::Conninfo,
 };
 use tracing::info;
 
-use super::{conf, passfile, program, settings::Settings};
+use super::{passfile, program, settings::Settings};
 use crate::own_options;
 
 /// `initdb`.
@@ -75,17 +76,16 @@ pub(super) async fn basebackup(settings: &Settings, from: &Upstream) -> Postgres
     program::run(command).await.map(drop)
 }
 
-fn source(settings: &Settings, from: &Upstream) -> String {
-    let mut fields = vec![
-        ("user", from.user.clone()),
-        ("host", from.host.clone()),
-        ("port", from.port.to_string()),
-        ("connect_timeout", "10".to_owned()),
-    ];
-    if from.password.is_some() {
-        fields.push(("passfile", settings.passfile.to_string_lossy().into_owned()));
-    }
-    conf::conninfo(&conf::with_options(fields, &settings.connection.replication))
+/// Where to copy from: `pg_basebackup`'s `--dbname`.
+fn source(settings: &Settings, from: &Upstream) -> Conninfo {
+    source_of(settings, from).with_all(&settings.connection.replication)
+}
+
+/// What the programs that copy from another server are told alike.
+pub(super) fn source_of(settings: &Settings, from: &Upstream) -> Conninfo {
+    let it = Conninfo::default().with("user", &from.user).with("host", &from.host).with("port", from.port);
+    let it = it.with("connect_timeout", 10);
+    if from.password.is_some() { it.with("passfile", settings.passfile.display()) } else { it }
 }
 
 /// Options as a command line has them.

@@ -6,10 +6,13 @@
 
 use std::{fs, fs::OpenOptions, io, os::unix::fs::OpenOptionsExt, path::PathBuf, process::Stdio};
 
-use pgdrill_agent::ports::{ClusterState, PostgresError, PostgresResult, Upstream};
+use pgdrill_agent::{
+    ports::{ClusterState, PostgresError, PostgresResult, Upstream},
+    postgres::Conninfo,
+};
 use tracing::{info, warn};
 
-use super::{archive, conf, controldata, copy, durable, passfile, program, settings::Settings};
+use super::{archive, controldata, copy, durable, passfile, program, settings::Settings};
 use crate::own_options;
 
 /// What `pg_rewind --progress` says last before it changes the target (`pg_rewind.c`).
@@ -53,7 +56,7 @@ pub(super) async fn run(settings: &Settings, from: &Upstream) -> PostgresResult<
     let mut command = program::command(&settings.program("pg_rewind"));
     command.env("PGOPTIONS", "-c statement_timeout=0");
     command.args(["--progress", "--no-ensure-shutdown", "--target-pgdata"]).arg(&settings.data_dir);
-    command.arg("--source-server").arg(source(settings, from));
+    command.arg("--source-server").arg(source(settings, from).to_string());
     if archive::setting(settings, "restore_command").await.is_some_and(|command| !command.is_empty()) {
         command.arg("--restore-target-wal");
         command.arg(format!("--config-file={}", settings.config_file().display()));
@@ -74,19 +77,9 @@ pub(super) async fn run(settings: &Settings, from: &Upstream) -> PostgresResult<
     Err(PostgresError::Failed(told))
 }
 
-fn source(settings: &Settings, from: &Upstream) -> String {
-    let mut fields = vec![
-        ("user", from.user.clone()),
-        ("host", from.host.clone()),
-        ("port", from.port.to_string()),
-        ("dbname", from.dbname.clone()),
-        ("application_name", "pg_rewind".to_owned()),
-        ("connect_timeout", "10".to_owned()),
-    ];
-    if from.password.is_some() {
-        fields.push(("passfile", settings.passfile.to_string_lossy().into_owned()));
-    }
-    conf::conninfo(&conf::with_options(fields, settings.rewind_connection()))
+fn source(settings: &Settings, from: &Upstream) -> Conninfo {
+    let it = copy::source_of(settings, from).with("dbname", &from.dbname).with("application_name", "pg_rewind");
+    it.with_all(settings.rewind_connection())
 }
 
 /// `postgres --single` until it has shut down. Archiving is on without being done, so that no WAL is lost that waits for it

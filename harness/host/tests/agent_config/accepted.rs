@@ -67,6 +67,32 @@ fn etcd_is_spoken_to_inside_tls_when_the_url_or_the_protocol_says_so() {
     }
 }
 
+/// What reaches PostgreSQL's programs and the agent's own connections: libpq's default is written out, its only way is not.
+#[test]
+fn parameters_of_a_users_connection_are_libpqs() {
+    let files = "sslrootcert: /ca, sslcert: /crt, sslkey: /key";
+    for (written, expected) in [
+        (String::new(), "sslmode=prefer"),
+        (", sslmode: disable".into(), "sslmode=disable"),
+        (", sslmode: allow".into(), "sslmode=allow"),
+        (", sslmode: require".into(), "sslmode=require"),
+        (", sslmode: verify-ca, sslrootcert: /ca".into(), "sslmode=verify-ca sslrootcert=/ca"),
+        (format!(", sslmode: verify-full, {files}"), "sslcert=/crt sslkey=/key sslmode=verify-full sslrootcert=/ca"),
+        (", sslmode: verify-full, sslrootcert: system".into(), "sslmode=verify-full sslrootcert=system"),
+        (
+            ", gssencmode: prefer, channel_binding: disable, sslnegotiation: postgres".into(),
+            "channel_binding=disable gssencmode=prefer sslmode=prefer",
+        ),
+    ] {
+        let text = LEAST.replace("username: replicator", &format!("username: replicator{written}"));
+        let loaded = File::with(&text).read().expect("it is accepted");
+        assert!(loaded.warnings.is_empty(), "{written}: {:?}", loaded.warnings);
+        let options = loaded.config.postgresql.connection.replication;
+        let options: Vec<_> = options.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(options.join(" "), expected, "{written}");
+    }
+}
+
 #[test]
 fn files_of_a_folder_are_merged_in_the_order_of_their_names() {
     let folder = tempfile::tempdir().expect("a temporary folder");

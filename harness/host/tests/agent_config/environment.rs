@@ -17,6 +17,11 @@ fn variables_are_over_the_file() {
         ("PATRONI_RESTAPI_PASSWORD", "123"),
         ("PATRONI_SUPERUSER_PASSWORD", "0123"),
         ("PATRONI_REWIND_USERNAME", "rewinder"),
+        ("PATRONI_REWIND_SSLMODE", "verify-full"),
+        ("PATRONI_REWIND_SSLROOTCERT", "/ca.crt"),
+        ("PATRONI_SUPERUSER_SSLCERT", "/postgres.crt"),
+        ("PATRONI_SUPERUSER_SSLKEY", "/postgres.key"),
+        ("PATRONI_REPLICATION_SSLMODE", "require"),
         ("PATRONI_POSTGRESQL_DATA_DIR", "/elsewhere"),
         ("PATRONI_POSTGRESQL_BIN_PG_CTL", "pg_ctl16"),
         ("PATRONI_LOGLEVEL", "DEBUG"),
@@ -38,6 +43,16 @@ fn variables_are_over_the_file() {
     assert_eq!(config.restapi.authentication.and_then(|user| user.password).expect("it is").reveal(), "123");
     assert_eq!(config.postgresql.superuser.password.expect("it is").reveal(), "0123");
     assert_eq!(config.postgresql.rewind.expect("it is").username, "rewinder");
+    let connection = config.postgresql.connection;
+    assert_eq!(
+        (connection.rewind["sslmode"].as_str(), connection.rewind["sslrootcert"].as_str()),
+        ("verify-full", "/ca.crt")
+    );
+    assert_eq!(
+        (connection.superuser["sslmode"].as_str(), connection.superuser["sslkey"].as_str()),
+        ("prefer", "/postgres.key")
+    );
+    assert_eq!(connection.replication["sslmode"], "require");
     assert_eq!(config.postgresql.data_dir, "/elsewhere");
     assert_eq!(config.postgresql.bin_name["pg_ctl"], "pg_ctl16");
     assert_eq!(config.log.mode, Some(0o640));
@@ -55,6 +70,8 @@ fn mistakes_in_variables_are_named_by_the_variable() {
         ("PATRONI_RESTAPI_LISTEN", "10.0.0.7:port"),
         ("PATRONI_RESTAPI_ALLOWLIST", "[10.0.0.0/8"),
         ("PATRONI_SUPERUSER_PASWORD", "secret"),
+        ("PATRONI_SUPERUSER_SSLMODE", "verify"),
+        ("PATRONI_REPLICATION_SSLPASSWORD", "secret"),
         ("PATRONI_PORT_8008_TCP", "tcp://10.0.0.1"),
         ("PATRONI_CONSUL_HOST", "10.0.0.9:8500"),
         ("PATRONI_CONFIGURATION", "scope: other"),

@@ -20,16 +20,30 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// `ttl` of these clusters.
 const LEASE: Duration = Duration::from_secs(20);
 
-struct Cluster {
-    members: Vec<Member>,
+pub(crate) struct Cluster {
+    pub(crate) members: Vec<Member>,
     _etcd: Process,
-    place: Place,
+    pub(crate) place: Place,
 }
 
 impl Cluster {
     fn new(bin: &str, size: usize) -> Self {
+        Self::with(bin, size, |_, member| member)
+    }
+
+    /// With members as `change` makes them.
+    pub(crate) fn with(bin: &str, size: usize, change: fn(&Place, Member) -> Member) -> Self {
+        let now = Instant::now();
+        let cluster = Self::begin(bin, size, change);
+        cluster.until("one leader, all others stream", || cluster.is_whole());
+        eprintln!("{size} members: whole after {:.1} s", now.elapsed().as_secs_f64());
+        cluster
+    }
+
+    /// With members as `change` makes them, which have only just been started.
+    pub(crate) fn begin(bin: &str, size: usize, change: fn(&Place, Member) -> Member) -> Self {
         let place = Place::new();
-        let (pid, now) = (std::process::id(), Instant::now());
+        let pid = std::process::id();
         let subnet = format!("127.{}.{}", 64 + pid % 128, pid / 128 % 250);
         let mut etcd = place.command("etcd");
         let (client, peer) = (format!("http://{subnet}.100:2379"), format!("http://{subnet}.100:2380"));
@@ -38,25 +52,23 @@ impl Cluster {
         etcd.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
         etcd.args(["--initial-cluster", &format!("e={peer}")]);
         let etcd = Process::start(etcd);
-        let mut members: Vec<_> = (1..=size).map(|number| Member::new(&place, bin, &subnet, number)).collect();
+        let member = |number| change(&place, Member::new(&place, bin, &subnet, number));
+        let mut members: Vec<_> = (1..=size).map(member).collect();
         members.iter_mut().for_each(|member| member.start(&place));
-        let cluster = Self { members, _etcd: etcd, place };
-        cluster.until("one leader, all others stream", || cluster.is_whole());
-        eprintln!("{size} members: whole after {:.1} s", now.elapsed().as_secs_f64());
-        cluster
+        Self { members, _etcd: etcd, place }
     }
 
-    fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         let primaries = self.members.iter().filter(|member| member.is_primary()).count();
         let replicas = self.members.iter().filter(|member| member.is_streaming()).count();
         primaries == 1 && replicas + 1 == self.members.len()
     }
 
-    fn leader(&self) -> usize {
+    pub(crate) fn leader(&self) -> usize {
         self.members.iter().position(Member::is_primary).unwrap_or_else(|| self.fail("nobody leads"))
     }
 
-    fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+    pub(crate) fn until(&self, what: &str, is_so: impl Fn() -> bool) {
         let began = Instant::now();
         while !is_so() {
             if began.elapsed() > PATIENCE {
@@ -66,7 +78,7 @@ impl Cluster {
         }
     }
 
-    fn fail(&self, what: &str) -> ! {
+    pub(crate) fn fail(&self, what: &str) -> ! {
         for member in &self.members {
             let log = member.log();
             let lines: Vec<_> = log.lines().collect();
@@ -80,7 +92,7 @@ impl Cluster {
     }
 }
 
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
 }
 
@@ -150,7 +162,7 @@ fn all_there(cluster: &Cluster, leader: usize, acknowledged: &[(i64, Instant)], 
 }
 
 /// Passwords are in the password files alone.
-fn no_secrets(cluster: &Cluster) {
+pub(crate) fn no_secrets(cluster: &Cluster) {
     for member in &cluster.members {
         let conf = std::fs::read_to_string(member.node.data_dir().join("postgresql.conf")).expect("it is there");
         for text in [&conf, &member.log()] {
@@ -164,7 +176,7 @@ fn no_secrets(cluster: &Cluster) {
 }
 
 /// SIGTERM to every agent, the leader's last: PostgreSQL ends with them, cleanly.
-fn shut_down(mut cluster: Cluster, leader: usize) {
+pub(crate) fn shut_down(mut cluster: Cluster, leader: usize) {
     for last in [false, true] {
         for (number, member) in cluster.members.iter_mut().enumerate() {
             if (number == leader) == last {

@@ -24,6 +24,26 @@ impl Programs {
         if said.contains("PostgreSQL) 16") { Ok(dir) } else { Err(format!("{}: {said}", postgres.display())) }
     }
 
+    /// As [`Self::postgres`], of programs that were built with TLS: where those are not, Debian's, of any version that the agent
+    /// works with.
+    pub(crate) fn postgres_with_tls() -> Result<String, String> {
+        let named = Self::postgres()?;
+        let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let debian =
+            debian.filter(|entry| entry.file_name().to_string_lossy().parse().is_ok_and(|major: u32| major >= 13));
+        let mut all: Vec<_> = debian.map(|entry| entry.path().join("bin").to_string_lossy().into_owned()).collect();
+        all.sort();
+        all.push(named);
+        let speaks_tls = |dir: &String| {
+            let said = Command::new(Path::new(dir).join("postgres")).args(["-C", "ssl", "-c", "ssl=on"]).output();
+            said.is_ok_and(|said| !String::from_utf8_lossy(&said.stderr).contains("SSL is not supported"))
+        };
+        let found = all.into_iter().rev().find(speaks_tls);
+        found.ok_or_else(|| {
+            "PGDRILL_POSTGRES_BIN was built without TLS, and /usr/lib/postgresql has nothing else".to_owned()
+        })
+    }
+
     /// The name of etcd's program, or why it cannot be started.
     pub(crate) fn etcd() -> Result<String, String> {
         let output = Command::new("etcd").arg("--version").output();
@@ -64,6 +84,19 @@ impl Place {
         let dir = self.path().join(name);
         fs::create_dir_all(&dir).expect("it is created");
         self.give(&dir);
+        dir
+    }
+
+    /// The agent's test certificates, with keys that nobody else can read.
+    pub(crate) fn certificates(&self) -> PathBuf {
+        let dir = self.folder("tls");
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../agent/src/fixtures/tls");
+        for name in ["ca.pem", "server.pem", "server.key", "client.pem", "client.key"] {
+            let file = dir.join(name);
+            fs::copy(from.join(name), &file).expect("it is copied");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is ours");
+            self.give(&file);
+        }
         dir
     }
 

@@ -8,6 +8,7 @@ mod adapter;
 mod cluster;
 mod machine;
 mod member;
+mod tls;
 mod traffic;
 
 use std::process::ExitCode;
@@ -27,12 +28,14 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    let (postgres, etcd) = (Programs::postgres(), Programs::etcd());
-    for missing in [&postgres, &etcd].into_iter().filter_map(|found| found.as_ref().err()) {
+    let (postgres, tls, etcd) = (Programs::postgres(), Programs::postgres_with_tls(), Programs::etcd());
+    let mut missing: Vec<_> = [&postgres, &tls, &etcd].into_iter().filter_map(|found| found.as_ref().err()).collect();
+    missing.dedup();
+    for missing in missing {
         eprintln!("not played: {missing}");
     }
     let trial = |name: &str, play: fn(&str)| {
-        let bin = postgres.clone().ok();
+        let bin = if name == TLS { tls.clone().ok() } else { postgres.clone().ok() };
         let needs_etcd = name != ADAPTER;
         let ignored = bin.is_none() || (needs_etcd && etcd.is_err());
         Trial::test(name, move || {
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         trial("an_agent_that_starts_finds_its_running_server", cluster::restart_of_the_agent),
         trial("what_does_not_fit_to_a_cluster_is_told_and_nothing_is_touched", cluster::strangers),
         trial("a_frozen_agents_server_is_stopped_before_another_leads", cluster::frozen_agent),
+        trial(TLS, tls::cluster),
         trial("what_is_wrong_with_a_machine_is_told_and_nothing_is_touched", cluster::refusals),
     ];
     // On a small machine three clusters at once only measure each other.
@@ -56,3 +60,4 @@ fn main() -> ExitCode {
 }
 
 const ADAPTER: &str = "the_adapter_does_with_real_programs_what_the_port_says";
+const TLS: &str = "inside_tls_a_cluster_is_made_copied_and_rewound_and_no_other_authority_is_trusted";

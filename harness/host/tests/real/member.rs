@@ -1,6 +1,7 @@
 //! One node: its settings, its agent's process, and what can be asked of it from outside.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{Read, Write},
     net::TcpStream,
@@ -11,7 +12,7 @@ use std::{
 
 use pgdrill_agent::{
     AgentConfig,
-    config::{BootstrapConfig, HostPort, Password, User},
+    config::{BootstrapConfig, ConnectionOptions, HostPort, Password, User},
     ports::NoSource,
     postgres::{Sql, SqlError},
 };
@@ -34,11 +35,31 @@ pub(crate) struct Node {
     pub(crate) bin: PathBuf,
     pub(crate) dir: PathBuf,
     pub(crate) password: String,
+    /// The folder with certificates, and which of them is taken for the authority's; `None`: without TLS.
+    pub(crate) tls: Option<(PathBuf, String)>,
 }
 
 impl Node {
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.dir.join("pg")
+    }
+
+    /// `sslmode` and its like, of every user.
+    pub(crate) fn connection(&self) -> BTreeMap<String, String> {
+        let Some((dir, authority)) = &self.tls else { return BTreeMap::new() };
+        let file = |name: &str| dir.join(name).to_string_lossy().into_owned();
+        BTreeMap::from([
+            ("sslmode".into(), "verify-ca".into()),
+            ("sslrootcert".into(), file(authority)),
+            ("sslcert".into(), file("client.pem")),
+            ("sslkey".into(), file("client.key")),
+        ])
+    }
+
+    /// As its superuser.
+    fn sql(&self) -> Sql<TokioNet> {
+        let superuser = User { username: "postgres".into(), password: Some(Password::new(SECRET)) };
+        Sql::new(TokioNet, HostPort::new(&self.address, 5432), superuser).with_options(&self.connection())
     }
 
     fn config(&self) -> AgentConfig {
@@ -52,19 +73,29 @@ impl Node {
         postgresql.pgpass = Some(self.dir.join("pgpass"));
         postgresql.superuser.password = Some(Password::new(&self.password));
         postgresql.replication = User { username: "replicator".into(), password: Some(Password::new("rep:l")) };
-        let all = [
-            "local all all trust",
-            "host all all 127.0.0.0/8 scram-sha-256",
-            "host replication all 127.0.0.0/8 scram-sha-256",
-        ];
-        let parameters = json!({"unix_socket_directories": self.dir, "shared_buffers": "16MB"});
+        let connection = self.connection();
+        postgresql.connection =
+            ConnectionOptions { superuser: connection.clone(), replication: connection, rewind: BTreeMap::new() };
+        let (kind, how) = match self.tls {
+            None => ("host", "scram-sha-256"),
+            Some(_) => ("hostssl", "scram-sha-256 clientcert=verify-ca"),
+        };
+        let host = |database: &str| format!("{kind} {database} all 127.0.0.0/8 {how}");
+        let all = ["local all all trust".to_owned(), host("all"), host("replication")];
+        let mut parameters = json!({"unix_socket_directories": self.dir, "shared_buffers": "16MB"});
+        if let Some((dir, _)) = &self.tls {
+            parameters["ssl"] = "on".into();
+            for (name, file) in [("cert", "server.pem"), ("key", "server.key"), ("ca", "ca.pem")] {
+                parameters[format!("ssl_{name}_file")] = dir.join(file).to_string_lossy().into();
+            }
+        }
         postgresql.parameters = parameters.as_object().expect("an object").clone();
         let option = |name: &str, value: &str| (name.to_owned(), Some(value.to_owned()));
         config.bootstrap = Some(BootstrapConfig {
             dcs: json!({"ttl": 20, "loop_wait": 2, "retry_timeout": 3, "postgresql": {
                 "use_pg_rewind": true, "parameters": {"max_connections": 40, "wal_keep_size": "64MB"}}}),
             initdb: vec![option("encoding", "UTF8"), option("locale", "C.UTF-8"), ("data-checksums".into(), None)],
-            pg_hba: Some(all.map(str::to_owned).to_vec()),
+            pg_hba: Some(all.to_vec()),
             ..BootstrapConfig::default()
         });
         config
@@ -94,12 +125,18 @@ impl Member {
     pub(crate) fn new(place: &Place, bin: &str, subnet: &str, number: usize) -> Self {
         let name = format!("pg{number}");
         let address = format!("{subnet}.{number}");
-        let superuser = User { username: "postgres".into(), password: Some(Password::new(SECRET)) };
-        let sql = Sql::new(TokioNet, HostPort::new(&address, 5432), superuser);
         let (dir, log) = (place.folder(&name), place.path().join(format!("{name}.log")));
         let etcd = format!("{subnet}.100");
-        let node = Node { name, address, etcd, bin: bin.into(), dir, password: SECRET.into() };
+        let node = Node { name, address, etcd, bin: bin.into(), dir, password: SECRET.into(), tls: None };
+        let sql = node.sql();
         Self { node, agent: None, log, sql }
+    }
+
+    /// From now on inside TLS.
+    pub(crate) fn with_tls(mut self, certificates: &Path) -> Self {
+        self.node.tls = Some((certificates.to_owned(), "ca.pem".into()));
+        self.sql = self.node.sql();
+        self
     }
 
     /// Starts its agent. Its output goes to a file.

@@ -1,6 +1,9 @@
 //! TLS, where the configuration asks for it: rustls with the ring provider, certificates and keys from PEM files.
 //!
-//! Nothing here runs unless certificates are configured: ring draws entropy from the kernel, and simulated agents must not.
+//! Nothing here runs unless certificates or an `sslmode` are configured: ring draws entropy from the kernel, and simulated
+//! agents must not.
+
+mod verify;
 
 use std::{
     fs, io,
@@ -12,16 +15,16 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
     server::WebPkiClientVerifier,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use crate::config::{RestapiTls, VerifyClient};
+use verify::Lenient;
 
 /// Where a system keeps the authorities it trusts: Debian, Red Hat, SUSE, Alpine.
 const SYSTEM_BUNDLES: [&str; 4] = [
@@ -40,12 +43,24 @@ pub struct ClientFiles {
     pub cert: Option<PathBuf>,
     /// Its key; `None`: in the same file.
     pub key: Option<PathBuf>,
-    /// Certificates are not checked.
-    pub insecure: bool,
+    /// How much of a server's certificate is checked.
+    pub checks: Checks,
+}
+
+/// How much of a server's certificate is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checks {
+    /// An authority that is trusted signed it, for the name that was connected to.
+    #[default]
+    AuthorityAndName,
+    /// An authority that is trusted signed it.
+    Authority,
+    /// Whatever is shown is trusted.
+    Nothing,
 }
 
 impl ClientFiles {
-    /// Reads the files. `alpn`: the protocol that is spoken inside (`h2`, `http/1.1`).
+    /// Reads the files. `alpn`: the protocol that is spoken inside (`h2`, `http/1.1`, `postgresql`).
     ///
     /// # Errors
     /// `InvalidInput`, naming the file, when one cannot be read or holds nothing of its kind.
@@ -53,10 +68,11 @@ impl ClientFiles {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?;
-        let builder = if self.insecure {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider())))
-        } else {
-            builder.with_root_certificates(self.roots()?)
+        let lenient = |authorities| Arc::new(Lenient { authorities, provider: provider() });
+        let builder = match self.checks {
+            Checks::AuthorityAndName => builder.with_root_certificates(self.roots()?),
+            Checks::Authority => builder.dangerous().with_custom_certificate_verifier(lenient(Some(self.roots()?))),
+            Checks::Nothing => builder.dangerous().with_custom_certificate_verifier(lenient(None)),
         };
         let mut config = match &self.cert {
             Some(cert) => {
@@ -211,45 +227,6 @@ fn is_old_encryption(line: &str) -> bool {
 
 fn wrong(file: &Path, error: impl std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("{}: {error}", file.display()))
-}
-
-/// Trusts every certificate, as `insecure` asks for; signatures are still checked.
-#[derive(Debug)]
-struct Unchecked(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unchecked {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 /// A connection with or without TLS.

@@ -1,0 +1,158 @@
+//! libpq's connection parameters of the users: what the agent's own connections keep as PostgreSQL's programs do, and what they
+//! cannot keep.
+
+use std::collections::BTreeMap;
+
+use pgdrill_yaml::{At, Fields, Reader, Value};
+
+use super::value::word;
+
+/// The parameters that Patroni passes on (`_AUTH_ALLOWED_PARAMETERS`).
+pub(super) const PASSED_ON: [&str; 10] = [
+    "sslmode",
+    "sslcert",
+    "sslkey",
+    "sslpassword",
+    "sslrootcert",
+    "sslcrl",
+    "sslcrldir",
+    "gssencmode",
+    "channel_binding",
+    "sslnegotiation",
+];
+
+/// `sslmode`, the least first, with whether it asks for a certificate that is trusted.
+const MODES: [(&str, (&str, bool)); 6] = [
+    ("disable", ("disable", false)),
+    ("allow", ("allow", false)),
+    ("prefer", ("prefer", false)),
+    ("require", ("require", false)),
+    ("verify-ca", ("verify-ca", true)),
+    ("verify-full", ("verify-full", true)),
+];
+
+/// What libpq knows and the agent cannot keep: what would be right, and why.
+const REFUSED: [(&str, &str, &str); 3] = [
+    (
+        "sslpassword",
+        "no passphrase, and an sslkey that is not encrypted",
+        "pgdrill reads no encrypted keys: `openssl pkey -in SSLKEY -out SSLKEY.new` takes the passphrase away, and permissions \
+         0600 protect the file",
+    ),
+    ("sslcrl", "no such field", NO_REVOCATION),
+    ("sslcrldir", "no such field", NO_REVOCATION),
+];
+
+const NO_REVOCATION: &str = "pgdrill's agent reads no revocation lists, and would trust what they revoke; name an authority in \
+                             sslrootcert that signs for these servers alone, and let their certificates not live long";
+
+/// All of them, of one user. libpq's default of `sslmode` is among them, as Patroni writes it into `primary_conninfo`.
+pub(super) fn options(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> BTreeMap<String, String> {
+    let mut options = BTreeMap::new();
+    let mode = fields.take_set("sslmode");
+    let chosen = mode.as_ref().map_or(Some(("prefer", false)), |at| reader.word(at, &MODES));
+    let files = ["sslrootcert", "sslcert", "sslkey"].map(|name| (name, fields.take_set(name)));
+    if let Some((sslmode, verifies)) = chosen {
+        options.insert("sslmode".into(), sslmode.into());
+        if let (true, Some(at), (_, None)) = (verifies, &mode, &files[0]) {
+            reader.wrong(at, "sslrootcert beside it").help =
+                "it names the file with the authorities that are trusted; ~/.postgresql/root.crt is not looked for"
+                    .into();
+        }
+        if sslmode == "disable" {
+            unused(reader, &files);
+        }
+    }
+    pair(reader, &files);
+    for (name, at) in &files {
+        let Some(at) = at else { continue };
+        let system = *name == "sslrootcert" && matches!(&at.node.value, Value::Text(text) if text == "system");
+        if system && chosen.is_some_and(|(sslmode, _)| sslmode != "verify-full") {
+            reader.wrong(at, "sslmode: verify-full beside it").help =
+                "the system trusts authorities that sign for everybody: only the name tells servers apart, and libpq asks for it as well"
+                    .into();
+        }
+        let value = if system { Some("system".into()) } else { file(reader, at) };
+        options.extend(value.map(|value| ((*name).to_owned(), value)));
+    }
+    others(reader, fields, &mut options);
+    options
+}
+
+type Named<'n> = (&'static str, Option<At<'n>>);
+
+/// Files that libpq does not look at either.
+fn unused(reader: &mut Reader<'_>, files: &[Named<'_>]) {
+    for (_, at) in files {
+        let Some(at) = at else { continue };
+        reader.warning(|reader| {
+            reader.wrong(at, "another sslmode beside it").help =
+                "with sslmode: disable PostgreSQL is spoken to without TLS, and the file is not looked at".into();
+        });
+    }
+}
+
+/// The agent, its programs and the server itself each look for it, and each is somewhere else.
+fn file(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
+    let text = word(reader, at, "a file")?;
+    if !text.starts_with('/') {
+        reader.wrong(at, "a path from the root").help =
+            "PostgreSQL would look for it in its data directory, the agent where it was started".into();
+        return None;
+    }
+    Some(text)
+}
+
+/// A certificate and its key.
+fn pair(reader: &mut Reader<'_>, files: &[Named<'_>; 3]) {
+    match files {
+        [_, (_, Some(cert)), (_, None)] => {
+            reader.wrong(cert, "sslkey beside it").help =
+                "it names the file with the certificate's key; ~/.postgresql/postgresql.key is not looked for".into();
+        }
+        [_, (_, None), (_, Some(key))] => {
+            reader.wrong(key, "sslcert beside it").help = "a key without its certificate proves nothing".into();
+        }
+        _ => {}
+    }
+}
+
+fn others(reader: &mut Reader<'_>, fields: &mut Fields<'_>, options: &mut BTreeMap<String, String>) {
+    for (name, expected, why) in REFUSED {
+        if let Some(at) = fields.take_set(name) {
+            // It may be a password.
+            reader.problem(at.node.place, &at.path, format!("the field {name}"), expected).help = why.into();
+        }
+    }
+    for (name, words, why) in [
+        (
+            "gssencmode",
+            &[("disable", "disable"), ("prefer", "prefer")][..],
+            "pgdrill's agent does not speak GSSAPI; sslmode encrypts as well",
+        ),
+        (
+            "channel_binding",
+            &[("disable", "disable"), ("prefer", "prefer")],
+            "pgdrill's agent logs in without channel binding; sslmode: verify-full makes sure as well that nobody stands between",
+        ),
+        (
+            "sslnegotiation",
+            &[("postgres", "postgres")],
+            "PostgreSQL before 17 does not know direct, and pgdrill's agent does not speak it",
+        ),
+    ] {
+        let Some(at) = fields.take_set(name) else { continue };
+        match &at.node.value {
+            Value::Text(text) if words.iter().any(|(word, _)| word == text) => {
+                // Programs before 17 do not know the name of their only way either.
+                if name != "sslnegotiation" {
+                    options.insert(name.into(), text.clone());
+                }
+            }
+            _ => {
+                let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                reader.wrong(&at, pgdrill_yaml::one_of(&names)).help = why.into();
+            }
+        }
+    }
+}
