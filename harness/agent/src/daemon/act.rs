@@ -318,7 +318,7 @@ fn written(outcome: WriteOutcome) -> Result<(), Failure> {
 
 fn sql(outcome: Result<(), SqlError>) -> Result<(), Failure> {
     outcome.map_err(|error| {
-        let unknown = matches!(error, SqlError::Unknown(_));
+        let unknown = matches!(error, SqlError::Unknown(_) | SqlError::Silence(_));
         Failure { reason: error.to_string(), unknown }
     })
 }

@@ -85,7 +85,7 @@ async fn await_connections<T: Ports>(parts: &Parts<T>) -> Outcome {
             Err(SqlError::Refused(reason)) => return Err(reason),
             // It is up, and no waiting lets us in: whoever looks at it next says so.
             Err(SqlError::NotConnected(Reachability::TlsFailed, _)) => return Ok(()),
-            Err(SqlError::NotConnected(..) | SqlError::Unknown(_)) => {}
+            Err(SqlError::NotConnected(..) | SqlError::Unknown(_) | SqlError::Silence(_)) => {}
         }
         if parts.postgres.postmaster().await.is_ok_and(|postmaster| postmaster.is_none()) {
             return Err("PostgreSQL ended while it was starting".into());

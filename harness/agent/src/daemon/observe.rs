@@ -87,6 +87,7 @@ impl Observed {
             Err(SqlError::NotConnected(Reachability::ShuttingDown, _)) => Process::Stopping,
             // A slow primary is not a dead one (Patroni issues 3646 and 3637): what was known last still counts.
             Err(error) if self.server.is_some() => {
+                view.is_silent = error.is_silence();
                 parts.trouble("sql", error);
                 Process::Running
             }
@@ -103,7 +104,7 @@ impl Observed {
                         parts.trouble("sql", format!("the server is not connected to: {text}: {setting}"));
                     }
                     SqlError::NotConnected(..) => {}
-                    SqlError::Refused(_) | SqlError::Unknown(_) => parts.trouble("sql", error),
+                    SqlError::Refused(_) | SqlError::Unknown(_) | SqlError::Silence(_) => parts.trouble("sql", error),
                 }
                 Process::Starting { since: *self.starting_since.get_or_insert_with(|| parts.clock.now()) }
             }

@@ -57,12 +57,23 @@ pub(crate) async fn ask_peers<T: Ports>(parts: &Parts<T>, peers: &[Peer]) -> BTr
     let ask = |peer: Peer| async move {
         let answer = parts.members.request(Method::GET, &peer.api_url, None, PEER_TIMEOUT).await;
         let status = match answer.and_then(|answer| serde_json::from_slice(&answer.body).map_err(io::Error::from)) {
-            Ok(document) => PeerStatus::Answered(peer_answer(&document)),
+            Ok(document) => peer_status(&document),
             Err(error) => PeerStatus::Unreachable { reason: error.to_string() },
         };
         (peer.name, status)
     };
     join_all(peers.iter().cloned().map(ask)).await.into_iter().collect()
+}
+
+/// One that tells no position has a PostgreSQL that does not run or gives no sign of life: for a race it counts as one that
+/// does not answer (in Patroni a `KeyError` of `from_api_response`), whatever its role was.
+fn peer_status(document: &Value) -> PeerStatus {
+    if ["wal", "xlog"].iter().any(|field| document.get(field).is_some_and(Value::is_object)) {
+        PeerStatus::Answered(peer_answer(document))
+    } else {
+        let state = document.get("state").and_then(Value::as_str).unwrap_or("unknown");
+        PeerStatus::Unreachable { reason: format!("its PostgreSQL tells no position: it is {state}") }
+    }
 }
 
 /// Reads `/patroni` as Patroni's `_MemberStatus.from_api_response` does.
@@ -161,6 +172,16 @@ pub(crate) fn address(upstream: &Upstream) -> Option<HostPort> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_member_that_tells_no_position_is_as_good_as_silent() {
+        let status = |document: Value| peer_status(&document);
+        let alive = json!({"role": "primary", "state": "running", "xlog": {"location": 7}});
+        assert!(matches!(status(alive), PeerStatus::Answered(answer) if !answer.in_recovery));
+        // It must not keep others from being promoted: it may never be a primary that answers again.
+        let hangs = json!({"role": "primary", "state": "unknown"});
+        assert!(matches!(status(hangs), PeerStatus::Unreachable { reason } if reason.contains("unknown")));
+    }
 
     #[test]
     fn a_members_answer_is_read_as_patroni_reads_it() {

@@ -31,7 +31,9 @@ pub enum Reachability {
     LoginRejected,
     /// No TLS as it is configured, or a certificate that is not trusted: waiting will not help.
     TlsFailed,
-    /// No answer, refused, or anything else.
+    /// No answer at all in time.
+    Silent,
+    /// Refused, or anything else.
     Unreachable,
 }
 
@@ -51,9 +53,20 @@ pub enum SqlError {
     /// The server answered with an error: nothing was done.
     #[error("{0}")]
     Refused(String),
-    /// No answer in time, or the connection broke: it may have been done.
+    /// The connection broke: it may have been done.
     #[error("no answer: {0}")]
     Unknown(String),
+    /// No answer at all, although the server has a shorter limit of its own: it may have been done.
+    #[error("no answer: nothing within {} ms", .0.as_millis())]
+    Silence(Duration),
+}
+
+impl SqlError {
+    /// Whether the server gave no sign of life: not even of its own time limit.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::Silence(_) | Self::NotConnected(Reachability::Silent, _))
+    }
 }
 
 /// The agent's way to one PostgreSQL server.
@@ -87,7 +100,7 @@ impl<N: Net> Sql<N> {
         let client = self.client().await?;
         // The server's own limit comes first, if the server can still tell.
         let outcome = send(&client, statement, STATEMENT_TIMEOUT + Duration::from_millis(500)).await;
-        if matches!(outcome, Err(SqlError::Unknown(_))) {
+        if matches!(outcome, Err(SqlError::Unknown(_) | SqlError::Silence(_))) {
             self.disconnect();
         }
         outcome
@@ -158,7 +171,7 @@ impl<N: Net> Sql<N> {
                 (outcome, _) => outcome,
             }
         };
-        let late = SqlError::NotConnected(Reachability::Unreachable, "connecting timed out".into());
+        let late = SqlError::NotConnected(Reachability::Silent, "connecting timed out".into());
         timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or(Err(late))
     }
 
@@ -202,7 +215,7 @@ async fn send(client: &Client, statement: &str, limit: Duration) -> Result<Vec<S
             Some(db) if !is_termination(db.code()) => return Err(SqlError::Refused(db.message().to_owned())),
             _ => return Err(SqlError::Unknown(error.to_string())),
         },
-        Err(_) => return Err(SqlError::Unknown(format!("nothing within {} ms", limit.as_millis()))),
+        Err(_) => return Err(SqlError::Silence(limit)),
     };
     let rows = messages.into_iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row),

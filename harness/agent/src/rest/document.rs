@@ -33,9 +33,10 @@ pub(super) fn document<T: Ports>(parts: &Parts<T>, published: &Published) -> Val
     Value::Object(document)
 }
 
-/// What SQL told of the server, if it runs.
+/// What SQL told of the server, if it runs and still tells anything.
 pub(super) fn running(published: &Published) -> Option<&ServerState> {
-    published.server.as_ref().filter(|_| published.postgres.process == Process::Running)
+    let postgres = &published.postgres;
+    published.server.as_ref().filter(|_| postgres.process == Process::Running && !postgres.is_silent)
 }
 
 fn running_server<T: Ports>(

@@ -8,6 +8,9 @@ use crate::decision::{Action, Decision, Reason};
 use crate::records::{HistoryRecord, StatusRecord};
 use crate::view::{LockOutcome, PostgresRole, TaskView};
 
+/// How soon a server that gave no sign of life is asked again.
+pub(super) const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 impl Cycle<'_> {
     pub(super) fn healthy(&mut self) -> Decision {
         if self.holds_lock() { self.with_lock() } else { self.follow_leader() }
@@ -18,6 +21,9 @@ impl Cycle<'_> {
         if self.config.paused && !is_primary && !self.is_standby_cluster() && !self.is_manual_candidate() {
             let reason = Reason::ReleasingLock("the cluster is paused and PostgreSQL is not a primary");
             return Decision::last(vec![Action::ReleaseLock { optime: None }], reason);
+        }
+        if let Some(decision) = self.while_silent() {
+            return decision;
         }
         match self.renewed() {
             Err(ask) => ask,
@@ -30,6 +36,15 @@ impl Cycle<'_> {
                 failsafe::without_dcs(self.local, self.config, self.memory, self.now, &reason)
             }
         }
+    }
+
+    /// A primary that gives no sign of life does not keep others from leading. As in Patroni, which waits for the answer in the
+    /// middle of its cycle: one that answers again before the lease ends leads on as if nothing had been. One that is merely slow
+    /// says so itself, by its `statement_timeout`.
+    fn while_silent(&self) -> Option<Decision> {
+        let undecided = self.local.round.lock.is_none() && !self.config.paused;
+        let hangs = self.local.postgres.is_running_primary() && self.local.postgres.is_silent;
+        (undecided && hangs).then(|| Decision::soon(Vec::new(), Reason::NoSignOfLife, ASK_AGAIN))
     }
 
     fn with_renewed_lock(&mut self) -> Decision {

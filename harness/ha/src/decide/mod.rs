@@ -66,6 +66,7 @@ fn stale(revision: i64, local: &LocalView, config: &Config, memory: &mut Memory,
     let reason = Reason::StaleView { revision, newest };
     let leads = local.postgres.is_running_primary() && !config.paused;
     match &local.round.lock {
+        None if leads && local.postgres.is_silent => Decision::rest(Reason::NoSignOfLife),
         None if leads && memory.may_lead(now) => Decision::ask(vec![Action::RenewLock { status: None }], reason),
         Some(LockOutcome::Lost) if leads => demote::nolock("the leader lock was lost", memory),
         Some(LockOutcome::Held { .. }) => Decision::rest(reason),

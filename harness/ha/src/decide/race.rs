@@ -27,6 +27,10 @@ impl Cycle<'_> {
         if let Some(because) = self.must_be_fenced() {
             return demote::nolock(because, self.memory);
         }
+        if self.local.postgres.is_silent {
+            // It could not be promoted, and would not be a primary that anybody can use.
+            return Decision::soon(Vec::new(), Reason::NotPromoting(Unfit::NoSignOfLife), super::healthy::ASK_AGAIN);
+        }
         match &self.local.round.lock {
             Some(LockOutcome::Lost) => return self.stay_behind(Reason::LostRace),
             Some(LockOutcome::Unknown { reason }) => return Decision::rest(Reason::AcquireUnknown(reason.clone())),

@@ -17,6 +17,8 @@ pub enum Reason {
     RenewedDuring(TaskKind),
     /// The lock's renewal failed or is unknown, and we run on until we can no longer be sure.
     RenewalUnknown(String),
+    /// The lock is ours and PostgreSQL answers nothing: the lock is not renewed until it does.
+    NoSignOfLife,
     /// We hold the lock, and `pre_promote` is to say whether we promote.
     RunningPrePromote,
     /// We hold the lock and promote.
@@ -136,6 +138,8 @@ pub enum Reason {
 pub enum Unfit {
     /// `pre_promote` failed less than ttl ago.
     PrePromoteFailed,
+    /// PostgreSQL answers nothing.
+    NoSignOfLife,
     /// PostgreSQL is still starting.
     Starting,
     /// The cluster is paused.
@@ -214,6 +218,7 @@ impl Reason {
             Reason::RenewingLock => "renewing_lock",
             Reason::RenewedDuring(_) => "renewed_during_task",
             Reason::RenewalUnknown(_) => "renewal_unknown",
+            Reason::NoSignOfLife => "no_sign_of_life",
             Reason::RunningPrePromote => "running_pre_promote",
             Reason::Promoting => "promoting",
             Reason::PostponingPromotion(_) => "postponing_promotion",
@@ -265,6 +270,7 @@ impl Unfit {
     /// A stable code.
     pub fn code(&self) -> &'static str {
         match self {
+            Unfit::NoSignOfLife => "unfit_no_sign_of_life",
             Unfit::PrePromoteFailed => "unfit_pre_promote_failed",
             Unfit::Starting => "unfit_starting",
             Unfit::Paused => "unfit_paused",

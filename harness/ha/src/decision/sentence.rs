@@ -31,6 +31,7 @@ impl Display for Reason {
             Reason::RenewingLock => f.write_str("renewing the leader lock"),
             Reason::RenewedDuring(task) => write!(f, "updated leader lock during {task}"),
             Reason::RenewalUnknown(error) => write!(f, "the leader lock's renewal is unknown: {error}"),
+            Reason::NoSignOfLife => f.write_str("not renewing the leader lock: PostgreSQL gives no sign of life"),
             Reason::RunningPrePromote => f.write_str("running pre_promote: it decides whether to promote"),
             Reason::Promoting => f.write_str("promoting: I hold the leader lock"),
             Reason::PostponingPromotion(why) => write!(f, "postponing promotion: {why}"),
@@ -115,6 +116,7 @@ impl Display for Reason {
 impl Display for Unfit {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Unfit::NoSignOfLife => f.write_str("PostgreSQL gives no sign of life"),
             Unfit::PrePromoteFailed => f.write_str("pre_promote failed less than ttl ago"),
             Unfit::Starting => f.write_str("PostgreSQL is still starting"),
             Unfit::Paused => f.write_str("the cluster is paused"),

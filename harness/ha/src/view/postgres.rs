@@ -155,6 +155,9 @@ pub struct PostgresView {
     pub data_dir: DataDir,
     /// The postmaster.
     pub process: Process,
+    /// It runs, and its latest question was answered by nothing: not even by the server's own time limit, nor with an error. The
+    /// fields hold what was last known.
+    pub is_silent: bool,
     /// In recovery or not; the last known while it does not run.
     pub role: PostgresRole,
     /// pg_control, if readable.

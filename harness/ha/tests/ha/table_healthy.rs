@@ -40,6 +40,21 @@ fn the_deadline_is_counted_from_before_the_request() {
 }
 
 #[test]
+fn lock_mine_a_primary_without_a_sign_of_life_is_asked_again_soon_and_its_lock_not_renewed() {
+    let mut scene = scene("pg1");
+    scene.local.postgres.is_silent = true;
+    let decision = scene.decide();
+    assert_eq!((decision.reason.code(), actions(&decision)), ("no_sign_of_life", vec![]));
+    assert!(matches!(decision.then, Then::Sleep { at_most: Some(pause) } if pause < scene.config.loop_wait));
+    // In pause nobody takes over: what is not renewed would only be lost.
+    scene.config.paused = true;
+    assert_eq!(actions(&scene.decide()), ["renew_lock"]);
+    // It answers again before the lease has ended.
+    (scene.config.paused, scene.local.postgres.is_silent) = (false, false);
+    assert_eq!(actions(&scene.decide()), ["renew_lock"]);
+}
+
+#[test]
 fn lock_mine_postgres_running_replica_promotes() {
     let mut scene = scene("pg2").holding();
     let decision = scene.decide();

@@ -54,6 +54,14 @@ fn the_loser_of_the_create_stays_as_it_is() {
 }
 
 #[test]
+fn one_whose_postgres_gives_no_sign_of_life_does_not_race_and_looks_again_soon() {
+    let mut scene = racing();
+    scene.local.postgres.is_silent = true;
+    assert_eq!(refusal(scene.clone()), "not promoting: PostgreSQL gives no sign of life");
+    assert!(matches!(scene.decide().then, Then::Sleep { at_most: Some(_) }));
+}
+
+#[test]
 fn a_replica_behind_the_lag_limit_is_not_promoted() {
     let mut scene = racing();
     scene.local.postgres.received_lsn = Some(Lsn(END.0 - 2_411_725));
