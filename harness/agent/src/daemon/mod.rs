@@ -52,6 +52,7 @@ use tokio::{
 
 use self::cycle::{HaLoop, Next};
 pub use self::{
+    configure::remarks,
     parts::{Parts, PortTypes, Ports},
     shared::{Published, Request, ScheduledRestart},
     shutdown::Shutdown,
