@@ -96,6 +96,9 @@ pub(crate) fn failover(bin: &str) {
     sql(&cluster.members[first], "CREATE TABLE written (n int8)").expect("it is created");
     let slots = sql(&cluster.members[first], "SELECT count(*) FROM pg_replication_slots WHERE active");
     assert_eq!(slots.as_deref(), Ok("2"), "both replicas stream from slots of their own");
+    let local = "SELECT string_agg((client_addr IS NULL)::text, ' ') FROM pg_stat_activity \
+                 WHERE application_name = 'pgdrill' AND pid <> pg_backend_pid()";
+    assert_eq!(sql(&cluster.members[1], local).as_deref(), Ok("true"), "pg2's agent connects through the socket");
     no_secrets(&cluster);
 
     let client = Traffic::start(&cluster.addresses());
