@@ -20,30 +20,48 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// `ttl` of these clusters.
 const LEASE: Duration = Duration::from_secs(20);
 
-struct Cluster {
-    members: Vec<Member>,
-    _etcd: Process,
-    place: Place,
+pub(crate) struct Cluster {
+    pub(crate) members: Vec<Member>,
+    etcd: Option<Process>,
+    pub(crate) place: Place,
 }
 
 impl Cluster {
+    /// A cluster that runs.
     fn new(bin: &str, size: usize) -> Self {
-        let place = Place::new();
-        let (pid, now) = (std::process::id(), Instant::now());
-        let subnet = format!("127.{}.{}", 64 + pid % 128, pid / 128 % 250);
-        let mut etcd = place.command("etcd");
-        let (client, peer) = (format!("http://{subnet}.100:2379"), format!("http://{subnet}.100:2380"));
-        etcd.arg("--data-dir").arg(place.folder("etcd")).args(["--name", "e", "--log-level", "error"]);
-        etcd.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
-        etcd.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
-        etcd.args(["--initial-cluster", &format!("e={peer}")]);
-        let etcd = Process::start(etcd);
-        let mut members: Vec<_> = (1..=size).map(|number| Member::new(&place, bin, &subnet, number)).collect();
-        members.iter_mut().for_each(|member| member.start(&place));
-        let cluster = Self { members, _etcd: etcd, place };
+        let now = Instant::now();
+        let mut cluster = Self::silent(bin, size);
+        cluster.start_etcd();
+        let Self { members, place, .. } = &mut cluster;
+        members.iter_mut().for_each(|member| member.start(place));
         cluster.until("one leader, all others stream", || cluster.is_whole());
         eprintln!("{size} members: whole after {:.1} s", now.elapsed().as_secs_f64());
         cluster
+    }
+
+    /// One of which nothing runs yet, not even etcd.
+    pub(crate) fn silent(bin: &str, size: usize) -> Self {
+        let (place, pid) = (Place::new(), std::process::id());
+        let subnet = format!("127.{}.{}", 64 + pid % 128, pid / 128 % 250);
+        let members = (1..=size).map(|number| Member::new(&place, bin, &subnet, number)).collect();
+        Self { members, etcd: None, place }
+    }
+
+    pub(crate) fn start_etcd(&mut self) {
+        let host = &self.members[0].node.etcd;
+        let mut etcd = self.place.command("etcd");
+        let (client, peer) = (format!("http://{host}:2379"), format!("http://{host}:2380"));
+        etcd.arg("--data-dir").arg(self.place.folder("etcd")).args(["--name", "e", "--log-level", "error"]);
+        etcd.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
+        etcd.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
+        etcd.args(["--initial-cluster", &format!("e={peer}")]);
+        self.etcd = Some(Process::start(etcd));
+    }
+
+    /// Starts one member's agent.
+    pub(crate) fn start(&mut self, number: usize) {
+        let Self { members, place, .. } = self;
+        members[number].start(place);
     }
 
     fn is_whole(&self) -> bool {
@@ -56,7 +74,7 @@ impl Cluster {
         self.members.iter().position(Member::is_primary).unwrap_or_else(|| self.fail("nobody leads"))
     }
 
-    fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+    pub(crate) fn until(&self, what: &str, is_so: impl Fn() -> bool) {
         let began = Instant::now();
         while !is_so() {
             if began.elapsed() > PATIENCE {
@@ -167,7 +185,7 @@ fn no_secrets(cluster: &Cluster) {
 }
 
 /// SIGTERM to every agent, the leader's last: PostgreSQL ends with them, cleanly.
-fn shut_down(mut cluster: Cluster, leader: usize) {
+pub(crate) fn shut_down(mut cluster: Cluster, leader: usize) {
     for last in [false, true] {
         for (number, member) in cluster.members.iter_mut().enumerate() {
             if (number == leader) == last {
