@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         trial("what_does_not_fit_to_a_cluster_is_told_and_nothing_is_touched", cluster::strangers),
         trial("a_frozen_agents_server_is_stopped_before_another_leads", cluster::frozen_agent),
         trial("what_is_wrong_with_a_machine_is_told_and_nothing_is_touched", cluster::refusals),
+        trial("a_port_that_somebody_else_has_is_told_and_nothing_is_made_or_lost", obstacles::port_taken),
         trial("an_agent_that_starts_before_etcd_waits_for_it_and_says_so", obstacles::without_etcd),
     ];
     // On a small machine three clusters at once only measure each other.
