@@ -6,11 +6,10 @@ use libtest_mimic::Trial;
 use pgdrill_sim_postgres::conformance::{
     durability,
     operations::{Operations, Stop},
+    session::{Ending, Session},
     sql, streaming, synchronous, timelines,
 };
 use tokio::net::TcpStream;
-use tokio_postgres::{Client, NoTls};
-use tokio_util::either::Either;
 
 use super::{
     lab::{Container, Lab},
@@ -89,8 +88,12 @@ impl Operations for Real {
         self.own(node).await;
     }
 
-    async fn start(&self, node: usize) {
+    async fn launch(&self, node: usize) {
         self.ctl(node, &format!("-l {}.log -W start", Self::dir(node))).await;
+    }
+
+    async fn start(&self, node: usize) {
+        self.launch(node).await;
         for _ in 0..600 {
             if self.connect(node).await.is_ok() {
                 return;
@@ -102,6 +105,7 @@ impl Operations for Real {
 
     async fn stop(&self, node: usize, how: Stop) {
         match how {
+            Stop::Smart => self.ctl(node, "-m smart -t 60 stop").await,
             Stop::Fast => self.ctl(node, "-m fast -t 60 stop").await,
             Stop::Immediate => self.ctl(node, "-m immediate -t 60 stop").await,
             Stop::Kill => {
@@ -177,18 +181,9 @@ impl Operations for Real {
         self.container.script(&script.replace("FILE", &format!("{DATA}/filled"))).await;
     }
 
-    async fn connect(&self, node: usize) -> Result<Client, tokio_postgres::Error> {
+    async fn open(&self, node: usize) -> Result<Session, Ending> {
         let address = (self.container.address, u16::try_from(Self::port(node)).expect("a port"));
-        // A refused connection reads as a closed one.
-        let (closed, _) = tokio::io::duplex(1);
-        let mut config = tokio_postgres::Config::new();
-        let config = config.user("postgres").dbname("postgres");
-        let stream = match TcpStream::connect(address).await {
-            Ok(stream) => Either::Left(stream),
-            Err(_) => Either::Right(closed),
-        };
-        let (client, connection) = config.connect_raw(stream, NoTls).await?;
-        tokio::spawn(connection);
-        Ok(client)
+        let stream = TcpStream::connect(address).await;
+        Session::log_in(stream.map_err(|error| Ending::from(&error))?).await
     }
 }

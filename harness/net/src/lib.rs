@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-pub use real::{BoundNet, TokioListener, TokioNet};
+pub use real::{BoundNet, TokioListener, TokioNet, TokioStream};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Opens and accepts TCP connections. Cheap to clone.

@@ -1,13 +1,16 @@
-//! [`Net`] on the machine's own TCP.
+//! [`Net`] on the machine's own TCP, and to servers of the same machine over their sockets in the file system.
 
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    pin::Pin,
+    task::{Context, Poll},
 };
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream, lookup_host},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpSocket, TcpStream, UnixStream, lookup_host},
     time::timeout,
 };
 
@@ -16,7 +19,8 @@ use crate::{Listener, Net, Socket, SocketOptions};
 /// Connections that wait to be accepted, where nobody says how many: the kernel's own limit is lower or the same.
 const QUEUE: u32 = 1024;
 
-/// The operating system's TCP.
+/// The operating system's TCP. As in libpq, a host that begins with `/` is the folder of a PostgreSQL server's socket, and of
+/// several hosts with commas between them the first that answers is taken.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokioNet;
 
@@ -35,10 +39,10 @@ impl BoundNet {
 }
 
 impl Net for BoundNet {
-    type Stream = TcpStream;
+    type Stream = TokioStream;
     type Listener = TokioListener;
 
-    async fn connect(&self, host: &str, port: u16, options: &SocketOptions) -> io::Result<TcpStream> {
+    async fn connect(&self, host: &str, port: u16, options: &SocketOptions) -> io::Result<TokioStream> {
         let connecting = async {
             let to = match host.parse::<IpAddr>() {
                 Ok(ip) => SocketAddr::new(ip, port),
@@ -49,7 +53,7 @@ impl Net for BoundNet {
             let stream = socket.connect(to).await?;
             stream.set_nodelay(true)?;
             apply(&stream, options)?;
-            Ok(stream)
+            Ok(TokioStream::Tcp(stream))
         };
         timeout(options.connect_timeout, connecting).await.unwrap_or_else(|_| Err(too_late(host, port)))
     }
@@ -76,18 +80,19 @@ fn too_late(host: &str, port: u16) -> io::Error {
 pub struct TokioListener(TcpListener);
 
 impl Net for TokioNet {
-    type Stream = TcpStream;
+    type Stream = TokioStream;
     type Listener = TokioListener;
 
-    async fn connect(&self, host: &str, port: u16, options: &SocketOptions) -> io::Result<TcpStream> {
+    async fn connect(&self, host: &str, port: u16, options: &SocketOptions) -> io::Result<TokioStream> {
         let connecting = async {
-            let stream = match host.parse::<IpAddr>() {
-                Ok(ip) => TcpStream::connect((ip, port)).await?,
-                Err(_) => TcpStream::connect(&*resolve(host, port).await?).await?,
-            };
-            stream.set_nodelay(true)?;
-            apply(&stream, options)?;
-            Ok(stream)
+            let mut failed = None;
+            for host in host.split(',').map(str::trim) {
+                match connect_to(host, port, options).await {
+                    Ok(stream) => return Ok(stream),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            Err(failed.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
         };
         timeout(options.connect_timeout, connecting).await.unwrap_or_else(|_| Err(too_late(host, port)))
     }
@@ -116,6 +121,19 @@ impl Net for TokioNet {
     }
 }
 
+async fn connect_to(host: &str, port: u16, options: &SocketOptions) -> io::Result<TokioStream> {
+    if host.starts_with('/') {
+        return UnixStream::connect(format!("{host}/.s.PGSQL.{port}")).await.map(TokioStream::Unix);
+    }
+    let stream = match host.parse::<IpAddr>() {
+        Ok(ip) => TcpStream::connect((ip, port)).await?,
+        Err(_) => TcpStream::connect(&*resolve(host, port).await?).await?,
+    };
+    stream.set_nodelay(true)?;
+    apply(&stream, options)?;
+    Ok(TokioStream::Tcp(stream))
+}
+
 async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let found: Vec<_> = lookup_host((host, port)).await?.collect();
     if found.is_empty() {
@@ -136,12 +154,12 @@ fn apply(stream: &TcpStream, options: &SocketOptions) -> io::Result<()> {
 }
 
 impl Listener for TokioListener {
-    type Stream = TcpStream;
+    type Stream = TokioStream;
 
-    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+    async fn accept(&mut self) -> io::Result<(TokioStream, SocketAddr)> {
         let (stream, peer) = self.0.accept().await?;
         stream.set_nodelay(true)?;
-        Ok((stream, peer))
+        Ok((TokioStream::Tcp(stream), peer))
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -149,19 +167,113 @@ impl Listener for TokioListener {
     }
 }
 
-impl Socket for TcpStream {
+/// A connection of the operating system.
+#[derive(Debug)]
+pub enum TokioStream {
+    /// Over TCP.
+    Tcp(TcpStream),
+    /// To a server of this machine, over a socket in the file system.
+    Unix(UnixStream),
+}
+
+impl Socket for TokioStream {
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        TcpStream::local_addr(self)
+        match self {
+            Self::Tcp(stream) => stream.local_addr(),
+            Self::Unix(_) => Err(no_address()),
+        }
     }
 
     fn peer_addr(&self) -> io::Result<SocketAddr> {
-        TcpStream::peer_addr(self)
+        match self {
+            Self::Tcp(stream) => stream.peer_addr(),
+            Self::Unix(_) => Err(no_address()),
+        }
+    }
+}
+
+fn no_address() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "a socket in the file system has no IP address")
+}
+
+impl AsyncRead for TokioStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for TokioStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream.is_write_vectored(),
+            Self::Unix(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_folder_is_a_servers_socket_and_the_first_host_that_answers_is_taken() {
+        let (none, folder) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let local = tokio::net::UnixListener::bind(folder.path().join(".s.PGSQL.5433")).expect("it is ours");
+        let options = SocketOptions::within(std::time::Duration::from_secs(5));
+        let hosts = format!("{}, {}", none.path().display(), folder.path().display());
+        let mut stream = TokioNet.connect(&hosts, 5433, &options).await.expect("it answers");
+        assert!(matches!(stream, TokioStream::Unix(_)) && stream.peer_addr().is_err());
+        let (mut other, _) = local.accept().await.expect("it was connected");
+        stream.write_all(b"hello").await.expect("it is open");
+        let mut said = [0; 5];
+        other.read_exact(&mut said).await.expect("it is open");
+        assert_eq!(&said, b"hello");
+        let tcp = TokioNet.listen("127.0.0.1", 0).await.expect("a free port");
+        let port = tcp.local_addr().expect("it is bound").port();
+        let hosts = format!("{},127.0.0.1", none.path().display());
+        let stream = TokioNet.connect(&hosts, port, &options).await.expect("the second one answers");
+        assert!(matches!(stream, TokioStream::Tcp(_)));
+        let only = none.path().display().to_string();
+        let error = TokioNet.connect(&only, 5433, &options).await.expect_err("nobody is there");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
 
     #[tokio::test]
     async fn a_queue_holds_no_more_connections_than_it_was_asked_for() {

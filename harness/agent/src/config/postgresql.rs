@@ -15,7 +15,8 @@ pub struct PostgresqlConfig {
     pub connect_address: HostPort,
     /// `proxy_address`: a connection pool in front of it; `proxy_url` of the member key.
     pub proxy_address: Option<HostPort>,
-    /// Where the agent of the same host connects to. With `use_unix_socket` the host is a directory: `/run/postgresql`.
+    /// Where the agent of the same host connects to. With `use_unix_socket` the host is a folder such as `/run/postgresql`, or
+    /// several hosts with commas between them, of which the first that answers is taken.
     pub local_address: HostPort,
     /// `data_dir`: for messages and `initdb`; the port knows its own.
     pub data_dir: String,
@@ -37,7 +38,7 @@ pub struct PostgresqlConfig {
     pub connection: ConnectionOptions,
     /// `use_unix_socket`.
     pub use_unix_socket: bool,
-    /// `use_unix_socket_repl`.
+    /// `use_unix_socket_repl`: for replication connections to the own server, of which the agent makes none.
     pub use_unix_socket_repl: bool,
     /// `parameters` of this node, below the ones that only the dynamic configuration may set.
     pub parameters: Map<String, Value>,

@@ -33,6 +33,7 @@ pub(crate) async fn bootstrap<T: Ports>(parts: Arc<Parts<T>>) -> Outcome {
     if let Some(section) = standby_cluster(&bootstrap) {
         return standby_leader(parts, &bootstrap, section).await;
     }
+    lifecycle::may_listen(&parts).await?;
     match &bootstrap.method {
         None => initdb(&parts, &bootstrap).await?,
         Some(method) => restore(&parts, method).await?,

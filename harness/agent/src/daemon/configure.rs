@@ -15,15 +15,21 @@ use crate::{
     ports::{AgentEvent, Observer, Postgres, Reread},
 };
 
+/// What a dynamic configuration says that is wrong, does not count there, or is replaced: each with the field, what was found and
+/// what would be right. Patroni takes such a document without a word, and so does the REST API.
+#[must_use]
+pub fn remarks(dynamic: &Value) -> Vec<String> {
+    let problems = ha_config::check(dynamic).into_iter().chain(ha_config::not_honoured(dynamic));
+    let problems = problems.map(|problem| problem.to_string());
+    problems.chain(server_config::replaced_parameters(dynamic)).collect()
+}
+
 impl<T: Ports> HaLoop<T> {
     /// Applies a changed dynamic configuration.
     pub(super) async fn configure(&mut self) {
         self.parts.shared.published().last_config = Some(self.dynamic.clone());
-        for problem in ha_config::check(&self.dynamic).into_iter().chain(ha_config::not_honoured(&self.dynamic)) {
-            self.parts.trouble("config", format!("/config: {problem}"));
-        }
-        for replaced in server_config::replaced_parameters(&self.dynamic) {
-            self.parts.trouble("config", format!("/config: {replaced}"));
+        for remark in remarks(&self.dynamic) {
+            self.parts.trouble("config", format!("/config: {remark}"));
         }
         if self.resolve() && self.adopted {
             self.reload().await;

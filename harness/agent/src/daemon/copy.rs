@@ -53,6 +53,7 @@ async fn copy<T: Ports>(parts: Arc<Parts<T>>, from: Option<Upstream>, names: &[S
         return Err("no running server to copy from, and no method that works without one".into());
     }
     lifecycle::stop_for_long(&parts, StopMode::Immediate, None).await?;
+    lifecycle::may_listen(&parts).await?;
     let mut failed = Vec::new();
     for (name, method) in &methods {
         let copied = match (method, &from) {

@@ -170,6 +170,10 @@ impl<T: Ports> HaLoop<T> {
     async fn read_dcs(&mut self) -> ClusterView {
         match self.parts.dcs.load().await {
             Ok(cluster) => {
+                if std::mem::take(&mut self.parts.shared.published().dcs_unreachable) {
+                    let text = "etcd answers again".into();
+                    self.parts.observer.event(AgentEvent::Recovered { source: "dcs", text });
+                }
                 self.parts.shared.published().dcs_read = Some(self.parts.clock.now());
                 if let Some(config) = cluster.config.as_ref().filter(|config| config.value != self.dynamic) {
                     self.dynamic = config.value.clone();

@@ -71,7 +71,14 @@ pub(crate) async fn start<T: Ports>(parts: Arc<Parts<T>>) -> Outcome {
     start_again(&parts).await
 }
 
+/// Whether the server will get its port; asked before anything is made or copied for it.
+pub(crate) async fn may_listen<T: Ports>(parts: &Parts<T>) -> Outcome {
+    let allowed = parts.postgres.may_listen(&parts.config().postgresql.listen).await.map_err(text);
+    allowed.inspect_err(|reason| parts.trouble("postgres", reason))
+}
+
 async fn start_again<T: Ports>(parts: &Parts<T>) -> Outcome {
+    may_listen(parts).await?;
     write_config(parts).await?;
     parts.postgres.start().await.map_err(text)?;
     await_connections(parts).await

@@ -66,7 +66,7 @@ pub(crate) fn record(config: &AgentConfig, published: &Published, checkpoint_pen
         role: published.role,
         version: Some(VERSION.into()),
         checkpoint_after_promote: checkpoint_pending.then_some(false),
-        tags: published.config.tags.shown(),
+        tags: published.effective_tags(),
         pending_restart: (!published.pending_restart.is_empty()).then_some(true),
         pending_restart_reason: published.pending_restart.clone(),
         scheduled_restart: published.scheduled_restart.as_ref().map(|restart| restart.request.clone()),

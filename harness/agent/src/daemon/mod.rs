@@ -15,6 +15,7 @@
 //! | `requests`, `shared` | between REST and the loop |
 //! | `server_config` | PostgreSQL's configuration |
 //! | `shutdown` | the graceful end |
+//! | `nosync` | a synchronous standby that is about to go |
 
 mod act;
 mod adopt;
@@ -28,6 +29,7 @@ mod demote;
 mod fencing;
 mod lifecycle;
 pub(crate) mod member;
+mod nosync;
 mod observe;
 mod parts;
 pub(crate) mod peers;
@@ -52,6 +54,7 @@ use tokio::{
 
 use self::cycle::{HaLoop, Next};
 pub use self::{
+    configure::remarks,
     parts::{Parts, PortTypes, Ports},
     shared::{Published, Request, ScheduledRestart},
     shutdown::Shutdown,

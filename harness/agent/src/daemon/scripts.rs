@@ -81,7 +81,8 @@ pub(crate) async fn post_bootstrap<T: Ports>(parts: &Parts<T>) -> Outcome {
         &config.postgresql.connection.superuser,
     ));
     // `localhost` also stands for a Unix socket in a password file.
-    program.pgpass = pgpass(vec![address.host.clone(), "localhost".into()], address.port, user);
+    let hosts = address.host.split(',').map(str::to_owned).chain(["localhost".to_owned()]);
+    program.pgpass = pgpass(hosts.collect(), address.port, user);
     // No standby is there yet that a commit could wait for.
     program.env.insert("PGOPTIONS".into(), "-c synchronous_commit=local -c statement_timeout=0".into());
     run(parts, "post_bootstrap", program).await

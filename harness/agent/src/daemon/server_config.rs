@@ -77,8 +77,18 @@ pub(crate) fn cluster_wide_default(name: &str) -> Option<&'static str> {
     CLUSTER_WIDE.iter().find(|(fixed, _)| *fixed == name).map(|(_, value)| *value)
 }
 
-/// Settings that follow from who and where the node is: nobody else may set them.
-const OWN: &[&str] = &["listen_addresses", "port", "cluster_name", "synchronous_standby_names", "hot_standby"];
+/// Settings that follow from who and where the node is, and from what: nobody else may set them.
+const OWN: &[(&str, &str)] = &[
+    ("listen_addresses", "postgresql.listen in each node's own file"),
+    ("port", "postgresql.listen in each node's own file"),
+    ("cluster_name", "scope in each node's own file"),
+    ("synchronous_standby_names", "synchronous_mode and synchronous_node_count"),
+    ("hot_standby", "nothing, since it is always on"),
+];
+
+fn is_own(name: &str) -> bool {
+    OWN.iter().any(|(own, _)| *own == name)
+}
 
 /// What a configuration is made of, beside the static part.
 #[derive(Clone, Debug, Default)]
@@ -173,7 +183,7 @@ fn parameters(config: &AgentConfig, dynamic: Option<&Value>, has_logical_slots: 
     let own = config.postgresql.parameters.iter();
     let own = own.filter(|(name, _)| !CLUSTER_WIDE.iter().any(|(fixed, _)| fixed == name));
     for (name, value) in dynamic.and_then(Value::as_object).into_iter().flatten().chain(own) {
-        if !OWN.contains(&name.as_str()) && !value.is_null() {
+        if !is_own(name) && !value.is_null() {
             all.insert(name.clone(), setting(value));
         }
     }
@@ -193,11 +203,18 @@ fn parameters(config: &AgentConfig, dynamic: Option<&Value>, has_logical_slots: 
     all
 }
 
-/// What of the dynamic configuration's parameters is replaced, as sentences.
+/// What of the dynamic configuration's parameters is replaced or does not count, as sentences.
 pub(crate) fn replaced_parameters(dynamic: &Value) -> Vec<String> {
     let configured = dynamic.pointer("/postgresql/parameters").and_then(Value::as_object);
     let set = configured.into_iter().flatten().filter(|(_, value)| !value.is_null());
-    set.filter_map(|(name, value)| replaced(name, &setting(value))).map(|(_, why)| why).collect()
+    let told = |(name, value): (&String, &Value)| {
+        let value = setting(value);
+        let ignored = OWN.iter().find(|(own, _)| own == name).map(|(_, instead)| {
+            format!("postgresql.parameters.{name}: found {value}, expected {instead}: the parameter is ignored here")
+        });
+        ignored.or_else(|| replaced(name, &value).map(|(_, why)| why))
+    };
+    set.filter_map(told).collect()
 }
 
 /// A YAML value as `postgresql.conf` has it.
@@ -325,6 +342,13 @@ mod tests {
         postgresql.parameters.max_wal_senders: found 0, expected a whole number of at least 3: 10 is used instead
         postgresql.parameters.max_worker_processes: found many, expected a whole number of at least 2: 8 is used instead
         postgresql.parameters.wal_level: found minimal, expected replica or logical: replica is used instead
+        ");
+        let own = json!({"postgresql": {"parameters":
+            {"port": 5433, "hot_standby": "off", "synchronous_standby_names": "*", "cluster_name": null}}});
+        insta::assert_snapshot!(replaced_parameters(&own).join("\n"), @r"
+        postgresql.parameters.port: found 5433, expected postgresql.listen in each node's own file: the parameter is ignored here
+        postgresql.parameters.hot_standby: found off, expected nothing, since it is always on: the parameter is ignored here
+        postgresql.parameters.synchronous_standby_names: found *, expected synchronous_mode and synchronous_node_count: the parameter is ignored here
         ");
         let logical = json!({"postgresql": {"parameters": {"wal_level": "Logical", "max_connections": 25}}});
         assert!(replaced_parameters(&logical).is_empty());

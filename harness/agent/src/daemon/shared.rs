@@ -8,6 +8,7 @@ use std::sync::{
 use jiff::Timestamp;
 use pgdrill_ha::{
     Config, Memory, Monotonic,
+    config::Tags,
     records::{MemberRecord, MemberRole, MemberState},
     view::{Cluster, FailsafePing, LocalView, PostgresView},
 };
@@ -56,6 +57,8 @@ pub struct Published {
     pub member: MemberRecord,
     /// Settings that wait for a restart: `{name: {old_value, new_value}}`.
     pub pending_restart: Map<String, Value>,
+    /// How many want this node to be no synchronous standby for the time being, whatever its tags are.
+    pub leaving_sync: usize,
     /// A restart at a later time, as it was asked for.
     pub scheduled_restart: Option<ScheduledRestart>,
 }
@@ -76,6 +79,17 @@ impl Published {
     #[must_use]
     pub fn is_leader(&self, now: Monotonic) -> bool {
         self.leadership_deadline.is_some_and(|deadline| now < deadline)
+    }
+
+    /// The tags as others are told them: the configured ones, and what holds for the time being (`Ha.get_effective_tags`).
+    #[must_use]
+    pub fn effective_tags(&self) -> Tags {
+        let mut tags = self.config.tags.shown();
+        if self.leaving_sync > 0 {
+            tags.0.insert("nosync".into(), true.into());
+            tags.0.insert("sync_priority".into(), 0.into());
+        }
+        tags
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{act::unfenced, cycle::HaLoop, demote, lifecycle, member, parts::Ports};
+use super::{act::unfenced, cycle::HaLoop, demote, lifecycle, member, nosync, parts::Ports};
 use crate::ports::{AgentEvent, ClusterState, Observer, Postgres, Watchdog};
 
 /// How long the callback that tells of the stop may still run.
@@ -62,6 +62,12 @@ impl<T: Ports> HaLoop<T> {
         self.task.cancel();
         let now = parts.clock.now();
         let leads = self.memory.may_lead(now);
+        let leaving = nosync::announce(&parts).filter(|_| !leads);
+        if let Some(leaving) = &leaving
+            && self.write_member().await
+        {
+            leaving.released().await;
+        }
         let request = StopRequest {
             mode: StopMode::Fast,
             checkpoint_first: leads,
@@ -89,6 +95,7 @@ impl<T: Ports> HaLoop<T> {
             let clean = control.filter(|control| control.state == ClusterState::ShutDown);
             let _ = demote::release_lock(&parts, clean.map(|control| Lsn(control.checkpoint_lsn))).await;
         }
+        drop(leaving);
         self.stopped_on_purpose = true;
         self.last_member_record().await;
         parts.callbacks.finish(LAST_WORDS).await;
@@ -133,17 +140,24 @@ impl<T: Ports> HaLoop<T> {
 
     async fn last_member_record(&mut self) {
         let postgres = self.observed.look(&self.parts, true).await;
-        let record = {
+        {
             let mut published = self.parts.shared.published();
             published.state = Some(member::state(&postgres, None));
             published.role = Some(member::role(&postgres, None, false, true));
             published.postgres = postgres;
-            member::record(&self.parts.config(), &published, false)
-        };
+        }
+        self.write_member().await;
+    }
+
+    /// Writes the member key as we are published; tells whether it was written.
+    async fn write_member(&self) -> bool {
+        let record = member::record(&self.parts.config(), &self.parts.shared.published(), false);
         let started = tokio::time::Instant::now();
-        if let Err(error) = self.parts.dcs.touch_member(&record, self.config.ttl, started, true).await {
+        let written = self.parts.dcs.touch_member(&record, self.config.ttl, started, true).await;
+        if let Err(error) = &written {
             self.parts.trouble("dcs", format!("writing the member key: {error}"));
         }
+        written.is_ok()
     }
 }
 

@@ -178,7 +178,7 @@ impl<N: Net> Etcd<N> {
             let state = self.state();
             (state.current, state.timing)
         };
-        let mut worst = None;
+        let (mut worst, mut unreached) = (None, Vec::new());
         for turn in 0..self.hosts.len() {
             let index = (first + turn) % self.hosts.len();
             let limit = deadline.min(Instant::now() + timing.per_node());
@@ -198,7 +198,15 @@ impl<N: Net> Etcd<N> {
                 self.state().current = (index + 1) % self.hosts.len();
                 return Err(Failed::ForGood(error));
             }
+            if let KvError::NotSent(why) = &error {
+                unreached.push(why.clone());
+            }
             worst = Some(worse(worst, error));
+        }
+        if matches!(worst, Some(KvError::NotSent(_))) {
+            // Every one of them is named: whoever reads it looks for the one that is wrong.
+            unreached.sort();
+            worst = Some(KvError::NotSent(unreached.join("; ")));
         }
         Err(Failed::ForNow(worst.unwrap_or_else(|| KvError::NotSent("no time was left to ask etcd".into()))))
     }

@@ -64,6 +64,13 @@ pub enum AgentEvent {
         /// What.
         text: String,
     },
+    /// What was wrong is over.
+    Recovered {
+        /// Where, as in `Trouble`.
+        source: &'static str,
+        /// What is right again.
+        text: String,
+    },
     /// The agent's own configuration was read again.
     Reconfigured {
         /// Fields that differ and are applied.
@@ -109,7 +116,7 @@ impl fmt::Display for AgentEvent {
             Self::ActionEnded { action, outcome: ActionOutcome::Done } => write!(f, "{action}: done"),
             Self::ActionEnded { action, outcome: ActionOutcome::Failed(why) } => write!(f, "{action}: failed: {why}"),
             Self::ActionEnded { action, outcome: ActionOutcome::Cancelled } => write!(f, "{action}: cancelled"),
-            Self::Trouble { source, text } => write!(f, "{source}: {text}"),
+            Self::Trouble { source, text } | Self::Recovered { source, text } => write!(f, "{source}: {text}"),
             Self::Reconfigured { applied, needs_restart } => reconfigured(f, applied, needs_restart),
             Self::Stopped { reason } => write!(f, "stopped: {reason}"),
         }

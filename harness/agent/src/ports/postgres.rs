@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    config::{Password, PostgresqlConfig},
+    config::{HostPort, Password, PostgresqlConfig},
     ports::{ServerConfig, Upstream},
 };
 
@@ -200,6 +200,14 @@ pub trait Postgres: Send + Sync + 'static {
     /// Replaces the whole configuration, durably: `postgresql.conf`, `pg_hba.conf` and, exactly when
     /// [`ServerConfig::recovery`] is given, `standby.signal`. Takes effect by `start` or [`Self::reload`].
     fn write_config(&self, config: &ServerConfig) -> impl Future<Output = PostgresResult<()>> + Send;
+
+    /// Refused when somebody else has the address that the server is to listen on; asked before anything is made or copied for
+    /// it. A server of several addresses starts with the ones that it gets, and on the others the agent would talk to a
+    /// stranger. A world where nobody else listens has nothing to look at.
+    fn may_listen(&self, listen: &HostPort) -> impl Future<Output = PostgresResult<()>> + Send {
+        let _ = listen;
+        std::future::ready(Ok(()))
+    }
 
     /// Starts the server and returns as soon as its process lives. Whether recovery succeeds and connections are accepted
     /// is seen later, by SQL. Refused when a server runs or the directory is not valid.

@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    http::{Request, StatusCode},
+    http::{HeaderValue, Request, StatusCode, header},
     response::Response,
 };
 use pgdrill_ha::{records::Key, view::WriteOutcome};
@@ -14,7 +14,7 @@ use super::{
     cluster::load,
     json_answer, refuse,
 };
-use crate::daemon::{Parts, Ports};
+use crate::daemon::{Parts, Ports, remarks};
 
 /// `GET /config`.
 pub(super) async fn get<T: Ports>(parts: &Parts<T>) -> Result<Response, Refusal> {
@@ -42,7 +42,7 @@ pub(super) async fn patch<T: Ports>(parts: &Parts<T>, request: Request<Body>) ->
         }
     }
     parts.wake.notify_one();
-    Ok(json_answer(StatusCode::OK, &Value::Object(merged)))
+    Ok(taken(&Value::Object(merged)))
 }
 
 /// `PUT /config`: replaces the whole document.
@@ -56,7 +56,21 @@ pub(super) async fn put<T: Ports>(parts: &Parts<T>, request: Request<Body>) -> R
             WriteOutcome::Unknown { reason } => return Err(refuse(StatusCode::BAD_GATEWAY, reason)),
         }
     }
-    Ok(json_answer(StatusCode::OK, &config))
+    Ok(taken(&config))
+}
+
+/// The document as it is now, as Patroni answers, and in `Warning` headers (RFC 7234, 5.5) what of it is wrong or does not count.
+fn taken(config: &Value) -> Response {
+    let mut response = json_answer(StatusCode::OK, config);
+    for remark in remarks(config) {
+        // In a quoted string, where only what can be seen may stand.
+        let text: String = remark.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
+        let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::try_from(format!("299 pgdrill \"{text}\"")) {
+            response.headers_mut().append(header::WARNING, value);
+        }
+    }
+    response
 }
 
 /// `patch_config`: tells whether anything changed. A value that is written the same (`"30"` for `30`) is no change.
@@ -85,6 +99,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_does_not_count_is_told_in_headers_and_the_body_is_patronis() {
+        let config = json!({"ttl": 30, "postgresql": {"data_dir": "/\u{e4}\"", "parameters": {"port": 1}}});
+        let response = taken(&config);
+        let said: Vec<_> =
+            response.headers().get_all(header::WARNING).iter().map(|value| value.to_str().unwrap()).collect();
+        insta::assert_snapshot!(said.join("\n"));
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+        assert!(!taken(&json!({"ttl": 30})).headers().contains_key(header::WARNING));
+    }
 
     #[test]
     fn a_patch_merges_deeply_and_null_removes() {

@@ -102,7 +102,7 @@ fn node<T: Ports>(document: &mut Map<String, Value>, parts: &Parts<T>, published
     let mut put = |name: &str, value: Value| {
         document.insert(name.to_owned(), value);
     };
-    let tags = published.config.tags.shown();
+    let tags = published.effective_tags();
     if !tags.is_empty() {
         put("tags", json!(tags));
     }

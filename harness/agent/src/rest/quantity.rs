@@ -22,15 +22,86 @@ pub(super) fn seconds(value: &Value) -> Option<u64> {
     quantity(&text, "s")
 }
 
-fn quantity(text: &str, unit: &str) -> Option<u64> {
+/// Each unit with the next smaller one, to whose multiples Patroni rounds.
+const SMALLER: [(&str, &str); 9] = [
+    ("d", "h"),
+    ("h", "min"),
+    ("min", "s"),
+    ("s", "ms"),
+    ("ms", "us"),
+    ("TB", "GB"),
+    ("GB", "MB"),
+    ("MB", "kB"),
+    ("kB", "B"),
+];
+
+/// `parse_int`: whole numbers as C writes them (`60`, `0x3C`, `074`), others in tens; with a unit or in `base`; rounded to the
+/// nearest, and to the even one of two. `None` also for what is negative.
+fn quantity(text: &str, base: &str) -> Option<u64> {
     let text = text.trim();
-    // Whole numbers without a unit stay exact beyond 2^53.
-    if let Ok(whole) = text.parse::<u64>() {
-        return Some(whole);
-    }
-    let value = text.starts_with(|c: char| c.is_ascii_digit()).then(|| number(text, Some(unit)))??;
+    #[allow(clippy::cast_precision_loss)] // with a unit Patroni counts in floating point, too
+    let (value, unit) = match whole(text) {
+        // Without a unit they stay exact beyond 2^53.
+        Some((value, "")) => return value.try_into().ok(),
+        Some((value, unit)) if !unit.starts_with(['.', 'e', 'E']) => (value as f64, unit),
+        None if !text.starts_with('.') => return None,
+        _ => real(text)?,
+    };
+    let unit = unit.trim();
+    let value = if unit.is_empty() { value } else { convert(value, unit, base)? };
+    let value = value.round_ties_even();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked
-    (value.is_finite() && value < 1.8e19).then(|| value.round() as u64)
+    (0.0..1.8e19).contains(&value).then_some(value as u64)
+}
+
+/// `convert_to_base_unit`.
+fn convert(value: f64, unit: &str, base: &str) -> Option<f64> {
+    let size = |unit: &str| number(&format!("1{unit}"), Some(base));
+    if !unit.chars().all(|c| c.is_ascii_alphabetic()) {
+        return None;
+    }
+    let value = value * size(unit)?;
+    let smaller = SMALLER.iter().find(|(name, _)| *name == unit).and_then(|(_, smaller)| size(smaller));
+    Some(smaller.map_or(value, |step| (value / step).round_ties_even() * step))
+}
+
+fn signed(text: &str) -> (i128, &str) {
+    match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
+/// `strtol`: a whole number, and what follows it.
+fn whole(text: &str) -> Option<(i128, &str)> {
+    let (sign, digits) = signed(text);
+    let hex = digits.strip_prefix("0x").filter(|rest| rest.starts_with(|c: char| c.is_ascii_hexdigit()));
+    let (radix, digits) = match hex {
+        Some(hex) => (16, hex),
+        None if digits.starts_with('0') => (8, digits),
+        None => (10, digits),
+    };
+    let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
+    Some((sign * i128::from_str_radix(&digits[..end], radix).ok()?, &digits[end..]))
+}
+
+/// `strtod`: a number with a fraction or an exponent, and what follows it.
+fn real(text: &str) -> Option<(f64, &str)> {
+    let digits = |from: usize| text[from..].bytes().take_while(u8::is_ascii_digit).count();
+    let mut end = text.len() - signed(text).1.len();
+    let before = digits(end);
+    end += before;
+    let fraction = if text[end..].starts_with('.') { digits(end + 1) } else { 0 };
+    match (before, fraction) {
+        (0, 0) => return None,
+        (_, 0) => {}
+        _ => end += 1 + fraction,
+    }
+    if let Some(exponent) = text[end..].strip_prefix(['e', 'E']) {
+        let from = text.len() - signed(exponent).1.len();
+        end = if digits(from) > 0 { from + digits(from) } else { end };
+    }
+    Some((text[..end].parse().ok()?, &text[end..]))
 }
 
 /// `parse_schedule`: when `action` is to happen. 400 without a time zone, 422 in the past and for what is no time.
@@ -72,10 +143,28 @@ mod tests {
         ] {
             assert_eq!(bytes(text), expected, "{text}");
         }
-        assert_eq!(seconds(&json!("5min")), Some(300));
-        assert_eq!(seconds(&json!(20)), Some(20));
-        assert_eq!(seconds(&json!("soon")), None);
-        assert_eq!(seconds(&json!(true)), None);
+    }
+
+    /// Each as `parse_int(value, 's')` of Patroni 4.1.5 answers it; what is negative there is nothing here.
+    #[test]
+    fn times_are_read_as_patroni_reads_them() {
+        let values = json!({
+            "60": 60, " 90 ": 90, "1min": 60, "5 min": 300, "2h": 7200, "1d": 86_400, "90s": 90, "+60": 60,
+            "1000 ms": 1, "1500ms": 2, "2500ms": 2, "500ms": 0, "1499ms": 1, "1us": 0,
+            "0.5min": 30, ".5min": 30, "1.5 min": 90, "1.5": 2, "2.5": 2, "0.5d": 43_200, "0.3d": 25_200,
+            "1e2": 100, "1e1min": 600, "070": 56, "0x3C": 60, "0x3Cs": 60,
+            "": null, "soon": null, "min": null, "1 minute": null, "60S": null, "1MIN": null, "1s 2": null, "1MB": null,
+            "1.": null, "08": null, "-5": null, "e1": null, ".": null, "0x": null, "1e400": null,
+        });
+        for (text, expected) in values.as_object().expect("an object") {
+            assert_eq!(json!(seconds(&json!(text))), *expected, "{text:?}");
+        }
+        for (value, expected) in [(json!(60), Some(60)), (json!(60.5), Some(60)), (json!(0), Some(0))] {
+            assert_eq!(seconds(&value), expected, "{value}");
+        }
+        for value in [json!(true), json!(null), json!([60]), json!({"s": 60}), json!(-5)] {
+            assert_eq!(seconds(&value), None, "{value}");
+        }
     }
 
     #[test]

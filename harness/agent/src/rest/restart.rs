@@ -179,6 +179,24 @@ mod tests {
     }
 
     #[test]
+    fn a_timeout_is_kept_as_seconds_and_must_be_a_positive_number_of_them() {
+        let timeout = |value: Value| {
+            let mut wanted = Map::from_iter([("timeout".to_owned(), value)]);
+            check(&mut wanted)
+                .map(|_| wanted["timeout"].clone())
+                .map_err(|refusal| (refusal.status.as_u16(), refusal.text))
+        };
+        for (value, seconds) in [(json!("1min"), 60), (json!(60), 60), (json!("60"), 60), (json!("1500ms"), 2)] {
+            assert_eq!(timeout(value.clone()), Ok(json!(seconds)), "{value}");
+        }
+        let bad = (400, "Timeout should be a positive number of seconds".to_owned());
+        for value in [json!(0), json!(-1), json!("-1min"), json!("400ms"), json!("1 minute"), json!(true), json!(null)]
+        {
+            assert_eq!(timeout(value.clone()), Err(bad.clone()), "{value}");
+        }
+    }
+
+    #[test]
     fn what_is_asked_for_is_checked_before_anything_happens() {
         let of =
             |wanted: Value| check(&mut wanted.as_object().unwrap().clone()).map_err(|refusal| refusal.status.as_u16());

@@ -60,6 +60,7 @@ waits() { local text; text=$(ours list -o json) && grep -q '"Member"' <<<"$text"
 leader() { ours list -o tsv | awk -F'\t' '$4 == "Leader" { print $2 }'; }
 replica() { ours list -o tsv | awk -F'\t' '$4 == "Replica" && $5 == "streaming" { print $2; exit }'; }
 streaming() { ours list -o tsv | grep -c "streaming"; }
+settled_standby() { until_seen "$1: a standby leader" 'Standby Leader' 60 ours list; }
 settled() { until_seen "$1: one leader and two that stream" '^2$' 90 streaming; }
 
 config() {
@@ -195,6 +196,27 @@ members() {
     settled "after pgdrill ctl reinit"
 }
 
+# Nothing is ever restored by `false`: the standby cluster stays where the cluster was.
+standby_cluster() {
+    check "demote-cluster wants a remote" 'At least --host, --port or --restore-command should be specified' \
+        "$(ours demote-cluster $scope --force)"
+    check "pgdrill ctl demote-cluster" 'cluster is successfully demoted' \
+        "$(ours demote-cluster $scope --restore-command false --force)"
+    settled_standby "after pgdrill ctl demote-cluster"
+    check "it is one" 'restore_command: .?false' "$(ctl show-config)"
+    check "twice changes nothing" 'already in the required state' \
+        "$(ours demote-cluster $scope --restore-command false --force)"
+    same "list of a standby cluster" "$(ctl list)" "$(ours list)"
+    check "promote-cluster" 'cluster is successfully promoted' "$(ctl promote-cluster $scope --force)"
+    settled "after promote-cluster"
+    check "demote-cluster" 'cluster is successfully demoted' \
+        "$(ctl demote-cluster $scope --restore-command false --force)"
+    settled_standby "after demote-cluster"
+    check "pgdrill ctl promote-cluster" 'cluster is successfully promoted' "$(ours promote-cluster $scope --force)"
+    settled "after pgdrill ctl promote-cluster"
+    check "promoted twice" 'already in the required state' "$(ours promote-cluster $scope --force)"
+}
+
 removing() {
     for pid in "${pids[@]:1}"; do kill -9 "$pid" 2>/dev/null; done
     sleep 25 # the leader's lease ends: nobody leads any more
@@ -205,5 +227,5 @@ removing() {
 start
 until_seen "a cluster comes up" 'Leader' 120 ours list || { tail -5 "$base"/*.log; exit 1; }
 settled "at first"
-reading; configuration; pausing; leading; members; removing
+reading; configuration; pausing; leading; members; standby_cluster; removing
 exit $failed

@@ -37,6 +37,9 @@ pub(super) fn postgresql(reader: &mut Reader<'_>, at: &At<'_>, root: &Node) -> O
     server(reader, &mut fields, &mut it);
     rejoining(reader, &mut fields, &mut it);
     commands(reader, &mut fields, &mut it, root);
+    if it.use_unix_socket {
+        it.local_address.host = local_sockets(&it);
+    }
     fields.finish(reader);
     addresses?;
     let users = users?;
@@ -55,15 +58,7 @@ fn addresses(reader: &mut Reader<'_>, fields: &mut Fields<'_>, it: &mut Postgres
     for (name, flag) in
         [("use_unix_socket", &mut it.use_unix_socket), ("use_unix_socket_repl", &mut it.use_unix_socket_repl)]
     {
-        let Some(at) = fields.take_set(name) else { continue };
-        *flag = switch(reader, &at).unwrap_or(false);
-        if *flag {
-            reader.warning(|reader| {
-                reader.wrong(&at, "false").help =
-                    "pgdrill's agent connects over TCP, as Patroni does when there is no socket: pg_hba must let it in"
-                        .into();
-            });
-        }
+        *flag = fields.take_set(name).and_then(|at| switch(reader, &at)).unwrap_or(false);
     }
     it.listen = listen?;
     it.local_address = local_address(&it.listen);
@@ -81,6 +76,23 @@ fn local_address(listen: &HostPort) -> HostPort {
         }
     }
     HostPort::new(listen.host.split(',').next().unwrap_or_default(), listen.port)
+}
+
+/// Where PostgreSQL's builds have their socket when nobody says: Debian's and Red Hat's, and PostgreSQL's own.
+const SOCKETS: &str = "/var/run/postgresql,/tmp";
+
+/// As Patroni's `resolve_connection_addresses`: the folders of the server's socket, as libpq takes them for a host. It knows one
+/// place where nobody says; here several are tried, and TCP in the end, since `/config` may name another one.
+fn local_sockets(it: &PostgresqlConfig) -> String {
+    let tcp = &it.local_address.host;
+    match it.parameters.get("unix_socket_directories").and_then(|value| value.as_str()) {
+        None => format!("{SOCKETS},{tcp}"),
+        Some(configured) => {
+            let folders: Vec<_> =
+                configured.split(',').map(str::trim).filter(|folder| folder.starts_with('/')).collect();
+            if folders.is_empty() { tcp.clone() } else { folders.join(",") }
+        }
+    }
 }
 
 fn absolute(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {

@@ -28,7 +28,7 @@ pub(super) fn restapi(reader: &mut Reader<'_>, at: &At<'_>) -> Option<RestapiCon
     // Python's threads.
     fields.take("thread_pool_size");
     if let Some(at) = fields.take_set("ciphers") {
-        reader.wrong(&at, "no list of ciphers").help =
+        reader.wrong(&at, "nothing: remove restapi.ciphers").help =
             "pgdrill's TLS is rustls: TLS 1.2 and 1.3 with safe cipher suites only, and OpenSSL's names mean nothing to it"
                 .into();
     }
@@ -57,9 +57,10 @@ fn tls(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<RestapiTls> {
     let verify_client = verify.as_ref().and_then(|at| reader.word(at, &words)).unwrap_or_default();
     if let Some(at) = verify.filter(|_| verify_client != VerifyClient::None) {
         if certfile.is_none() {
-            reader.wrong(&at, "restapi.certfile beside it").help = "without TLS nobody shows a certificate".into();
+            reader.wrong(&at, "restapi.certfile beside it, or no restapi.verify_client").help =
+                "without TLS nobody shows a certificate".into();
         } else if cafile.is_none() {
-            reader.wrong(&at, "restapi.cafile beside it").help =
+            reader.wrong(&at, "restapi.cafile beside it, or no restapi.verify_client").help =
                 "it says whose certificates are trusted: without it every client is turned away".into();
         }
     }
@@ -69,7 +70,8 @@ fn tls(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<RestapiTls> {
 /// rustls reads no encrypted keys: a passphrase would be passed over.
 fn no_passphrase(reader: &mut Reader<'_>, fields: &mut Fields<'_>) {
     if let Some(at) = fields.take_set("keyfile_password") {
-        reader.problem(at.node.place, &at.path, "a passphrase", "no passphrase, and a keyfile that is not encrypted").help =
+        let expected = format!("nothing: remove {}, and name a keyfile that is not encrypted", at.path);
+        reader.problem(at.node.place, &at.path, "a passphrase", expected).help =
             "pgdrill reads no encrypted keys: `openssl pkey -in KEYFILE -out KEYFILE.new` takes the passphrase away, and \
              permissions 0600 protect the file"
                 .into();

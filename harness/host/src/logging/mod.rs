@@ -2,6 +2,7 @@
 
 mod line;
 mod observer;
+mod outage;
 mod rotate;
 
 use std::{io, sync::OnceLock};

@@ -1,9 +1,14 @@
 //! What the agent decides and does, as lines of the log.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 use pgdrill_agent::ports::{ActionOutcome, AgentEvent, Observer};
 use tracing::{error, info, warn};
+
+use super::outage::Outage;
 
 /// Writes the agent's events to the log.
 #[derive(Debug, Default)]
@@ -13,6 +18,8 @@ pub struct LogObserver {
     last_decision: Mutex<String>,
     /// What was wrong with the watchdog last: it is tried again in every loop, and told when it is something else.
     watchdog: Mutex<String>,
+    /// What was wrong with etcd.
+    dcs: Mutex<Outage>,
 }
 
 impl LogObserver {
@@ -29,6 +36,17 @@ impl LogObserver {
 
     fn is_repeated(&self, text: &str) -> bool {
         self.deduplicate & is_same(&self.last_decision, text)
+    }
+
+    fn outage(&self) -> MutexGuard<'_, Outage> {
+        self.dcs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell_outage(&self, text: &str) {
+        let told = self.outage().tell(text, Instant::now());
+        if let Some(text) = told {
+            warn!("{text}");
+        }
     }
 }
 
@@ -47,8 +65,17 @@ impl Observer for LogObserver {
             matches!(&event, AgentEvent::Decision { actions, .. } if *actions == ["watchdog_activate"]);
         match event {
             _ if looks_for_watchdog && self.has_no_watchdog() => {}
+            AgentEvent::Decision { reason, actions } if actions.is_empty() && self.outage().is_repeated_by(&reason) => {
+            }
             AgentEvent::Decision { .. } if self.is_repeated(&text) => {}
             AgentEvent::Trouble { source: "watchdog", .. } if is_same(&self.watchdog, &text) => {}
+            AgentEvent::Trouble { source: "dcs", .. } => self.tell_outage(&text),
+            AgentEvent::Recovered { source, .. } => {
+                if source == "dcs" {
+                    self.outage().ends();
+                }
+                info!("{text}");
+            }
             AgentEvent::Trouble { .. } => warn!("{text}"),
             AgentEvent::Reconfigured { needs_restart, .. } if !needs_restart.is_empty() => warn!("{text}"),
             AgentEvent::ActionEnded { outcome: ActionOutcome::Failed(_), .. } => error!("{text}"),

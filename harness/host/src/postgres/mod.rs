@@ -8,6 +8,7 @@
 //! | `program` | running PostgreSQL's programs so that they end with whoever waits for them |
 //! | `pidfile`, `process`, `signal` | which process owns the data directory, waiting for its end, signals to it |
 //! | `server` | starting, stopping and killing the server |
+//! | `listen` | whether the server will get its port |
 //! | `controldata`, `wal` | what `pg_controldata` and `pg_waldump` say |
 //! | `conf`, `managed`, `passfile` | the configuration files |
 //! | `durable` | files that are whole or not there, even after a power loss |
@@ -21,6 +22,7 @@ mod copy;
 mod directory;
 mod durable;
 mod kept;
+mod listen;
 mod managed;
 mod passfile;
 mod pidfile;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use pgdrill_agent::{
-    config::PostgresqlConfig,
+    config::{HostPort, PostgresqlConfig},
     ports::{
         ControlData, DataDir, InitdbOptions, Lsn, Origin, Postgres, PostgresError, PostgresResult, Postmaster,
         ServerConfig, SignalFiles, StopMode, Upstream,
@@ -17,8 +17,8 @@ use pgdrill_agent::{
 use tokio::task;
 
 use super::{
-    controldata, copy, directory, kept, managed, program, rewind, server::Server, settings::Settings, signal::Handle,
-    wal,
+    controldata, copy, directory, kept, listen, managed, program, rewind, server::Server, settings::Settings,
+    signal::Handle, wal,
 };
 use crate::{origin, slot_files};
 
@@ -179,6 +179,15 @@ impl Postgres for LocalPostgres {
         self.files(move |settings| managed::write(settings, &wanted)).await?;
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Some(config.clone());
         Ok(())
+    }
+
+    async fn may_listen(&self, listen: &HostPort) -> PostgresResult<()> {
+        // Our own server has its port.
+        if self.postmaster().await?.is_some() {
+            return Ok(());
+        }
+        let listen = listen.clone();
+        blocking(move || listen::may(&listen)).await
     }
 
     async fn start(&self) -> PostgresResult<()> {

@@ -48,6 +48,27 @@ fn every_section_arrives_where_it_belongs() {
     insta::assert_debug_snapshot!((&config.bootstrap, &config.postgresql));
 }
 
+#[test]
+fn the_agent_connects_through_the_servers_own_socket_when_it_is_told_to() {
+    for (more, host) in [
+        ("", "10.0.0.1"),
+        ("use_unix_socket: false", "10.0.0.1"),
+        ("use_unix_socket_repl: true", "10.0.0.1"),
+        ("use_unix_socket: true", "/var/run/postgresql,/tmp,10.0.0.1"),
+        ("use_unix_socket: on\n  parameters: { unix_socket_directories: /run/a }", "/run/a"),
+        (
+            "use_unix_socket: on\n  parameters: { unix_socket_directories: '@abstract, /run/a, /run/b' }",
+            "/run/a,/run/b",
+        ),
+        ("use_unix_socket: on\n  parameters: { unix_socket_directories: '' }", "10.0.0.1"),
+    ] {
+        let file = File::with(&crate::LEAST.replace("  data_dir: /data", &format!("  data_dir: /data\n  {more}")));
+        let loaded = file.read().map_err(|problems| file.said(&problems)).expect("it is accepted");
+        assert_eq!(file.said(&loaded.warnings), "", "{more}");
+        assert_eq!(loaded.config.postgresql.local_address, HostPort::new(host, 5432), "{more}");
+    }
+}
+
 /// As in Patroni: the scheme of `url` counts, or else `protocol`; certificates alone do not.
 #[test]
 fn etcd_is_spoken_to_inside_tls_when_the_url_or_the_protocol_says_so() {

@@ -35,7 +35,7 @@ fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
         with(restapi, "restapi: { listen: 10.0.0.1:8008, certfile: /c, keyfile: /k, keyfile_password: guess-me,"),
         format!("{LEAST}ctl: {{ certfile: /c, keyfile_password: guess-me }}\n"),
         with("password: s3cret", "password: 12345"),
-        with(pg, "  data_dir: data\n  use_slots: false\n  use_unix_socket: true"),
+        with(pg, "  data_dir: data\n  use_slots: false\n  use_unix_socket: sometimes\n  use_unix_socket_repl: [on]"),
         with(pg, "  data_dir: /data\n  parameters: { port: 5433, max_connections: 7, search_path: [a, b] }"),
         with(pg, "  data_dir: /data\n  create_replica_methods: [wal_e, basebackup]"),
         with(pg, "  data_dir: /data\n  basebackup: [pgdata: /x, { max-rate: 1M, checkpoint: fast }]"),

@@ -22,11 +22,12 @@ const LEASE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Cluster {
     pub(crate) members: Vec<Member>,
-    _etcd: Process,
+    etcd: Option<Process>,
     pub(crate) place: Place,
 }
 
 impl Cluster {
+    /// A cluster that runs.
     fn new(bin: &str, size: usize) -> Self {
         Self::with(bin, size, |_, member| member)
     }
@@ -42,20 +43,37 @@ impl Cluster {
 
     /// With members as `change` makes them, which have only just been started.
     pub(crate) fn begin(bin: &str, size: usize, change: fn(&Place, Member) -> Member) -> Self {
-        let place = Place::new();
-        let pid = std::process::id();
+        let mut cluster = Self::silent(bin, size, change);
+        cluster.start_etcd();
+        let Self { members, place, .. } = &mut cluster;
+        members.iter_mut().for_each(|member| member.start(place));
+        cluster
+    }
+
+    /// One of which nothing runs yet, not even etcd.
+    pub(crate) fn silent(bin: &str, size: usize, change: fn(&Place, Member) -> Member) -> Self {
+        let (place, pid) = (Place::new(), std::process::id());
         let subnet = format!("127.{}.{}", 64 + pid % 128, pid / 128 % 250);
-        let mut etcd = place.command("etcd");
-        let (client, peer) = (format!("http://{subnet}.100:2379"), format!("http://{subnet}.100:2380"));
-        etcd.arg("--data-dir").arg(place.folder("etcd")).args(["--name", "e", "--log-level", "error"]);
+        let member = |number| change(&place, Member::new(&place, bin, &subnet, number));
+        let members = (1..=size).map(member).collect();
+        Self { members, etcd: None, place }
+    }
+
+    pub(crate) fn start_etcd(&mut self) {
+        let host = &self.members[0].node.etcd;
+        let mut etcd = self.place.command("etcd");
+        let (client, peer) = (format!("http://{host}:2379"), format!("http://{host}:2380"));
+        etcd.arg("--data-dir").arg(self.place.folder("etcd")).args(["--name", "e", "--log-level", "error"]);
         etcd.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
         etcd.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
         etcd.args(["--initial-cluster", &format!("e={peer}")]);
-        let etcd = Process::start(etcd);
-        let member = |number| change(&place, Member::new(&place, bin, &subnet, number));
-        let mut members: Vec<_> = (1..=size).map(member).collect();
-        members.iter_mut().for_each(|member| member.start(&place));
-        Self { members, _etcd: etcd, place }
+        self.etcd = Some(Process::start(etcd));
+    }
+
+    /// Starts one member's agent.
+    pub(crate) fn start(&mut self, number: usize) {
+        let Self { members, place, .. } = self;
+        members[number].start(place);
     }
 
     pub(crate) fn is_whole(&self) -> bool {
@@ -108,6 +126,9 @@ pub(crate) fn failover(bin: &str) {
     sql(&cluster.members[first], "CREATE TABLE written (n int8)").expect("it is created");
     let slots = sql(&cluster.members[first], "SELECT count(*) FROM pg_replication_slots WHERE active");
     assert_eq!(slots.as_deref(), Ok("2"), "both replicas stream from slots of their own");
+    let local = "SELECT string_agg((client_addr IS NULL)::text, ' ') FROM pg_stat_activity \
+                 WHERE application_name = 'pgdrill' AND pid <> pg_backend_pid()";
+    assert_eq!(sql(&cluster.members[1], local).as_deref(), Ok("true"), "pg2's agent connects through the socket");
     no_secrets(&cluster);
 
     let client = Traffic::start(&cluster.addresses());

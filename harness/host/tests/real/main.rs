@@ -8,6 +8,7 @@ mod adapter;
 mod cluster;
 mod machine;
 mod member;
+mod obstacles;
 mod tls;
 mod traffic;
 
@@ -52,6 +53,8 @@ fn main() -> ExitCode {
         trial("a_frozen_agents_server_is_stopped_before_another_leads", cluster::frozen_agent),
         trial(TLS, tls::cluster),
         trial("what_is_wrong_with_a_machine_is_told_and_nothing_is_touched", cluster::refusals),
+        trial("a_port_that_somebody_else_has_is_told_and_nothing_is_made_or_lost", obstacles::port_taken),
+        trial("an_agent_that_starts_before_etcd_waits_for_it_and_says_so", obstacles::without_etcd),
     ];
     // On a small machine three clusters at once only measure each other.
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };

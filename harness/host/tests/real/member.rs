@@ -62,12 +62,20 @@ impl Node {
         Sql::new(TokioNet, HostPort::new(&self.address, 5432), superuser).with_options(&self.connection())
     }
 
+    /// Whether its agent connects as with `use_unix_socket`.
+    fn uses_socket(&self) -> bool {
+        self.name == "pg2" && self.tls.is_none()
+    }
+
     fn config(&self) -> AgentConfig {
         let etcd = vec![HostPort::new(&self.etcd, 2379)];
         let mut config = AgentConfig::new("real", &self.name, &self.address, etcd);
         config.restapi.listen = HostPort::new(&self.address, 8008);
         let postgresql = &mut config.postgresql;
         postgresql.listen = HostPort::new(&self.address, 5432);
+        if self.uses_socket() {
+            postgresql.local_address.host = self.dir.to_string_lossy().into_owned();
+        }
         postgresql.data_dir = self.data_dir().to_string_lossy().into_owned();
         postgresql.bin_dir = Some(self.bin.clone());
         postgresql.pgpass = Some(self.dir.join("pgpass"));

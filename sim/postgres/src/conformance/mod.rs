@@ -6,6 +6,7 @@
 
 pub mod durability;
 pub mod operations;
+pub mod session;
 pub mod sql;
 pub mod streaming;
 pub mod synchronous;
@@ -32,7 +33,9 @@ macro_rules! for_each_conformance_body {
             timelines::rewind_refused as a_crashed_target_is_not_rewound, 2;
             durability::crash_keeps_commits as acknowledged_commits_survive_a_kill, 1;
             durability::control_states as pg_control_names_the_state_of_the_cluster, 2;
-            durability::shutdown_refuses as connections_end_with_57p01_in_a_fast_shutdown, 1;
+            durability::shutdown_ends_sessions as connections_end_with_57p01_in_a_fast_shutdown, 1;
+            durability::closing as nobody_is_let_in_with_57p03_while_a_smart_shutdown_waits, 1;
+            durability::starting as nobody_is_let_in_with_57p03_before_a_server_is_ready, 2;
             durability::immediate_drops as an_open_transaction_leaves_nothing_behind_a_crash, 1;
             durability::disk_full as a_full_disk_refuses_rows_with_53100, 1;
             synchronous::commit_waits as a_commit_waits_for_its_synchronous_standby, 2;

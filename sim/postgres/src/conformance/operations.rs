@@ -4,9 +4,13 @@ use std::{future::Future, time::Duration};
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
+use super::session::{Ending, Session};
+
 /// How to stop a server.
 #[derive(Clone, Copy, Debug)]
 pub enum Stop {
+    /// `pg_ctl stop -m smart`.
+    Smart,
     /// `pg_ctl stop -m fast`.
     Fast,
     /// `pg_ctl stop -m immediate`.
@@ -19,6 +23,8 @@ pub enum Stop {
 pub trait Operations: Sync {
     /// `initdb` with data checksums and the superuser `postgres`.
     fn initdb(&self, node: usize) -> impl Future<Output = ()> + Send;
+    /// Starts a server without waiting until it accepts connections.
+    fn launch(&self, node: usize) -> impl Future<Output = ()> + Send;
     /// Starts a server and waits until it accepts connections.
     fn start(&self, node: usize) -> impl Future<Output = ()> + Send;
     /// Stops a server and waits for its end.
@@ -39,11 +45,18 @@ pub trait Operations: Sync {
     fn follow(&self, node: usize, primary: usize, slot: &str) -> impl Future<Output = ()> + Send;
     /// Fills the disk of a server, or frees it again.
     fn fill_disk(&self, node: usize, full: bool) -> impl Future<Output = ()> + Send;
+    /// A new connection, whose end is of interest.
+    ///
+    /// # Errors
+    /// How the server did not let us in.
+    fn open(&self, node: usize) -> impl Future<Output = Result<Session, Ending>> + Send;
     /// A new connection.
     ///
     /// # Errors
-    /// When the server refuses it.
-    fn connect(&self, node: usize) -> impl Future<Output = Result<Client, tokio_postgres::Error>> + Send;
+    /// How the server did not let us in.
+    fn connect(&self, node: usize) -> impl Future<Output = Result<Client, Ending>> + Send {
+        async move { self.open(node).await.map(|session| session.client) }
+    }
 }
 
 /// Longest wait for something that must happen. Generous: on a busy machine a real server takes its time.
@@ -85,6 +98,23 @@ pub async fn wait_for(client: &Client, sql: &str, expected: &str) {
     };
     if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
         panic!("{sql} answers {:?}, not {expected:?}", value(client, sql).await);
+    }
+}
+
+/// Tries to connect until the server says why it does not let anybody in; until then nobody must be let in.
+pub async fn wait_for_ending<O: Operations>(pg: &O, node: usize, expected: &Ending) {
+    let waiting = async {
+        loop {
+            match pg.connect(node).await {
+                Ok(_) => panic!("node {node} lets us in and should say {expected:?}"),
+                Err(found) if found == *expected => return,
+                Err(Ending::Refused) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(other) => panic!("node {node} says {other:?} and should say {expected:?}"),
+            }
+        }
+    };
+    if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
+        panic!("node {node} does not say {expected:?}");
     }
 }
 

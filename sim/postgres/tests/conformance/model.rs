@@ -5,11 +5,13 @@ use std::{net::TcpListener, sync::Mutex, time::Duration};
 use pgdrill_net::TokioNet;
 use pgdrill_sim_postgres::{
     DataDir, ExitStatus, Signal, SignalSender, Timings,
-    conformance::operations::{Operations, Stop},
+    conformance::{
+        operations::{Operations, Stop},
+        session::{Ending, Session},
+    },
     run, signals, tools,
 };
-use tokio::task::JoinHandle;
-use tokio_postgres::{Client, NoTls};
+use tokio::{net::TcpStream, task::JoinHandle};
 
 /// Servers of one test.
 pub struct Model {
@@ -51,14 +53,6 @@ impl Model {
         format!("host=127.0.0.1 port={port} user=postgres application_name={name}")
     }
 
-    /// Starts a server without waiting for it to accept connections.
-    pub fn launch(&self, node: usize) {
-        let (sender, receiver) = signals();
-        let (dir, port) = (self.nodes[node].dir.clone(), self.nodes[node].port);
-        let task = tokio::spawn(async move { run(dir, TokioNet, "127.0.0.1", port, receiver, Self::timings()).await });
-        *self.nodes[node].process.lock().expect("not poisoned") = Some((sender, task));
-    }
-
     /// Waits for the end of a server.
     pub async fn ended(&self, node: usize) -> ExitStatus {
         let (_, task) = self.nodes[node].process.lock().expect("not poisoned").take().expect("it runs");
@@ -76,8 +70,15 @@ impl Operations for Model {
         tools::initdb(self.dir(node), &options, &Self::timings()).await.expect("empty directory");
     }
 
+    async fn launch(&self, node: usize) {
+        let (sender, receiver) = signals();
+        let (dir, port) = (self.nodes[node].dir.clone(), self.nodes[node].port);
+        let task = tokio::spawn(async move { run(dir, TokioNet, "127.0.0.1", port, receiver, Self::timings()).await });
+        *self.nodes[node].process.lock().expect("not poisoned") = Some((sender, task));
+    }
+
     async fn start(&self, node: usize) {
-        self.launch(node);
+        self.launch(node).await;
         for _ in 0..500 {
             if self.connect(node).await.is_ok() {
                 return;
@@ -89,6 +90,7 @@ impl Operations for Model {
 
     async fn stop(&self, node: usize, how: Stop) {
         match how {
+            Stop::Smart => self.signal(node, Signal::SmartShutdown),
             Stop::Fast => self.signal(node, Signal::FastShutdown),
             Stop::Immediate => self.signal(node, Signal::ImmediateShutdown),
             Stop::Kill => {
@@ -143,29 +145,8 @@ impl Operations for Model {
         self.dir(node).set_full(full);
     }
 
-    async fn connect(&self, node: usize) -> Result<Client, tokio_postgres::Error> {
-        let (client, connection) = tokio_postgres::Config::new()
-            .user("postgres")
-            .dbname("postgres")
-            .connect_raw(Dial::to(self.nodes[node].port).await, NoTls)
-            .await?;
-        tokio::spawn(connection);
-        Ok(client)
-    }
-}
-
-/// A stream that may be refused: a refused connection reads as closed.
-struct Dial;
-
-impl Dial {
-    async fn to(port: u16) -> tokio::io::DuplexStream {
-        let (ours, theirs) = tokio::io::duplex(1 << 16);
-        if let Ok(stream) = tokio::net::TcpStream::connect(("127.0.0.1", port)).await {
-            tokio::spawn(async move {
-                let (mut stream, mut theirs) = (stream, theirs);
-                let _ = tokio::io::copy_bidirectional(&mut stream, &mut theirs).await;
-            });
-        }
-        ours
+    async fn open(&self, node: usize) -> Result<Session, Ending> {
+        let stream = TcpStream::connect(("127.0.0.1", self.nodes[node].port)).await;
+        Session::log_in(stream.map_err(|error| Ending::from(&error))?).await
     }
 }

@@ -3,7 +3,7 @@
 use std::{env, fs, io::Read, path::PathBuf, process::Command};
 
 use clap::Args;
-use pgdrill_agent::rest::merge_configuration;
+use pgdrill_agent::{daemon::remarks, rest::merge_configuration};
 use pgdrill_ha::{records::Key, view::Versioned};
 use serde_json::{Map, Value};
 
@@ -61,6 +61,10 @@ pub(super) async fn edit(session: &Session, screen: &mut Screen, args: &EditArgs
     if !args.quiet {
         screen.print(&edit::difference(&before, &output::yaml(&changed)));
     }
+    // Also with --quiet: that is for what changes.
+    for remark in new_remarks(&present.value, &changed) {
+        screen.print(&format!("Warning: {remark}\n"));
+    }
     let from_stdin = [&args.apply, &args.replace].into_iter().flatten().any(|file| file.as_os_str() == "-");
     if from_stdin && !args.force {
         screen.print("Use --force option to apply changes\n");
@@ -74,6 +78,12 @@ pub(super) async fn edit(session: &Session, screen: &mut Screen, args: &EditArgs
     }
     screen.print("Configuration changed\n");
     Ok(())
+}
+
+/// What is wrong with a configuration or does not count in it, and was not so before.
+fn new_remarks(before: &Value, after: &Value) -> Vec<String> {
+    let known = remarks(before);
+    remarks(after).into_iter().filter(|remark| !known.contains(remark)).collect()
 }
 
 fn changed(args: &EditArgs, present: &Value, scope: &str, before: &str) -> Result<Map<String, Value>, Stop> {
@@ -131,4 +141,20 @@ fn in_editor(before: &str, scope: &str) -> Result<Map<String, Value>, Stop> {
         return Err(failed(format!("Editor exited with return code {}", status.code().unwrap_or(-1))));
     }
     edit::parse(&fs::read_to_string(file.path()).map_err(wrong)?, "the edited configuration")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_change_that_does_not_count_is_told_once() {
+        let before = json!({"ttl": 30, "postgresql": {"listen": "0.0.0.0:5432"}});
+        let after = json!({"ttl": 5, "postgresql": {"listen": "0.0.0.0:5432", "pg_ctl_timeout": 5,
+            "parameters": {"port": 5433, "max_connections": 3, "work_mem": "4MB"}}});
+        insta::assert_snapshot!(new_remarks(&before, &after).join("\n"));
+        assert!(new_remarks(&after, &after).is_empty(), "who wrote it was told");
+    }
 }

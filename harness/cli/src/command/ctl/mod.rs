@@ -9,6 +9,7 @@
 //! | `switchover` | `switchover`, `failover` |
 //! | `members` | `restart`, `reload`, `reinit`, `flush` |
 //! | `sql` | `dsn`, `query` |
+//! | `standby_cluster` | `demote-cluster`, `promote-cluster` |
 //! | `about` | `version`, `remove` |
 //!
 //! Underneath: `session` (configuration file, etcd, members' REST API), `output` (formats), `table`, `ask` (questions).
@@ -24,6 +25,7 @@ mod output;
 mod pause;
 mod session;
 mod sql;
+mod standby_cluster;
 mod switchover;
 mod table;
 
@@ -44,6 +46,7 @@ Examples:
   pgdrill ctl -c patroni.yml switchover --candidate pg2 --force
   pgdrill ctl -c patroni.yml edit-config -s ttl=20 -p max_connections=200 --force
   pgdrill ctl -c patroni.yml pause --wait
+  pgdrill ctl -c patroni.yml demote-cluster --host 10.1.0.1 --port 5432
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration.";
 
@@ -92,6 +95,10 @@ enum CtlCommand {
     Reinit(members::ReinitArgs),
     /// Take back scheduled restarts or a scheduled switchover
     Flush(members::FlushArgs),
+    /// Demote cluster to a standby cluster
+    DemoteCluster(standby_cluster::DemoteClusterArgs),
+    /// Promote cluster, make it run standalone
+    PromoteCluster(standby_cluster::PromoteClusterArgs),
     /// Print a connection string
     Dsn(sql::DsnArgs),
     /// Send SQL to a member
@@ -201,6 +208,8 @@ async fn carry_out(arguments: CtlArgs, screen: &mut Screen) -> Done {
         CtlCommand::Reload(args) => members::reload(&session, screen, &args).await,
         CtlCommand::Reinit(args) => members::reinit(&session, screen, &args).await,
         CtlCommand::Flush(args) => members::flush(&session, screen, &args).await,
+        CtlCommand::DemoteCluster(args) => standby_cluster::demote(&session, screen, &args).await,
+        CtlCommand::PromoteCluster(args) => standby_cluster::promote(&session, screen, &args).await,
         CtlCommand::Dsn(args) => sql::dsn(&session, screen, &args).await,
         CtlCommand::Query(args) => sql::query(&session, screen, &args).await,
         CtlCommand::Version(args) => about::version(&session, screen, &args).await,
