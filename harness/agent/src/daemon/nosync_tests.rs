@@ -6,7 +6,6 @@ use pgdrill_ha::config::SynchronousMode;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::*;
 use crate::{
     daemon::cycle::HaLoop,
     fixtures::{FakeKv, FakePostgres, Heard, Lose, TestPorts, config, parts},
