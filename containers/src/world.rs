@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use crate::{
     clock::Clock,
     cluster::{Agent, BINARY, Order},
-    docker::{Docker, Owner, connect, remove_run, sweep},
+    docker::{Docker, Owner, Swept, connect, remove_run, sweep},
     faults,
     images::{self, Held},
     interrupt::{Under, given_up},
@@ -153,10 +153,14 @@ fn name_of_run() -> String {
 /// Removes what killed runs of before left behind. What cannot be removed is said and no reason not to play.
 async fn sweep_once(docker: &Docker, tell: &Tell) {
     static SWEPT: OnceCell<()> = OnceCell::const_new();
-    let sweeping = async || match sweep(docker).await {
-        Ok(0) => {}
-        Ok(runs) => tell(&format!("removed what {runs} killed runs had left behind")),
-        Err(why) => tell(&format!("leftovers of a killed run could not be removed: {why}")),
+    let sweeping = async || {
+        let swept = sweep(docker).await.unwrap_or_else(|why| Swept { runs: 0, failed: vec![why] });
+        if swept.runs > 0 {
+            tell(&format!("removed what {} killed runs had left behind", swept.runs));
+        }
+        for why in swept.failed {
+            tell(&format!("leftovers of a killed run could not be removed: {why}"));
+        }
     };
     SWEPT.get_or_init(sweeping).await;
 }

@@ -16,6 +16,6 @@ pub use daemon::{connect, open};
 pub use exec::{Command, Line, Output};
 pub use network::{Subnet, create_network};
 pub use owner::{HOST, LABEL, LABEL_VALUE, OWNER, Owner, RUN};
-pub use removal::{made_by_runs, remove_run, sweep};
+pub use removal::{Swept, made_by_runs, remove_run, sweep};
 pub use testcontainers::bollard::Docker;
 pub use trouble::{NEEDED, Trouble};

@@ -30,18 +30,30 @@ pub async fn remove_run(docker: &Docker, run: &str) -> Result<(), String> {
     remove_labelled(docker, &format!("{RUN}={run}")).await
 }
 
-/// Removes what runs left behind whose process is gone. How many runs that were.
+/// What a sweep has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// How many runs nothing is left of any more.
+    pub runs: usize,
+    /// What of others could not be removed, one line each.
+    pub failed: Vec<String>,
+}
+
+/// Removes what runs left behind whose process is gone.
 ///
 /// # Errors
-/// When the daemon does not say what there is, or something could not be removed.
-pub async fn sweep(docker: &Docker) -> Result<usize, String> {
+/// When the daemon does not say what there is.
+pub async fn sweep(docker: &Docker) -> Result<Swept, String> {
     let left: BTreeSet<String> = made_by_runs(docker).await?.iter().filter_map(left_behind).collect();
+    let mut swept = Swept::default();
     // One that is stuck keeps nobody from removing the others.
-    let mut failed = vec![];
     for run in &left {
-        failed.extend(remove_run(docker, run).await.err());
+        match remove_run(docker, run).await {
+            Ok(()) => swept.runs += 1,
+            Err(why) => swept.failed.push(why),
+        }
     }
-    if failed.is_empty() { Ok(left.len()) } else { Err(failed.join("\n")) }
+    Ok(swept)
 }
 
 /// The run to which something with these labels belongs, if its process is gone.

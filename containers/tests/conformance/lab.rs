@@ -21,7 +21,7 @@ impl Lab {
     /// Sweeps what a killed process left behind, and makes the network.
     pub async fn open() -> Result<Self, String> {
         let docker = docker::connect().await.map_err(|e| e.to_string())?;
-        if let Err(why) = sweep(&docker).await {
+        for why in sweep(&docker).await?.failed {
             eprintln!("leftovers of a killed run could not be removed: {why}");
         }
         let run = format!("pgdrill-conformance-{}", std::process::id());
