@@ -3,16 +3,14 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    pin::Pin,
-    task::{Context, Poll},
 };
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpSocket, TcpStream, UnixStream, lookup_host},
     time::timeout,
 };
+use tokio_util::either::Either;
 
 use crate::{Listener, Net, Socket, SocketOptions};
 
@@ -53,7 +51,7 @@ impl Net for BoundNet {
             let stream = socket.connect(to).await?;
             stream.set_nodelay(true)?;
             apply(&stream, options)?;
-            Ok(TokioStream::Tcp(stream))
+            Ok(TokioStream::Left(stream))
         };
         timeout(options.connect_timeout, connecting).await.unwrap_or_else(|_| Err(too_late(host, port)))
     }
@@ -123,7 +121,7 @@ impl Net for TokioNet {
 
 async fn connect_to(host: &str, port: u16, options: &SocketOptions) -> io::Result<TokioStream> {
     if host.starts_with('/') {
-        return UnixStream::connect(format!("{host}/.s.PGSQL.{port}")).await.map(TokioStream::Unix);
+        return UnixStream::connect(format!("{host}/.s.PGSQL.{port}")).await.map(TokioStream::Right);
     }
     let stream = match host.parse::<IpAddr>() {
         Ok(ip) => TcpStream::connect((ip, port)).await?,
@@ -131,7 +129,7 @@ async fn connect_to(host: &str, port: u16, options: &SocketOptions) -> io::Resul
     };
     stream.set_nodelay(true)?;
     apply(&stream, options)?;
-    Ok(TokioStream::Tcp(stream))
+    Ok(TokioStream::Left(stream))
 }
 
 async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -159,7 +157,7 @@ impl Listener for TokioListener {
     async fn accept(&mut self) -> io::Result<(TokioStream, SocketAddr)> {
         let (stream, peer) = self.0.accept().await?;
         stream.set_nodelay(true)?;
-        Ok((TokioStream::Tcp(stream), peer))
+        Ok((TokioStream::Left(stream), peer))
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -167,83 +165,27 @@ impl Listener for TokioListener {
     }
 }
 
-/// A connection of the operating system.
-#[derive(Debug)]
-pub enum TokioStream {
-    /// Over TCP.
-    Tcp(TcpStream),
-    /// To a server of this machine, over a socket in the file system.
-    Unix(UnixStream),
-}
+/// A connection of the operating system: over TCP, or to a server of this machine over a socket in the file system.
+pub type TokioStream = Either<TcpStream, UnixStream>;
 
 impl Socket for TokioStream {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         match self {
-            Self::Tcp(stream) => stream.local_addr(),
-            Self::Unix(_) => Err(no_address()),
+            Self::Left(stream) => stream.local_addr(),
+            Self::Right(_) => Err(no_address()),
         }
     }
 
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         match self {
-            Self::Tcp(stream) => stream.peer_addr(),
-            Self::Unix(_) => Err(no_address()),
+            Self::Left(stream) => stream.peer_addr(),
+            Self::Right(_) => Err(no_address()),
         }
     }
 }
 
 fn no_address() -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, "a socket in the file system has no IP address")
-}
-
-impl AsyncRead for TokioStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for TokioStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Tcp(stream) => stream.is_write_vectored(),
-            Self::Unix(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -259,7 +201,7 @@ mod tests {
         let options = SocketOptions::within(std::time::Duration::from_secs(5));
         let hosts = format!("{}, {}", none.path().display(), folder.path().display());
         let mut stream = TokioNet.connect(&hosts, 5433, &options).await.expect("it answers");
-        assert!(matches!(stream, TokioStream::Unix(_)) && stream.peer_addr().is_err());
+        assert!(matches!(stream, TokioStream::Right(_)) && stream.peer_addr().is_err());
         let (mut other, _) = local.accept().await.expect("it was connected");
         stream.write_all(b"hello").await.expect("it is open");
         let mut said = [0; 5];
@@ -269,7 +211,7 @@ mod tests {
         let port = tcp.local_addr().expect("it is bound").port();
         let hosts = format!("{},127.0.0.1", none.path().display());
         let stream = TokioNet.connect(&hosts, port, &options).await.expect("the second one answers");
-        assert!(matches!(stream, TokioStream::Tcp(_)));
+        assert!(matches!(stream, TokioStream::Left(_)));
         let only = none.path().display().to_string();
         let error = TokioNet.connect(&only, 5433, &options).await.expect_err("nobody is there");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);

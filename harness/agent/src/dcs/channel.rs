@@ -73,7 +73,7 @@ pub(super) async fn connect<N: Net>(
             let stream = net.connect(&target.host, target.port, &options).await?;
             let stream = match tls {
                 Some(connector) => tls::connect(&connector, &target.host, stream).await?,
-                None => MaybeTls::Plain(stream),
+                None => MaybeTls::Left(stream),
             };
             Ok::<_, io::Error>(TokioIo::new(stream))
         }

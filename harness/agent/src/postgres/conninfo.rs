@@ -3,26 +3,14 @@
 
 use std::fmt::Display;
 
+/// What libpq knows of TLS for one user, in Patroni's order.
+pub const SSL: [&str; 7] = ["sslmode", "sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl", "sslcrldir"];
+
 /// Patroni's order. What it has no place for follows in the order in which it was given.
-const ORDER: [&str; 18] = [
-    "dbname",
-    "user",
-    "passfile",
-    "host",
-    "port",
-    "sslmode",
-    "sslcert",
-    "sslkey",
-    "sslpassword",
-    "sslrootcert",
-    "sslcrl",
-    "sslcrldir",
-    "application_name",
-    "krbsrvname",
-    "gssencmode",
-    "channel_binding",
-    "target_session_attrs",
-    "sslnegotiation",
+const ORDER: [&[&str]; 3] = [
+    &["dbname", "user", "passfile", "host", "port"],
+    &SSL,
+    &["application_name", "krbsrvname", "gssencmode", "channel_binding", "target_session_attrs", "sslnegotiation"],
 ];
 
 /// A connection string. Passwords have no place in one: they are in a password file.
@@ -46,7 +34,7 @@ impl Conninfo {
 
 impl Display for Conninfo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let place = |name: &str| ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len());
+        let place = |name: &str| ORDER.into_iter().flatten().position(|known| *known == name).unwrap_or(usize::MAX);
         let mut fields: Vec<_> = self.0.iter().collect();
         fields.sort_by_key(|(name, _)| place(name));
         for (number, (name, value)) in fields.into_iter().enumerate() {

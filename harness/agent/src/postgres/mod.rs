@@ -9,7 +9,7 @@ mod ssl;
 pub mod statements;
 
 pub use connection::{Reachability, Sql, SqlError};
-pub use conninfo::Conninfo;
+pub use conninfo::{Conninfo, SSL};
 pub use parameter::Parameter;
 pub(crate) use parameter::number;
 pub(crate) use server_state::slots;

@@ -84,13 +84,13 @@ impl Ssl {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         if way == Way::Plain {
-            return Ok(MaybeTls::Plain(stream));
+            return Ok(MaybeTls::Left(stream));
         }
         let broken = |error: io::Error| SqlError::NotConnected(Reachability::Unreachable, error.to_string());
         stream.write_all(&SSL_REQUEST).await.map_err(broken)?;
         match stream.read_u8().await.map_err(broken)? {
             b'S' => {}
-            b'N' if way == Way::TlsIfOffered => return Ok(MaybeTls::Plain(stream)),
+            b'N' if way == Way::TlsIfOffered => return Ok(MaybeTls::Left(stream)),
             b'N' => return Err(failed(to, "the server offers none (its parameter ssl is off)")),
             // It has no process to spare for us, and says so in the form of a very old protocol.
             _ => return Err(broken(io::Error::other("the server answers the request for TLS with an error"))),

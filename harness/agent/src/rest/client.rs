@@ -93,7 +93,7 @@ impl<N: Net> Client<N> {
             let stream = self.net.connect(host, port, &options).await?;
             let stream = match is_https {
                 true => tls::connect(self.connector()?, host, stream).await?,
-                false => MaybeTls::Plain(stream),
+                false => MaybeTls::Left(stream),
             };
             exchange(stream, request).await
         };

@@ -77,7 +77,7 @@ impl<N: Net> Server<N> {
 async fn connection<S: Socket>(stream: S, acceptor: Option<Arc<Acceptor>>, router: Router) {
     let Ok(address) = stream.peer_addr() else { return };
     let opened = match acceptor {
-        None => Ok((MaybeTls::Plain(stream), false)),
+        None => Ok((MaybeTls::Left(stream), false)),
         Some(acceptor) => match timeout(PATIENCE, acceptor.accept(stream)).await {
             Ok(opened) => opened,
             Err(_) => return,

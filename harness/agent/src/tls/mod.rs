@@ -8,9 +8,7 @@ mod verify;
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
     time::SystemTime,
 };
 
@@ -20,8 +18,9 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
     server::WebPkiClientVerifier,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+use tokio_util::either::Either;
 
 use crate::config::{RestapiTls, VerifyClient};
 use verify::Lenient;
@@ -112,7 +111,7 @@ where
 {
     let name = ServerName::try_from(host.to_owned())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("{host}: {error}")))?;
-    Ok(MaybeTls::Tls(Box::new(TlsStream::from(connector.connect(name, stream).await?))))
+    Ok(MaybeTls::Right(Box::new(TlsStream::from(connector.connect(name, stream).await?))))
 }
 
 /// The server's side. Files that changed are read again for the next connection, so that a renewed certificate is served
@@ -142,7 +141,7 @@ impl Acceptor {
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<(MaybeTls<S>, bool)> {
         let stream = self.current().accept(stream).await?;
         let has_certificate = stream.get_ref().1.peer_certificates().is_some_and(|shown| !shown.is_empty());
-        Ok((MaybeTls::Tls(Box::new(TlsStream::from(stream))), has_certificate))
+        Ok((MaybeTls::Right(Box::new(TlsStream::from(stream))), has_certificate))
     }
 
     fn current(&self) -> TlsAcceptor {
@@ -229,42 +228,5 @@ fn wrong(file: &Path, error: impl std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("{}: {error}", file.display()))
 }
 
-/// A connection with or without TLS.
-pub enum MaybeTls<S> {
-    /// As it is.
-    Plain(S),
-    /// Inside TLS.
-    Tls(Box<TlsStream<S>>),
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for MaybeTls<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTls<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
-}
+/// A connection as it is, or inside TLS.
+pub type MaybeTls<S> = Either<S, Box<TlsStream<S>>>;

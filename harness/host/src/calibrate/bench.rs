@@ -281,7 +281,8 @@ mod tests {
         let place = tempfile::tempdir().expect("a folder");
         let (ours, other) = (place.path().join("pgdrill-calibrate-1"), place.path().join("pgdrill-calibrate-2"));
         let program = place.path().join("postgres");
-        fs::copy("/bin/sh", &program).expect("there is a shell");
+        // Not a copy: a program that was just written cannot be started while another test's child has inherited the file.
+        std::os::unix::fs::symlink("/bin/sh", &program).expect("the folder is writable");
         let start = |dir: &Path| {
             let mut command = std::process::Command::new(&program);
             command.args(["-c", "while :; do sleep 1; done", "sh", "-D"]).arg(dir).spawn().expect("it starts")

@@ -3,23 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use pgdrill_agent::postgres::SSL;
 use pgdrill_yaml::{At, Fields, Reader, Value};
 
 use super::value::word;
 
 /// The parameters that Patroni passes on (`_AUTH_ALLOWED_PARAMETERS`).
-pub(super) const PASSED_ON: [&str; 10] = [
-    "sslmode",
-    "sslcert",
-    "sslkey",
-    "sslpassword",
-    "sslrootcert",
-    "sslcrl",
-    "sslcrldir",
-    "gssencmode",
-    "channel_binding",
-    "sslnegotiation",
-];
+pub(super) fn passed_on() -> impl Iterator<Item = &'static str> {
+    SSL.into_iter().chain(["gssencmode", "channel_binding", "sslnegotiation"])
+}
 
 /// `sslmode`, the least first, with whether it asks for a certificate that is trusted.
 const MODES: [(&str, (&str, bool)); 6] = [

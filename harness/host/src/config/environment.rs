@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pgdrill_yaml::{Document, Key, Node, Place, Reader, Value, did_you_mean, parse};
 
-use super::{connection::PASSED_ON, postgresql::PROGRAMS};
+use super::{connection::passed_on, postgresql::PROGRAMS};
 
 const PREFIX: &str = "PATRONI_";
 /// The variable that holds a whole configuration file.
@@ -203,7 +203,7 @@ fn known() -> BTreeMap<String, (String, Kind)> {
         known.insert(name, (format!("postgresql.bin_name.{program}"), Kind::Text));
     }
     for user in ["superuser", "replication", "rewind"] {
-        for field in ["username", "password"].into_iter().chain(PASSED_ON) {
+        for field in ["username", "password"].into_iter().chain(passed_on()) {
             let path = format!("postgresql.authentication.{user}.{field}");
             known.insert(format!("{user}_{field}").to_uppercase(), (path, Kind::Text));
         }
