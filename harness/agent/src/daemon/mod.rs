@@ -10,7 +10,7 @@
 //! | `task`, `lifecycle`, `bootstrap`, `copy` | what runs in the background |
 //! | `configure` | the configuration: dynamic, own, read again |
 //! | `callbacks`, `scripts` | what an operator wants to be run |
-//! | `peers` | asking other members |
+//! | `peers`, `namesake` | asking other members; another one of our name |
 //! | `member` | our own record |
 //! | `requests`, `shared` | between REST and the loop |
 //! | `server_config` | PostgreSQL's configuration |
@@ -29,6 +29,7 @@ mod demote;
 mod fencing;
 mod lifecycle;
 pub(crate) mod member;
+mod namesake;
 mod nosync;
 mod observe;
 mod parts;
