@@ -45,7 +45,7 @@ pub(crate) fn play(dir: &str, bin: &str, tls: &str) -> ExitCode {
     for (certificate, ssl) in [("self", "on"), ("v1", "on"), ("self", "off")] {
         server.start(certificate, ssl);
         for parameters in server.parameters() {
-            for (host, user) in server.hosts().iter().flat_map(|host| USERS.map(|user| (host, user))) {
+            for (host, user) in &server.places() {
                 let what = format!("{certificate}, ssl {ssl}, {user} at {host}");
                 seen.compare(&what, &parameters, server.psql(host, user, &parameters), || {
                     runtime.block_on(server.ours(host, user, &parameters))
@@ -57,7 +57,7 @@ pub(crate) fn play(dir: &str, bin: &str, tls: &str) -> ExitCode {
     at_home(Path::new(dir), Path::new(tls));
     server.start("self", "on");
     for parameters in MODES.map(|mode| Parameters::from([("sslmode".into(), mode.to_owned())])) {
-        for (host, user) in server.hosts().iter().flat_map(|host| USERS.map(|user| (host, user))) {
+        for (host, user) in &server.places() {
             let what = format!("files at home, {user} at {host}");
             seen.compare(&what, &parameters, server.psql(host, user, &parameters), || {
                 runtime.block_on(server.ours(host, user, &parameters))
@@ -66,7 +66,7 @@ pub(crate) fn play(dir: &str, bin: &str, tls: &str) -> ExitCode {
     }
     server.stop();
     eprintln!("{} connections as psql's, {} refused, {} inside TLS", seen.compared, seen.refused, seen.inside);
-    assert!(seen.compared > 3000 && seen.refused > 500 && seen.inside > 500, "{seen:?}");
+    assert!(seen.compared > 1500 && seen.refused > 500 && seen.inside > 150, "{seen:?}");
     ExitCode::SUCCESS
 }
 
@@ -145,8 +145,10 @@ impl Server {
         self.dir.to_string_lossy().into_owned()
     }
 
-    fn hosts(&self) -> [String; 3] {
-        [self.socket(), "127.0.0.1".into(), "localhost".into()]
+    /// Where and as whom: over the socket, by its address as each user, and by its name.
+    fn places(&self) -> Vec<(String, &'static str)> {
+        let by_address = USERS.map(|user| ("127.0.0.1".to_owned(), user));
+        [(self.socket(), "any"), ("localhost".into(), "any")].into_iter().chain(by_address).collect()
     }
 
     fn append(&self, file: &str, text: &str) {
