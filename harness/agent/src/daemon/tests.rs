@@ -97,6 +97,32 @@ async fn what_fails_is_tried_again_with_the_next_regular_cycle_and_not_at_once()
     assert!((2..=5).contains(&starts), "one a loop_wait: {:?}", postgres.calls());
 }
 
+/// Whatever it is that wakes it: a key that the loop itself writes, a process that ends at once.
+#[tokio::test(start_paused = true)]
+async fn a_loop_that_is_woken_without_end_slows_down_and_says_so() {
+    let (kv, heard) = (FakeKv::default(), Heard::default());
+    kv.set("/service/demo/initialize", "7437112345678901234");
+    let parts = parts(config(), kv.clone(), FakePostgres::default(), heard.clone());
+    let (shutdown, wake) = (Shutdown::new(), Arc::clone(&parts.wake));
+    let circles = tokio::spawn(async move {
+        loop {
+            wake.notify_one();
+            sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let end = async {
+        sleep(Duration::from_secs(60)).await;
+        shutdown.request();
+    };
+    let (ended, ()) = tokio::join!(timeout(Duration::from_secs(120), run(parts, shutdown.clone())), end);
+    ended.expect("it ends in time").expect("it ends well");
+    circles.abort();
+    let reads = kv.requests().iter().filter(|request| **request == "range").count();
+    assert!((90..130).contains(&reads), "50 in 5 s, then one a second: {reads}");
+    let told = heard.all().iter().filter(|event| event.contains("goes round in circles")).count();
+    assert_eq!(told, 1, "{:?}", heard.all());
+}
+
 /// Ends every program at once with exit code 1, and counts them.
 #[derive(Clone, Default)]
 struct Failing(Arc<std::sync::Mutex<Vec<String>>>);

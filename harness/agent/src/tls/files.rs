@@ -106,27 +106,26 @@ pub(super) fn wrong(file: &Path, error: impl std::fmt::Display) -> io::Error {
 /// What was made of files, and is made anew for the next connection when one of them has changed, so that a renewed certificate
 /// counts without a restart; while they cannot be read the last good ones stay.
 #[derive(Debug)]
-pub(super) struct Fresh<T> {
-    files: Vec<PathBuf>,
-    loaded: Mutex<Option<(Stamp, T)>>,
+pub(super) struct Fresh<T>(Mutex<Option<(Stamp, T)>>);
+
+impl<T> Default for Fresh<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
 }
 
 /// When each of the files was last changed.
 type Stamp = Vec<Option<SystemTime>>;
 
 impl<T: Clone> Fresh<T> {
-    pub fn new(files: Vec<PathBuf>) -> Self {
-        Self { files, loaded: Mutex::new(None) }
-    }
-
     /// The latest good one.
     ///
     /// # Errors
     /// There was none yet, and `load` fails.
-    pub fn get(&self, load: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    pub fn get(&self, files: &[Option<&Path>], load: impl Fn() -> io::Result<T>) -> io::Result<T> {
         // Only replaced as a whole: a panic elsewhere leaves nothing half done.
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = stamp(&self.files);
+        let mut loaded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = stamp(files);
         let outdated = loaded.as_ref().is_none_or(|(then, _)| *then != now);
         if outdated {
             match (load(), &*loaded) {
@@ -139,6 +138,6 @@ impl<T: Clone> Fresh<T> {
     }
 }
 
-fn stamp(files: &[PathBuf]) -> Stamp {
-    files.iter().map(|file| fs::metadata(file).and_then(|found| found.modified()).ok()).collect()
+fn stamp(files: &[Option<&Path>]) -> Stamp {
+    files.iter().flatten().map(|file| fs::metadata(file).and_then(|found| found.modified()).ok()).collect()
 }

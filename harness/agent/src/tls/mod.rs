@@ -151,10 +151,7 @@ impl Connectors {
     /// Nothing is read yet. `alpn`: as in [`ClientFiles::connector`].
     #[must_use]
     pub fn new(files: ClientFiles, alpn: &'static str) -> Self {
-        let trusted = files.cacert.clone().or_else(|| system_bundle().ok());
-        let named = [trusted, files.cert.clone(), files.key.clone()];
-        let loaded = Fresh::new(named.into_iter().flatten().collect());
-        Self { files, alpn, loaded }
+        Self { files, alpn, loaded: Fresh::default() }
     }
 
     /// By the latest files that can be read.
@@ -162,7 +159,10 @@ impl Connectors {
     /// # Errors
     /// As [`ClientFiles::connector`], when none could be read yet.
     pub fn get(&self) -> io::Result<Connector> {
-        self.loaded.get(|| self.files.connector(self.alpn))
+        let system = if self.files.cacert.is_none() { system_bundle().ok() } else { None };
+        let ClientFiles { cacert, cert, key, .. } = &self.files;
+        let named = [cacert.as_deref().or(system.as_deref()), cert.as_deref(), key.as_deref()];
+        self.loaded.get(&named, || self.files.connector(self.alpn))
     }
 
     /// What is read.
@@ -185,8 +185,7 @@ impl Acceptor {
     /// # Errors
     /// `InvalidInput`, naming the file, when one cannot be read or holds nothing of its kind.
     pub fn new(files: RestapiTls) -> io::Result<Self> {
-        let named = [Some(files.certfile.clone()), files.keyfile.clone(), files.cafile.clone()];
-        let it = Self { loaded: Fresh::new(named.into_iter().flatten().collect()), files };
+        let it = Self { loaded: Fresh::default(), files };
         it.current().map(|_| it)
     }
 
@@ -207,7 +206,8 @@ impl Acceptor {
     }
 
     fn current(&self) -> io::Result<TlsAcceptor> {
-        self.loaded.get(|| server_config(&self.files))
+        let RestapiTls { certfile, keyfile, cafile, .. } = &self.files;
+        self.loaded.get(&[Some(certfile), keyfile.as_deref(), cafile.as_deref()], || server_config(&self.files))
     }
 }
 

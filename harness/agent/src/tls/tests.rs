@@ -100,7 +100,7 @@ async fn who_shows_a_trusted_certificate_must_have_its_key() {
             let connector = client(trusted, None, Checks::Authority).connector("http/1.1").expect("they are right");
             let peer = HostPort::new("localhost", 1);
             let (said, _) = tokio::join!(connector.connect(&peer, ours), impostor.accept(theirs));
-            let said = said.err().expect("it has not the key").to_string();
+            let said = said.expect_err("it has not the key").to_string();
             assert!(said.contains("BadSignature"), "{shown}: {said}");
         }
     }
@@ -173,11 +173,11 @@ async fn both_sides_say_why_with_the_peer_and_the_file() {
 
     let (mut plain, theirs) = duplex(1 << 16);
     plain.write_all(b"GET /patroni HTTP/1.0\r\n\r\n").await.expect("it is open");
-    let error = open.accept(theirs).await.err().expect("that is no TLS");
+    let error = open.accept(theirs).await.expect_err("that is no TLS");
     assert!(open.explained(&error).is_some_and(|why| why.contains("does not speak TLS")), "{error}");
     let (gone, theirs) = duplex(1 << 16);
     drop(gone);
-    let error = open.accept(theirs).await.err().expect("nobody is there");
+    let error = open.accept(theirs).await.expect_err("nobody is there");
     assert_eq!(open.explained(&error), None, "checks of load balancers do that: {error}");
 }
 
