@@ -203,7 +203,10 @@ fn information(scope: &Scope<'_>, name: &str, arguments: &[Typed]) -> Result<Opt
     Ok(Some(match name {
         "current_setting" => setting(scope, arguments)?,
         "current_database" | "current_user" => Typed::text("postgres"),
-        "version" => Typed::text("PostgreSQL 16.14 (pgdrill model) on x86_64-pc-linux-gnu"),
+        "version" => {
+            let version = server.state().settings.version.server_version();
+            Typed::text(format!("PostgreSQL {version} (pgdrill model) on x86_64-pc-linux-gnu"))
+        }
         "inet_server_addr" => Typed::new(Datum::Text(scope.local.ip().to_string()), PgType::Inet),
         "inet_server_port" => Typed::new(Datum::Int(scope.local.port().into()), PgType::Int4),
         "now" | "clock_timestamp" | "current_timestamp" => Typed::new(Datum::Timestamp(now_us()), PgType::Timestamptz),
