@@ -46,6 +46,13 @@ impl Version {
         }
     }
 
+    /// Whether `pg_read_file` and `pg_read_binary_file` can be called with a name and `missing_ok` alone (PostgreSQL 16's release
+    /// notes; before, offset and length had to be given).
+    #[must_use]
+    pub const fn reads_files_that_may_be_missing(self) -> bool {
+        self.major() >= 16
+    }
+
     /// `server_version`.
     #[must_use]
     pub fn server_version(self) -> String {

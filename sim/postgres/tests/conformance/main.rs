@@ -30,9 +30,10 @@ macro_rules! on_the_model {
 for_each_conformance_body!(on_the_model);
 
 #[tokio::test]
-async fn every_version_says_which_it_is() {
+async fn what_differs_between_versions_is_in_the_model() {
     for version in Version::ALL {
         sql::answers(&Model::of(version, 1)).await;
+        timelines::promote(&Model::of(version, 2)).await;
     }
 }
 
