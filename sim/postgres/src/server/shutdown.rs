@@ -34,10 +34,21 @@ pub(crate) async fn shut_down(server: Arc<Server>, mode: Mode, mut recovery: Joi
     if in_recovery {
         let end = server.dir.with(|cluster| cluster.wal.end());
         server.flush_wal(end).await;
+        let (replayed, tli) = {
+            let state = server.state();
+            (state.replayed, state.tli)
+        };
         server.dir.with(|cluster| {
+            let control = &mut cluster.control;
             // Interrupted crash recovery is done again by the next start.
-            if cluster.control.state == ClusterState::InArchiveRecovery {
-                cluster.control.state = ClusterState::ShutDownInRecovery;
+            if control.state != ClusterState::InArchiveRecovery {
+                return;
+            }
+            control.state = ClusterState::ShutDownInRecovery;
+            // The shutdown restartpoint remembers how far replay has come (`CreateRestartPoint`, `UpdateMinRecoveryPoint`):
+            // `pg_rewind` takes that for the end of the WAL.
+            if replayed > control.min_recovery_point {
+                (control.min_recovery_point, control.min_recovery_tli) = (replayed, tli);
             }
         });
     } else {

@@ -61,6 +61,7 @@ pub(crate) async fn run<N: Net>(server: Arc<Server>, net: N) -> Result<(), PgErr
     startup.crash_recovery(clean).await;
     if standby {
         startup.choose_timeline()?;
+        startup.remember_crash_recovery();
         startup.standby().await?;
         return startup.end_of_standby().await;
     }
@@ -86,6 +87,21 @@ impl<N: Net> Startup<N> {
         self.server.dir.with(|cluster| {
             let end = cluster.wal.end();
             cluster.wal.flush(end);
+        });
+    }
+
+    /// A crashed primary that becomes a standby is consistent no sooner than where its own WAL ends
+    /// (`SwitchIntoArchiveRecovery`). `pg_rewind` takes that for the end of the WAL.
+    fn remember_crash_recovery(&self) {
+        let (replayed, tli) = {
+            let state = self.server.state();
+            (state.replayed, state.tli)
+        };
+        self.server.dir.with(|cluster| {
+            let control = &mut cluster.control;
+            if replayed > control.min_recovery_point {
+                (control.min_recovery_point, control.min_recovery_tli) = (replayed, tli);
+            }
         });
     }
 

@@ -43,7 +43,8 @@ pub async fn rewind<N: Net>(dir: &DataDir, net: &N, source: &SourceServer) -> Re
     let end = {
         let disk = dir.lock();
         let cluster = disk.cluster.as_ref().ok_or_else(|| fail("the target was removed".to_owned()))?;
-        cluster.control.checkpoint.end
+        // A standby's WAL ends where its replay has come to (`target_wal_endrec`).
+        cluster.control.checkpoint.end.max(cluster.control.min_recovery_point)
     };
     let divergence = fork.unwrap_or(end).min(end);
     dir.lock().log.push_back(format!("pg_rewind: servers diverged at WAL location {divergence} on timeline {tli}"));
