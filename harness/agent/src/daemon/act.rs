@@ -177,7 +177,11 @@ impl<T: Ports> Executor<'_, T> {
             Action::Follow { upstream, restart } => return self.follow(upstream, restart).await,
             Action::ResumeReplay => return sql(parts.sql.query(statements::RESUME_REPLAY).await.map(drop)),
             Action::SetSynchronousStandbyNames(names) => {
-                parts.shared.desired().synchronous_standby_names = names.to_string();
+                parts.shared.desired().standby_names = Some(names.to_string());
+                return self.reconfigure().await;
+            }
+            Action::ResetSynchronousStandbyNames => {
+                parts.shared.desired().standby_names = None;
                 return self.reconfigure().await;
             }
             Action::SyncSlots(wanted) => slots::sync(&parts, &wanted).await,

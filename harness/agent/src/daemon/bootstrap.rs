@@ -9,9 +9,9 @@ use tokio::time::sleep;
 use super::{
     configure, copy,
     lifecycle::{self, Outcome, text},
+    parameters::setting,
     parts::{Parts, Ports},
-    scripts,
-    server_config::{self, setting},
+    scripts, server_config,
 };
 use crate::{
     config::{BootstrapConfig, BootstrapMethod, BootstrapUser, User},
@@ -61,7 +61,7 @@ async fn standby_leader<T: Ports>(parts: Arc<Parts<T>>, bootstrap: &BootstrapCon
     {
         let mut desired = parts.shared.desired();
         desired.apply(&config, &bootstrap.dcs);
-        desired.synchronous_standby_names.clear();
+        desired.standby_names = None;
         let remote = Upstream::Remote(section.clone());
         desired.recovery = Some(server_config::recovery(&config, &ha, &remote, None));
     }
@@ -91,7 +91,7 @@ fn first_configuration<T: Ports>(parts: &Parts<T>, bootstrap: &BootstrapConfig) 
     let mut desired = parts.shared.desired();
     desired.apply(&parts.config(), &bootstrap.dcs);
     desired.default_hba(bootstrap.pg_hba.clone());
-    desired.synchronous_standby_names.clear();
+    desired.standby_names = None;
     desired.recovery = None;
     let Some(method) = &bootstrap.method else { return };
     // What was restored may know the superuser by another password.

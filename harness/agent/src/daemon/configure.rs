@@ -2,12 +2,12 @@
 //! on to the state machine, to etcd's client and to PostgreSQL.
 
 use pgdrill_ha::{
-    config as ha_config,
-    view::{DataDir, PostgresView},
+    config as ha_config, enforces_feedback,
+    view::{Cluster, DataDir, PostgresView},
 };
 use serde_json::{Value, json};
 
-use super::{cycle::HaLoop, lifecycle, parts::Ports, server_config};
+use super::{cycle::HaLoop, lifecycle, parameters, parts::Ports};
 use crate::{
     AgentConfig,
     config::{FencingMode, WatchdogMode},
@@ -21,7 +21,7 @@ use crate::{
 pub fn remarks(dynamic: &Value) -> Vec<String> {
     let problems = ha_config::check(dynamic).into_iter().chain(ha_config::not_honoured(dynamic));
     let problems = problems.map(|problem| problem.to_string());
-    problems.chain(server_config::replaced_parameters(dynamic)).collect()
+    problems.chain(parameters::replaced_parameters(dynamic)).collect()
 }
 
 impl<T: Ports> HaLoop<T> {
@@ -30,6 +30,9 @@ impl<T: Ports> HaLoop<T> {
         self.parts.shared.published().last_config = Some(self.dynamic.clone());
         for remark in remarks(&self.dynamic) {
             self.parts.trouble("config", format!("/config: {remark}"));
+        }
+        for remark in parameters::replaced_own(&self.parts.config(), &self.dynamic) {
+            self.parts.trouble("config", remark);
         }
         if self.resolve() && self.adopted {
             self.reload().await;
@@ -46,7 +49,21 @@ impl<T: Ports> HaLoop<T> {
         self.parts.shared.published().config = self.config.clone();
         let mut desired = self.parts.shared.desired();
         let changed = desired.apply(&own, &self.dynamic);
-        desired.apply_recovery(&self.config) || changed
+        desired.apply_recovery(&own, &self.config) || changed
+    }
+
+    /// Keeps `hot_standby_feedback` on exactly as long as logical slots here, or on members that hang on this one, need it.
+    pub(super) async fn keep_feedback(&mut self, cluster: &Cluster) {
+        let own = self.parts.config();
+        let enforces = enforces_feedback(cluster, &self.config, &own.name);
+        let changed = {
+            let mut desired = self.parts.shared.desired();
+            let differs = std::mem::replace(&mut desired.enforces_feedback, enforces) != enforces;
+            differs && desired.apply(&own, &self.dynamic)
+        };
+        if changed && self.adopted {
+            self.reload().await;
+        }
     }
 
     /// Keeps the dead-man process from stopping a primary whose renewal may still be on its way.

@@ -184,6 +184,7 @@ impl<T: Ports> HaLoop<T> {
                 }
                 self.dynamic_known = true;
                 self.limit_margin();
+                self.keep_feedback(&cluster).await;
                 ClusterView::Known(cluster)
             }
             Err(error) => {
@@ -199,7 +200,10 @@ impl<T: Ports> HaLoop<T> {
         if let (false, Some(server)) = (self.adopted, &self.observed.server) {
             // A server that was running before us keeps its upstream and its standbys until a decision changes them.
             let mut desired = self.parts.shared.desired();
-            desired.synchronous_standby_names.clone_from(&server.synchronous_standby_names);
+            if self.stopped_on_purpose {
+                // We have not started it: what it has was written by somebody else.
+                desired.standby_names = Some(server.synchronous_standby_names.clone());
+            }
             if server.in_recovery && desired.recovery.is_none() {
                 let follow = |follows| server_config::follow(&self.parts.config(), &self.config, follows);
                 desired.recovery = Some(server.follows.as_ref().map(follow).unwrap_or_default());
@@ -209,6 +213,7 @@ impl<T: Ports> HaLoop<T> {
             self.adopted = true;
             self.stopped_on_purpose = false;
         }
+        view.manages_standby_names = self.parts.shared.desired().standby_names.is_some();
         view
     }
 

@@ -13,7 +13,7 @@
 //! | `peers`, `namesake` | asking other members; another one of our name |
 //! | `member` | our own record |
 //! | `requests`, `shared` | between REST and the loop |
-//! | `server_config` | PostgreSQL's configuration |
+//! | `server_config`, `parameters` | PostgreSQL's configuration; the parameters that the agent owns |
 //! | `shutdown` | the graceful end |
 //! | `nosync` | a synchronous standby that is about to go |
 
@@ -32,6 +32,7 @@ pub(crate) mod member;
 mod namesake;
 mod nosync;
 mod observe;
+mod parameters;
 mod parts;
 pub(crate) mod peers;
 mod pending;
@@ -56,6 +57,7 @@ use tokio::{
 use self::cycle::{HaLoop, Next};
 pub use self::{
     configure::remarks,
+    parameters::{ON_COMMAND_LINE, following as following_parameters},
     parts::{Parts, PortTypes, Ports},
     shared::{Published, Request, ScheduledRestart},
     shutdown::Shutdown,

@@ -3,7 +3,7 @@
 use pgdrill_ha::{
     Lsn, Monotonic,
     records::HistoryLine,
-    view::{self, DbState, PostgresRole, PostgresView, Process, SynchronousStandbyNames},
+    view::{self, AwaitedPosition, DbState, PostgresRole, PostgresView, Process, SynchronousStandbyNames},
 };
 
 use super::parts::{Parts, Ports};
@@ -124,6 +124,7 @@ impl Observed {
             view.follows = server.follows.clone().filter(|_| server.in_recovery);
             view.standbys = server.standbys.iter().map(|row| row.view.clone()).collect();
             view.synchronous_standby_names = SynchronousStandbyNames::parse(&server.synchronous_standby_names);
+            view.awaited_position = AwaitedPosition::of(&server.synchronous_commit);
             view.slots = server.slots.clone();
             let received = server.walreceiver.as_ref().and_then(|receiver| receiver.timeline);
             self.timeline = server.primary_timeline.or(received).or(self.timeline);
@@ -141,11 +142,23 @@ impl Observed {
     }
 
     async fn read_history<T: Ports>(&self, parts: &Parts<T>, view: &mut PostgresView) {
+        if view.role == PostgresRole::Replica {
+            view.newest_timeline = newest_timeline(parts, view.timeline).await;
+        }
         let Some(timeline) = view.timeline.filter(|timeline| *timeline > 1) else { return };
         if let Some(Some(text)) = noted(parts, parts.postgres.read_history(timeline).await) {
             view.history = parse_history(&text);
         }
     }
+}
+
+/// The last of the timelines after `own` whose history files are there without a gap, as PostgreSQL looks for them.
+async fn newest_timeline<T: Ports>(parts: &Parts<T>, own: Option<u32>) -> Option<u32> {
+    let mut newest = own?;
+    while let Some(Some(_)) = noted(parts, parts.postgres.read_history(newest + 1).await) {
+        newest += 1;
+    }
+    Some(newest)
 }
 
 /// The result, or a note in the log.

@@ -8,7 +8,8 @@ use pgdrill_ha::{
     Lsn,
     config::{Tags, remote_primary},
     decision::{Peer, Upstream},
-    view::{FailsafeAnswer, LeaderInspection, PeerAnswer, PeerStatus},
+    slot_name_from_member_name,
+    view::{FailsafeAnswer, LeaderInspection, PeerAnswer, PeerStatus, PostgresView},
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -66,12 +67,8 @@ pub(crate) fn peer_answer(document: &Value) -> PeerAnswer {
 
 /// `POST /failsafe` to all at once, one retry each.
 pub(crate) async fn ask_failsafe<T: Ports>(parts: &Parts<T>, peers: &[Peer]) -> BTreeMap<String, FailsafeAnswer> {
-    let slots: BTreeMap<String, u64> = {
-        let published = parts.shared.published();
-        let slots = published.postgres.slots.iter();
-        slots.filter_map(|(name, slot)| Some((name.clone(), slot.position?.0))).collect()
-    };
     let config = parts.config();
+    let slots = slots_to_tell(&parts.shared.published().postgres, &config.name);
     let body =
         json!({ "name": config.name, "conn_url": config.conn_url(), "api_url": config.api_url(), "slots": slots });
     let body = &body;
@@ -94,6 +91,13 @@ pub(crate) async fn ask_failsafe<T: Ports>(parts: &Parts<T>, peers: &[Peer]) -> 
         (peer.name, answer)
     };
     join_all(peers.iter().cloned().map(ask)).await.into_iter().collect()
+}
+
+/// Where a leader's slots are, and by its own name how far it is itself: replicas have slots for it (`Postgresql.slots`).
+fn slots_to_tell(postgres: &PostgresView, name: &str) -> BTreeMap<String, u64> {
+    let slots = postgres.slots.iter().filter_map(|(slot, view)| Some((slot.clone(), view.position?.0)));
+    let own = postgres.current_lsn.map(|lsn| (slot_name_from_member_name(name), lsn.0));
+    slots.chain(own).collect()
 }
 
 /// Asks the leader for its role, timeline and timeline history.
@@ -142,6 +146,8 @@ pub(crate) fn address(upstream: &Upstream) -> Option<HostPort> {
 
 #[cfg(test)]
 mod tests {
+    use pgdrill_ha::view::SlotView;
+
     use super::*;
 
     #[test]
@@ -152,6 +158,15 @@ mod tests {
         // It must not keep others from being promoted: it may never be a primary that answers again.
         let hangs = json!({"role": "primary", "state": "unknown"});
         assert!(matches!(status(hangs), PeerStatus::Unreachable { reason } if reason.contains("unknown")));
+    }
+
+    #[test]
+    fn a_leader_tells_where_its_slots_are_and_how_far_it_is_itself() {
+        let slot = |position| SlotView { physical: true, position, ..SlotView::default() };
+        let slots = [("pg2".to_owned(), slot(Some(Lsn(5)))), ("new".to_owned(), slot(None))].into();
+        let postgres = PostgresView { slots, current_lsn: Some(Lsn(9)), ..PostgresView::default() };
+        let told = slots_to_tell(&postgres, "PG-1");
+        assert_eq!(told, [("pg2".to_owned(), 5), ("pg_1".to_owned(), 9)].into());
     }
 
     #[test]

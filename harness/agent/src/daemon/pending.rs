@@ -4,7 +4,7 @@
 use pgdrill_net::Net;
 use serde_json::{Map, Value, json};
 
-use super::server_config::{Desired, ON_COMMAND_LINE};
+use super::{parameters::ON_COMMAND_LINE, server_config::Desired};
 use crate::postgres::{Parameter, Sql, SqlError, statements};
 
 /// The settings that need a restart, as the running server tells them.

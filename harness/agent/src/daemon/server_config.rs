@@ -2,99 +2,27 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pgdrill_ha::{Config, config::remote_primary, decision::Upstream as Followed, view::Follows};
+use pgdrill_ha::{
+    Config,
+    config::remote_primary,
+    decision::Upstream as Followed,
+    view::{Follows, SynchronousStandbyNames},
+};
 use serde_json::{Map, Value};
 
+use super::parameters::{manages_standby_names, parameters, recovery_parameters, setting};
 use crate::{
     AgentConfig,
     ports::{PrimaryConninfo, Recovery, ServerConfig, Upstream},
-    postgres::number,
 };
-
-/// Settings that must be alike on all members, with Patroni's defaults: only the dynamic configuration may change them
-/// (documentation "Dynamic Configuration Settings", the parameters controlled by Patroni).
-const CLUSTER_WIDE: &[(&str, &str)] = &[
-    ("hot_standby", "on"),
-    ("max_connections", "100"),
-    ("max_locks_per_transaction", "64"),
-    ("max_prepared_transactions", "0"),
-    ("max_replication_slots", "10"),
-    ("max_wal_senders", "10"),
-    ("max_worker_processes", "8"),
-    ("track_commit_timestamp", "off"),
-    ("wal_keep_size", "128MB"),
-    ("wal_level", "replica"),
-    ("wal_log_hints", "on"),
-];
-
-/// The least that a cluster can work with (Patroni's `CMDLINE_OPTIONS`).
-const LEAST: &[(&str, u64)] = &[
-    ("max_connections", 25),
-    ("max_locks_per_transaction", 32),
-    ("max_prepared_transactions", 0),
-    ("max_replication_slots", 4),
-    ("max_wal_senders", 3),
-    ("max_worker_processes", 2),
-];
-
-/// What a value that nothing works with is replaced by, and why; `None`: it can be used.
-fn replaced(name: &str, value: &str) -> Option<(&'static str, String)> {
-    let default = cluster_wide_default(name)?;
-    let expected = if name == "wal_level" {
-        let legal = ["replica", "hot_standby", "logical"].iter().any(|level| value.trim().eq_ignore_ascii_case(level));
-        (!legal).then(|| "replica or logical".to_owned())?
-    } else {
-        let least = LEAST.iter().find(|(limited, _)| *limited == name)?.1;
-        let enough = number(value, None).is_some_and(|value| value.fract() == 0.0 && value >= least as f64);
-        (!enough).then(|| format!("a whole number of at least {least}"))?
-    };
-    Some((
-        default,
-        format!("postgresql.parameters.{name}: found {value}, expected {expected}: {default} is used instead"),
-    ))
-}
-
-/// Settings that a server is given on its command line, so that `ALTER SYSTEM` cannot change them (Patroni's
-/// `CMDLINE_OPTIONS`).
-pub(crate) const ON_COMMAND_LINE: &[&str] = &[
-    "cluster_name",
-    "hot_standby",
-    "listen_addresses",
-    "max_connections",
-    "max_locks_per_transaction",
-    "max_prepared_transactions",
-    "max_replication_slots",
-    "max_wal_senders",
-    "max_worker_processes",
-    "port",
-    "track_commit_timestamp",
-    "wal_level",
-    "wal_log_hints",
-];
-
-/// Patroni's default of a setting that must be alike on all members.
-pub(crate) fn cluster_wide_default(name: &str) -> Option<&'static str> {
-    CLUSTER_WIDE.iter().find(|(fixed, _)| *fixed == name).map(|(_, value)| *value)
-}
-
-/// Settings that follow from who and where the node is, and from what: nobody else may set them.
-const OWN: &[(&str, &str)] = &[
-    ("listen_addresses", "postgresql.listen in each node's own file"),
-    ("port", "postgresql.listen in each node's own file"),
-    ("cluster_name", "scope in each node's own file"),
-    ("synchronous_standby_names", "synchronous_mode and synchronous_node_count"),
-    ("hot_standby", "nothing, since it is always on"),
-];
-
-fn is_own(name: &str) -> bool {
-    OWN.iter().any(|(own, _)| *own == name)
-}
 
 /// What a configuration is made of, beside the static part.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Desired {
-    /// `synchronous_standby_names`.
-    pub synchronous_standby_names: String,
+    /// `synchronous_standby_names` by the management of synchronous replication; `None`: what the user has configured.
+    pub standby_names: Option<String>,
+    /// `hot_standby_feedback` is on for the sake of permanent logical slots.
+    pub enforces_feedback: bool,
     /// `Some`: a standby.
     pub recovery: Option<Recovery>,
     /// The node's and the cluster's settings in the present configuration.
@@ -109,7 +37,8 @@ pub(crate) struct Desired {
 
 impl Desired {
     pub fn new(config: &AgentConfig) -> Self {
-        let mut desired = Self::default();
+        // Until the members are known a node may have to keep what logical slots need.
+        let mut desired = Self { enforces_feedback: true, ..Self::default() };
         desired.apply(config, &Value::Object(Map::new()));
         desired
     }
@@ -120,18 +49,35 @@ impl Desired {
         let lines = |name: &str| section.and_then(|s| s.get(name)).and_then(strings);
         // `bootstrap.pg_hba` is for a cluster that is being made; an instance that was there keeps its own.
         let hba = config.postgresql.pg_hba.clone().or_else(|| lines("pg_hba"));
-        let parameters = parameters(config, section.and_then(|s| s.get("parameters")), has_logical_slots(dynamic));
+        let parameters = self.parameters(config, dynamic);
         let ident = config.postgresql.pg_ident.clone().or_else(|| lines("pg_ident"));
         let changed = (&self.parameters, &self.hba, &self.ident) != (&parameters, &hba, &ident);
         (self.parameters, self.hba, self.ident) = (parameters, hba, ident);
         changed
     }
 
+    /// The parameters of a configuration. A change of the user's own `synchronous_standby_names` never lets go of a promise by
+    /// itself: when synchronous mode is switched on, the old value stays until the management sets its own, and one that
+    /// PostgreSQL does not take replaces none that it has taken.
+    fn parameters(&mut self, config: &AgentConfig, dynamic: &Value) -> BTreeMap<String, String> {
+        const NAMES: &str = "synchronous_standby_names";
+        let mut wanted = parameters(config, dynamic, self.enforces_feedback);
+        let before = self.parameters.get(NAMES);
+        if manages_standby_names(dynamic) {
+            self.standby_names = self.standby_names.take().or_else(|| before.cloned());
+        } else if let (Some(new), Some(before)) = (wanted.get_mut(NAMES), before)
+            && !SynchronousStandbyNames::is_legal(new)
+        {
+            new.clone_from(before);
+        }
+        wanted
+    }
+
     /// Gives a standby the recovery settings that are configured now; tells whether anything changed. One that recovers to a
     /// target has its own.
-    pub fn apply_recovery(&mut self, ha: &Config) -> bool {
+    pub fn apply_recovery(&mut self, config: &AgentConfig, ha: &Config) -> bool {
         let Some(recovery) = self.recovery.as_mut().filter(|recovery| !recovery.ends_at_target) else { return false };
-        let parameters = recovery_parameters(ha);
+        let parameters = recovery_parameters(config, &ha.dynamic);
         let changed = recovery.parameters != parameters;
         recovery.parameters = parameters;
         changed
@@ -145,7 +91,13 @@ impl Desired {
     /// The whole configuration.
     pub fn server_config(&self) -> ServerConfig {
         let mut parameters = self.parameters.clone();
-        parameters.insert("synchronous_standby_names".into(), self.synchronous_standby_names.clone());
+        if let Some(names) = &self.standby_names {
+            parameters.insert("synchronous_standby_names".into(), names.clone());
+        }
+        if self.open_for.is_some() {
+            // The doors are opened in our own file.
+            parameters.remove("hba_file");
+        }
         ServerConfig {
             parameters,
             hba: self.hba_lines(),
@@ -166,67 +118,6 @@ impl Desired {
     }
 }
 
-/// Whether permanent logical slots are configured.
-fn has_logical_slots(dynamic: &Value) -> bool {
-    let slots = dynamic.get("slots").and_then(Value::as_object);
-    let is_logical = |slot: &Value| match slot.get("type").and_then(Value::as_str) {
-        Some(kind) => kind == "logical",
-        None => slot.get("database").is_some() && slot.get("plugin").is_some(),
-    };
-    slots.is_some_and(|slots| slots.values().any(is_logical))
-        && dynamic.get("standby_cluster").is_none_or(Value::is_null)
-}
-
-fn parameters(config: &AgentConfig, dynamic: Option<&Value>, has_logical_slots: bool) -> BTreeMap<String, String> {
-    let mut all: BTreeMap<String, String> =
-        CLUSTER_WIDE.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    let own = config.postgresql.parameters.iter();
-    let own = own.filter(|(name, _)| !CLUSTER_WIDE.iter().any(|(fixed, _)| fixed == name));
-    for (name, value) in dynamic.and_then(Value::as_object).into_iter().flatten().chain(own) {
-        if !is_own(name) && !value.is_null() {
-            all.insert(name.clone(), setting(value));
-        }
-    }
-    for (name, value) in &mut all {
-        if let Some((default, _)) = replaced(name, value) {
-            *value = default.into();
-        }
-    }
-    if has_logical_slots {
-        // The primary must not remove what a replica's logical slots still need (Patroni forces it as well).
-        all.insert("hot_standby_feedback".into(), "on".into());
-    }
-    let address = &config.postgresql.listen;
-    all.insert("listen_addresses".into(), address.host.clone());
-    all.insert("port".into(), address.port.to_string());
-    all.insert("cluster_name".into(), config.scope.clone());
-    all
-}
-
-/// What of the dynamic configuration's parameters is replaced or does not count, as sentences.
-pub(crate) fn replaced_parameters(dynamic: &Value) -> Vec<String> {
-    let configured = dynamic.pointer("/postgresql/parameters").and_then(Value::as_object);
-    let set = configured.into_iter().flatten().filter(|(_, value)| !value.is_null());
-    let told = |(name, value): (&String, &Value)| {
-        let value = setting(value);
-        let ignored = OWN.iter().find(|(own, _)| own == name).map(|(_, instead)| {
-            format!("postgresql.parameters.{name}: found {value}, expected {instead}: the parameter is ignored here")
-        });
-        ignored.or_else(|| replaced(name, &value).map(|(_, why)| why))
-    };
-    set.filter_map(told).collect()
-}
-
-/// A YAML value as `postgresql.conf` has it.
-pub(crate) fn setting(value: &Value) -> String {
-    match value {
-        Value::Bool(true) => "on".into(),
-        Value::Bool(false) => "off".into(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
 fn strings(value: &Value) -> Option<Vec<String>> {
     value.as_array().map(|lines| lines.iter().filter_map(|line| line.as_str().map(str::to_owned)).collect())
 }
@@ -238,7 +129,9 @@ pub(crate) fn recovery(config: &AgentConfig, ha: &Config, upstream: &Followed, b
             follow(config, ha, &Follows { host: host.clone(), port: *port, slot: slot.clone() })
         }
         Followed::Unchanged => before.cloned().unwrap_or_default(),
-        Followed::ArchiveOnly => Recovery { parameters: recovery_parameters(ha), ..Recovery::default() },
+        Followed::ArchiveOnly => {
+            Recovery { parameters: recovery_parameters(config, &ha.dynamic), ..Recovery::default() }
+        }
         Followed::Remote(section) => {
             let text = |name: &str| section.get(name).and_then(Value::as_str).map(str::to_owned);
             let mut recovery = match remote_primary(section) {
@@ -269,14 +162,9 @@ pub(crate) fn follow(config: &AgentConfig, ha: &Config, follows: &Follows) -> Re
             connect_timeout: Duration::from_secs(3).min(ha.retry_timeout),
         }),
         primary_slot_name: follows.slot.clone(),
-        parameters: recovery_parameters(ha),
+        parameters: recovery_parameters(config, &ha.dynamic),
         ends_at_target: false,
     }
-}
-
-fn recovery_parameters(ha: &Config) -> BTreeMap<String, String> {
-    let section = ha.dynamic.pointer("/postgresql/recovery_conf").and_then(Value::as_object);
-    section.into_iter().flatten().map(|(name, value)| (name.clone(), setting(value))).collect()
 }
 
 /// Credentials and address for a base backup (`replication`) or a rewind.
@@ -320,38 +208,25 @@ mod tests {
     }
 
     #[test]
-    fn less_than_a_cluster_works_with_is_replaced_and_told() {
+    fn a_change_of_mode_never_lets_go_of_whom_commits_wait_for() {
         let config = AgentConfig::new("demo", "pg1", "10.0.0.1", vec![]);
+        let dynamic = |mode: bool, names: &str| json!({"synchronous_mode": mode, "postgresql": {"parameters": {"synchronous_standby_names": names}}});
+        let names = |desired: &Desired| desired.server_config().parameters.remove("synchronous_standby_names");
         let mut desired = Desired::new(&config);
-        let dynamic = json!({"postgresql": {"parameters": {"max_connections": 10, "max_wal_senders": "0",
-            "max_replication_slots": 4, "max_worker_processes": "many", "wal_level": "minimal", "work_mem": 1}}});
-        desired.apply(&config, &dynamic);
-        let parameters = desired.server_config().parameters;
-        for (name, value) in [
-            ("max_connections", "100"),
-            ("max_wal_senders", "10"),
-            ("max_replication_slots", "4"),
-            ("max_worker_processes", "8"),
-            ("wal_level", "replica"),
-            ("work_mem", "1"),
-        ] {
-            assert_eq!(parameters[name], value, "{name}");
-        }
-        insta::assert_snapshot!(replaced_parameters(&dynamic).join("\n"), @r"
-        postgresql.parameters.max_connections: found 10, expected a whole number of at least 25: 100 is used instead
-        postgresql.parameters.max_wal_senders: found 0, expected a whole number of at least 3: 10 is used instead
-        postgresql.parameters.max_worker_processes: found many, expected a whole number of at least 2: 8 is used instead
-        postgresql.parameters.wal_level: found minimal, expected replica or logical: replica is used instead
-        ");
-        let own = json!({"postgresql": {"parameters":
-            {"port": 5433, "hot_standby": "off", "synchronous_standby_names": "*", "cluster_name": null}}});
-        insta::assert_snapshot!(replaced_parameters(&own).join("\n"), @r"
-        postgresql.parameters.port: found 5433, expected postgresql.listen in each node's own file: the parameter is ignored here
-        postgresql.parameters.hot_standby: found off, expected nothing, since it is always on: the parameter is ignored here
-        postgresql.parameters.synchronous_standby_names: found *, expected synchronous_mode and synchronous_node_count: the parameter is ignored here
-        ");
-        let logical = json!({"postgresql": {"parameters": {"wal_level": "Logical", "max_connections": 25}}});
-        assert!(replaced_parameters(&logical).is_empty());
+        assert_eq!(names(&desired), None, "nothing is configured: what the user's own postgresql.conf says counts");
+        assert!(desired.apply(&config, &dynamic(false, "*")));
+        assert_eq!(names(&desired).as_deref(), Some("*"));
+        // Written by hand, and not to be read: what was promised stays.
+        assert!(!desired.apply(&config, &dynamic(false, "ANY (")));
+        assert_eq!(names(&desired).as_deref(), Some("*"));
+        // Until the state machine has named standbys of its own.
+        desired.apply(&config, &dynamic(true, "*"));
+        assert_eq!(names(&desired).as_deref(), Some("*"));
+        desired.standby_names = Some("pg2".into());
+        desired.apply(&config, &dynamic(false, "2 (*)"));
+        assert_eq!(names(&desired).as_deref(), Some("pg2"), "until /sync is gone");
+        desired.standby_names = None;
+        assert_eq!(names(&desired).as_deref(), Some("2 (*)"));
     }
 
     #[test]
@@ -365,13 +240,13 @@ mod tests {
         let mut desired = Desired::new(&config);
         desired.apply(&config, &dynamic);
         assert_eq!(desired.server_config().ident, Some(vec!["all a b".to_owned()]));
-        assert!(!desired.apply_recovery(&ha(&config)), "a primary has no recovery settings");
+        assert!(!desired.apply_recovery(&config, &ha(&config)), "a primary has no recovery settings");
         desired.recovery = Some(Recovery::default());
-        assert!(desired.apply_recovery(&ha(&config)) && !desired.apply_recovery(&ha(&config)));
+        assert!(desired.apply_recovery(&config, &ha(&config)) && !desired.apply_recovery(&config, &ha(&config)));
         config.postgresql.pg_ident = Some(vec!["own c d".into()]);
         config.postgresql.recovery_conf.insert("restore_command".into(), "own".into());
         desired.apply(&config, &dynamic);
-        assert!(desired.apply_recovery(&ha(&config)));
+        assert!(desired.apply_recovery(&config, &ha(&config)));
         let wanted = desired.server_config();
         assert_eq!(wanted.ident, Some(vec!["own c d".to_owned()]));
         assert_eq!(wanted.recovery.expect("a standby").parameters["restore_command"], "own");

@@ -53,8 +53,8 @@ pub struct Recovery {
 /// Everything that configures a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// `postgresql.conf`: names to values as `SHOW` spells them. Includes `listen_addresses`, `port`,
-    /// `synchronous_standby_names`, `cluster_name`, `hot_standby`.
+    /// `postgresql.conf`: names to values as `SHOW` spells them. Includes `listen_addresses`, `port`, `cluster_name`,
+    /// `hot_standby`; `synchronous_standby_names` only when somebody has set them.
     pub parameters: BTreeMap<String, String>,
     /// Lines of `pg_hba.conf`; `None`: leave the file as it is.
     pub hba: Option<Vec<String>>,

@@ -34,6 +34,8 @@ pub struct ServerState {
     pub server_version: u32,
     /// `synchronous_standby_names` in force.
     pub synchronous_standby_names: String,
+    /// `synchronous_commit` of the server's configuration.
+    pub synchronous_commit: String,
     /// Whom `primary_conninfo` names.
     pub follows: Option<Follows>,
     /// The walreceiver, if there is one.
@@ -110,6 +112,7 @@ impl ServerState {
             synchronous_standby_names: text(8),
             follows: follows(&text(9), &text(10)),
             replayed_timestamp: get(row, 11).map(str::to_owned),
+            synchronous_commit: text(12),
             ..Self::default()
         }
     }
@@ -166,6 +169,7 @@ fn slot(row: &SimpleQueryRow) -> Option<(String, SlotView)> {
         lost: get(row, 5) == Some("lost"),
         database: get(row, 6).map(str::to_owned),
         plugin: get(row, 7).map(str::to_owned),
+        has_xmin: get(row, 8).is_some(),
     };
     Some((get(row, 0)?.to_owned(), view))
 }

@@ -18,7 +18,8 @@ pub const STATE: &str = "SELECT pg_is_in_recovery(), \
     current_setting('synchronous_standby_names'), \
     current_setting('primary_conninfo'), \
     current_setting('primary_slot_name'), \
-    pg_last_xact_replay_timestamp()";
+    pg_last_xact_replay_timestamp(), \
+    current_setting('synchronous_commit')";
 
 /// The walreceiver of a standby: one row, or none.
 pub const WALRECEIVER: &str = "SELECT status, received_tli, latest_end_lsn FROM pg_stat_wal_receiver";
@@ -29,7 +30,7 @@ pub const STANDBYS: &str = "SELECT application_name, state, sync_state, sync_pri
 
 /// Its replication slots. Temporary ones end with their session, and are nobody else's business.
 pub const SLOTS: &str = "SELECT slot_name, slot_type, active, restart_lsn, confirmed_flush_lsn, wal_status, database, \
-    plugin FROM pg_replication_slots WHERE NOT temporary";
+    plugin, xmin FROM pg_replication_slots WHERE NOT temporary";
 
 /// Role and timeline of the leader, asked before a rewind; the timeline as in a WAL file's name.
 pub const LEADER_TIMELINE: &str = "SELECT pg_is_in_recovery(), \

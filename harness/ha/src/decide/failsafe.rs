@@ -1,15 +1,18 @@
 //! Life without the DCS (`Ha.handle_dcs_error`), and failsafe mode on both of its sides (documentation "DCS Failsafe Mode").
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Cycle, demote};
-use crate::Monotonic;
+use super::{Cycle, demote, slot_name_from_member_name};
 use crate::config::Config;
 use crate::decision::{Action, Decision, Peer, Reason, StartAs, Upstream};
 use crate::memory::Memory;
 use crate::records::{FailsafeRecord, MemberRecord};
-use crate::view::{Cluster, FailsafeAnswer, Leader, LocalView, PostgresRole, Process, TaskKind};
+use crate::view::{
+    Cluster, FailsafeAnswer, FailsafePing, Leader, LocalView, PostgresRole, Process, TaskKind, Versioned,
+};
+use crate::{Lsn, Monotonic};
 
 /// What `POST /failsafe` is to be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +38,62 @@ pub fn answer_failsafe(leader: &str, local: &LocalView, memory: &Memory, now: Mo
     } else {
         FailsafeVerdict::Accept
     }
+}
+
+/// The latest `POST /failsafe` that was accepted, while it counts (`Failsafe.leader`).
+pub(super) fn failsafe_ping<'a>(local: &'a LocalView, config: &Config, now: Monotonic) -> Option<&'a FailsafePing> {
+    let ping = local.failsafe_ping.as_ref().filter(|ping| config.failsafe_mode && now < ping.received + config.ttl);
+    ping.filter(|ping| ping.leader != local.name)
+}
+
+/// The cluster with what a leader without DCS has told of its slots, which it cannot publish (`Failsafe.update_cluster`). Also
+/// while somebody is seen to hold the lock: the DCS may be one that can be read and not be written.
+pub(super) fn with_told_positions<'a>(
+    cluster: Cow<'a, Cluster>,
+    local: &LocalView,
+    config: &Config,
+    now: Monotonic,
+) -> Cow<'a, Cluster> {
+    let Some(ping) = failsafe_ping(local, config, now) else { return cluster };
+    if ping.slots.is_empty() || cluster.leader_name() != Some(&*ping.leader) {
+        return cluster;
+    }
+    let mut cluster = cluster.into_owned();
+    for (slot, told) in &ping.slots {
+        let known = cluster.status.value.slots.entry(slot.clone()).or_insert(*told);
+        *known = (*known).max(*told);
+    }
+    tell_members(&mut cluster.members, |name| ping.slots.get(&slot_name_from_member_name(name)).copied());
+    Cow::Owned(cluster)
+}
+
+/// Members that stream from another replica cannot write how far they are, either.
+fn tell_members(members: &mut BTreeMap<String, MemberRecord>, position: impl Fn(&str) -> Option<Lsn>) {
+    for (name, member) in members.iter_mut().filter(|(_, member)| member.tags.replicatefrom().is_some()) {
+        member.xlog_location = position(name).max(member.xlog_location);
+    }
+}
+
+/// Slots go on without the DCS (`_sync_replication_slots`): on replicas by what the leader has told, on the leader by what its
+/// members have answered. Else they would keep all the WAL of an outage. The members are those that were there last, so nothing
+/// is dropped.
+fn slots_without_dcs(local: &LocalView, config: &Config, memory: &mut Memory, now: Monotonic) -> Option<Action> {
+    let led = memory.last_led.clone().filter(|_| config.failsafe_mode)?;
+    let mut cluster = Cluster { members: led.members, ..Cluster::default() };
+    let leader = if local.postgres.is_running_primary() {
+        let answers = local.round.failsafe.as_ref()?;
+        tell_members(&mut cluster.members, |name| match answers.get(name) {
+            Some(FailsafeAnswer::Accepted { lsn }) => *lsn,
+            _ => None,
+        });
+        local.name.clone()
+    } else {
+        failsafe_ping(local, config, now)?.leader.clone()
+    };
+    cluster.leader = Some(Leader { name: leader, mod_revision: 0, lease_id: 0 });
+    cluster.status = Versioned::new(led.status, 0);
+    let cluster = with_told_positions(Cow::Owned(cluster), local, config, now);
+    Cycle { cluster, local, config, memory, now }.slots_to_sync()
 }
 
 /// The cluster with the failsafe leader in office whom we have given our word, if nobody holds the lock.
@@ -93,7 +152,8 @@ pub(super) fn without_dcs(
         return Decision::last(vec![Action::Start(StartAs::Replica(Upstream::Unchanged))], rest.reason);
     }
     if !local.postgres.is_running_primary() {
-        return rest;
+        let slots = slots_without_dcs(local, config, memory, now);
+        return Decision::last(slots.into_iter().collect(), rest.reason);
     }
     if memory.is_blank() && !memory.demoted {
         return found_primary(local, config, memory, now);
@@ -161,7 +221,8 @@ fn lone_primary(local: &LocalView, config: &Config, memory: &mut Memory, now: Mo
                 memory.failsafe.agreed_until = Some(now + config.ttl);
             }
             let keepalive = local.watchdog.is_active.then_some(Action::WatchdogKeepalive);
-            Decision::last(keepalive.into_iter().collect(), Reason::FailsafeActive(others.len()))
+            let slots = slots_without_dcs(local, config, memory, now);
+            Decision::last(keepalive.into_iter().chain(slots).collect(), Reason::FailsafeActive(others.len()))
         }
     }
 }

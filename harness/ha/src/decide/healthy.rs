@@ -171,7 +171,7 @@ impl Cycle<'_> {
         let mut status = StatusRecord { optime: Some(optime), slots: slots.collect(), retain_slots: Vec::new() };
         // Replicas' slots for us advance with our own position.
         status.slots.insert(super::slot_name_from_member_name(&self.local.name), optime);
-        status.retain_slots = self.retained_slots();
+        status.retain_slots = self.slots_to_retain(&status.slots);
         // Unchanged since we wrote it: nothing to write.
         let known = &self.cluster.status;
         let ours = self.memory.own_status_revision == Some(known.mod_revision);

@@ -18,7 +18,7 @@ pub mod sync;
 
 pub use failsafe::{FailsafeVerdict, answer_failsafe};
 pub use rewind::{LocalHistory, diverged};
-pub use slots::slot_name_from_member_name;
+pub use slots::{enforces_feedback, slot_name_from_member_name};
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -49,6 +49,7 @@ pub fn decide(view: &ClusterView, local: &LocalView, config: &Config, memory: &m
     }
     memory.newest = freshness;
     let cluster = failsafe::with_promised_leader(cluster, local, config, memory, now);
+    let cluster = failsafe::with_told_positions(cluster, local, config, now);
     let decision = Cycle { cluster, local, config, memory: &mut *memory, now }.run();
     if decision.actions.iter().any(|action| matches!(action, Action::ReleaseLock { .. })) {
         // From the decision on, not from its success: nobody asks us again before the cycle ends.

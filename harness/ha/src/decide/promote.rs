@@ -52,7 +52,9 @@ impl Cycle<'_> {
     /// that nobody else has. Somebody else's change of `/sync` may mean that we have lost the lock: wait a cycle.
     fn claim_sync(&self) -> Result<Vec<Action>, Decision> {
         if !self.config.is_synchronous() {
-            return Ok(Vec::new());
+            // From its first moment the primary is to wait for whom the user has named.
+            let managed = self.local.postgres.manages_standby_names;
+            return Ok(managed.then_some(Action::ResetSynchronousStandbyNames).into_iter().collect());
         }
         let alone = SyncRecord::only(&self.local.name);
         let postpone = |why: String| Err(Decision::rest(Reason::PostponingPromotion(why)));

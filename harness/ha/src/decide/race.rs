@@ -151,10 +151,15 @@ impl Cycle<'_> {
         if lag_bytes > limit_bytes && !self.sync_decides() {
             return Err(Unfit::Lagging { lag_bytes, limit_bytes }.into());
         }
-        let timeline = self.local.postgres.timeline.unwrap_or(0);
+        let postgres = &self.local.postgres;
+        let ours = postgres.timeline.unwrap_or(0);
         let cluster = self.cluster.timeline();
-        if self.config.check_timeline && timeline < cluster {
-            return Err(Unfit::OldTimeline { ours: timeline, cluster }.into());
+        // A node that has never heard of the cluster's timeline would begin one of the same number: two WALs of one name, and
+        // what was acknowledged on the first is gone. Patroni does that unless `check_timeline` is on, which also bars who has
+        // heard of it and not yet come there. An operator's `failover` still may do either.
+        let begins_anew = postgres.newest_timeline.max(postgres.timeline).is_some_and(|newest| newest < cluster);
+        if begins_anew || (self.config.check_timeline && ours < cluster) {
+            return Err(Unfit::OldTimeline { ours, cluster }.into());
         }
         Ok(())
     }

@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::Cycle;
 use crate::Lsn;
-use crate::config::{ignores_slot, is_logical_slot as is_logical, is_usable_slot};
+use crate::config::{Config, Tags, ignores_slot, is_logical_slot as is_logical, is_usable_slot};
 use crate::decision::{Action, Slots};
-use crate::view::{Process, SlotView, TaskKind};
+use crate::records::MemberRecord;
+use crate::view::{Cluster, Process, SlotView, TaskKind};
 
 /// A member's slot: its name in lower case, with what a slot may not contain replaced (`slot_name_from_member_name`).
 pub fn slot_name_from_member_name(member: &str) -> String {
@@ -31,6 +32,56 @@ fn is_as_configured(found: &SlotView, slot: &Value) -> bool {
     !found.physical && found.database.as_deref() == text("database") && found.plugin.as_deref() == text("plugin")
 }
 
+fn permanent_slots(config: &Config) -> impl Iterator<Item = (&String, &Value)> {
+    let configured = config.dynamic.get("slots").and_then(Value::as_object);
+    let cluster = if config.standby_cluster.is_some() { "standby" } else { "primary" };
+    // `cluster_type` keeps a slot for one of two clusters that share a configuration.
+    let here = move |slot: &Value| slot.get("cluster_type").and_then(Value::as_str).is_none_or(|kind| kind == cluster);
+    configured.into_iter().flatten().filter(move |(name, slot)| here(slot) && is_usable_slot(name, slot))
+}
+
+/// Whether what a member replays comes from the primary by streaming alone (`get_slot_name_on_primary`): neither it nor anybody
+/// between it and the primary is `nostream`, and the chain comes to an end.
+fn streams_from_primary(cluster: &Cluster, name: &str, tags: &Tags) -> bool {
+    let (mut name, mut tags) = (name, tags);
+    let mut seen = BTreeSet::new();
+    while seen.insert(name) {
+        if tags.nostream() {
+            return false;
+        }
+        let upstream = tags.replicatefrom().filter(|from| *from != name);
+        let Some((from, member)) = upstream.and_then(|from| cluster.members.get_key_value(from)) else { return true };
+        (name, tags) = (from, &member.tags);
+    }
+    false
+}
+
+/// Without feedback to the primary a logical slot on a replica is not safe, and a node that is never promoted needs none.
+fn may_have_logical(cluster: &Cluster, config: &Config, name: &str, tags: &Tags) -> bool {
+    let fit = config.use_slots && config.standby_cluster.is_none() && !tags.nofailover();
+    fit && streams_from_primary(cluster, name, tags)
+}
+
+/// Whether `hot_standby_feedback` must be on for the sake of permanent logical slots: the primary must not remove what those on
+/// this node, or on one that hangs on it, still need (`should_enforce_hot_standby_feedback`).
+pub fn enforces_feedback(cluster: &Cluster, config: &Config, name: &str) -> bool {
+    let enforces = permanent_slots(config).any(|(_, slot)| is_logical(slot));
+    enforces && needs_feedback(cluster, config, name, &config.tags)
+}
+
+fn needs_feedback(cluster: &Cluster, config: &Config, name: &str, tags: &Tags) -> bool {
+    if may_have_logical(cluster, config, name, tags) {
+        return true;
+    }
+    let mut below = cluster.members.iter().filter(|(member, record)| {
+        record.tags.replicatefrom() == Some(name) && cluster.leader_name() != Some(member) && *member != name
+    });
+    // A ring ends here: nobody in it streams from the primary.
+    config.use_slots
+        && streams_from_primary(cluster, name, tags)
+        && below.any(|(member, record)| needs_feedback(cluster, config, member, &record.tags))
+}
+
 impl Cycle<'_> {
     /// The slots' change for this cycle, if PostgreSQL can be asked for it and something differs.
     pub(super) fn slots_to_sync(&self) -> Option<Action> {
@@ -50,11 +101,14 @@ impl Cycle<'_> {
     }
 
     /// Logical slots that the leader has and this replica has not. Only those with a published position: the leader's are
-    /// copied, not made (`_ensure_logical_slots_replica`).
+    /// copied, not made (`_ensure_logical_slots_replica`). Never of a leader who has lost the DCS and may be gone soon.
     pub(super) fn slots_to_copy(&self) -> Option<Action> {
         let postgres = &self.local.postgres;
         let idle = self.local.task.as_ref().is_none_or(|task| !task.is_running());
         if !idle || !postgres.is_streaming || self.config.paused || self.holds_lock() || !self.may_have_logical() {
+            return None;
+        }
+        if super::failsafe::failsafe_ping(self.local, self.config, self.now).is_some() {
             return None;
         }
         let from = self.upstream_member(self.cluster.leader_name()?)?;
@@ -65,16 +119,19 @@ impl Cycle<'_> {
         (!slots.is_empty()).then_some(Action::CopySlots { slots, from })
     }
 
-    /// Without feedback to the primary a logical slot on a replica is not safe, and a node that is never promoted needs none.
     fn may_have_logical(&self) -> bool {
-        let tags = &self.config.tags;
-        self.config.use_slots && !tags.nofailover() && !tags.nostream() && !self.is_standby_cluster()
+        may_have_logical(&self.cluster, self.config, &self.local.name, &self.config.tags)
     }
 
     fn is_behind(&self, name: &str, target: Option<Lsn>) -> bool {
         let Some(slot) = self.local.postgres.slots.get(name) else { return true };
         // Somebody who uses the slot advances it himself.
-        !slot.active && target.is_some_and(|target| slot.position.is_none_or(|position| position < target))
+        !slot.active && target.is_some_and(|target| slot.position.is_some_and(|position| position < target))
+    }
+
+    /// Whether this node's standbys are those that name no other upstream.
+    fn acts_as_leader(&self) -> bool {
+        self.local.postgres.is_running_primary() || (self.is_standby_cluster() && self.holds_lock())
     }
 
     fn wanted_slots(&self) -> Slots {
@@ -85,10 +142,15 @@ impl Cycle<'_> {
         let own = slot_name_from_member_name(&self.local.name);
         // A node that is never promoted has no permanent slots.
         let permanent = if is_primary || !self.config.tags.nofailover() { self.permanent_slots() } else { Vec::new() };
+        // Slots that nobody is expected to stream from: their restart_lsn moves only if we move it.
+        let mut idle = BTreeSet::new();
         for (name, permanent) in permanent {
             if !is_logical(&permanent) {
                 // Nobody streams from himself.
-                slots.physical.extend((name != own).then(|| (name.clone(), published(&name))));
+                if name != own {
+                    idle.extend((!self.acts_as_leader()).then(|| name.clone()));
+                    slots.physical.insert(name.clone(), published(&name));
+                }
                 continue;
             }
             let fits = self.local.postgres.slots.get(&name).map(|slot| is_as_configured(slot, &permanent));
@@ -102,43 +164,103 @@ impl Cycle<'_> {
                 }
             }
         }
-        // A node that can never be promoted needs slots only for those that follow it.
-        let electable = is_primary || !self.config.tags.nofailover();
-        for (name, member) in self.cluster.members.iter().filter(|(name, _)| **name != self.local.name) {
-            let follows_me = member.tags.replicatefrom() == Some(&*self.local.name);
+        for (name, member) in self.members_with_slots() {
             let slot = slot_name_from_member_name(name);
-            if !member.tags.nostream() && (electable || follows_me) && !slots.logical.contains_key(&slot) {
-                slots.physical.insert(slot.clone(), published(&slot));
+            if slots.logical.contains_key(&slot) {
+                continue;
             }
+            let is_expected = self.is_expected_to_stream_from_us(name, member);
+            let target = if is_expected { None } else { self.position_of(&slot, member) };
+            if is_expected {
+                idle.remove(&slot)
+            } else {
+                idle.insert(slot.clone())
+            };
+            slots.physical.insert(slot, target);
         }
         keep.extend(slots.physical.keys().cloned());
         keep.extend(self.retained_slots());
-        keep.extend(self.cluster.status.value.retain_slots.iter().filter(|_| !is_primary).cloned());
-        slots.drop = self.slots_to_drop(&keep);
+        let retained = self.cluster.status.value.retain_slots.iter().filter(|name| !is_primary && **name != own);
+        keep.extend(retained.cloned());
+        slots.drop = self.slots_to_drop(&keep, &slots, &idle);
         slots
+    }
+
+    /// The other members that have a slot here. A node that can never be promoted has slots only for those that follow it.
+    fn members_with_slots(&self) -> impl Iterator<Item = (&String, &MemberRecord)> {
+        let electable = self.local.postgres.is_running_primary() || !self.config.tags.nofailover();
+        let others = self.cluster.members.iter().filter(|(name, _)| **name != self.local.name);
+        others.filter(move |(_, member)| {
+            let follows_me = member.tags.replicatefrom() == Some(&*self.local.name);
+            !member.tags.nostream() && (electable || follows_me)
+        })
+    }
+
+    /// Whether a member's slot here should be in use (`_get_members_slots`: `leader_filter`, `replica_filter`).
+    fn is_expected_to_stream_from_us(&self, name: &str, member: &MemberRecord) -> bool {
+        let from = member.tags.replicatefrom();
+        let follows_me = from == Some(&*self.local.name);
+        if self.acts_as_leader() {
+            return follows_me || from.is_none_or(|from| !self.cluster.members.contains_key(from));
+        }
+        follows_me && self.cluster.leader_name() != Some(name)
+    }
+
+    /// How far a member is that streams from somebody else: by the leader's slot for it, as published. Who streams from
+    /// another replica tells by itself, since the leader's slot for it is as idle as ours; and a leader older than Patroni 4
+    /// publishes no positions of members (Patroni issue 3171).
+    fn position_of(&self, slot: &str, member: &MemberRecord) -> Option<Lsn> {
+        let published = self.cluster.status.value.slots.get(slot).copied();
+        let version = |leader: &MemberRecord| leader.version.as_deref()?.split('.').next()?.parse::<u32>().ok();
+        let is_old = self.cluster.leader_record().and_then(version).is_some_and(|major| major < 4);
+        let tells = member.tags.replicatefrom().is_some() || is_old;
+        published.max(member.xlog_location.filter(|_| tells))
     }
 
     /// The inactive and unknown ones, and those whose WAL is gone: they block nothing but a new start of their owner. In
     /// maintenance mode an operator may have reasons of his own.
-    fn slots_to_drop(&self, keep: &BTreeSet<String>) -> BTreeSet<String> {
+    ///
+    /// Of the wanted ones those go, to be made anew, that are in nobody's use and cannot be kept in step: of another kind than
+    /// is wanted, without a position, or with an `xmin` that would hold vacuum back for ever (`_ensure_physical_slots`). Not
+    /// while nobody leads, nor on a leader that is yet to be promoted: those may be in use again in a moment.
+    fn slots_to_drop(&self, keep: &BTreeSet<String>, wanted: &Slots, idle: &BTreeSet<String>) -> BTreeSet<String> {
         // Which slots are permanent or to be left alone is said in `/config`: a cluster that has none yet has slots from before.
         if self.config.paused || self.cluster.config.is_none() {
             return BTreeSet::new();
         }
         let ignored = self.config.dynamic.get("ignore_slots").unwrap_or(&Value::Null);
+        let settled = match self.cluster.leader_name() {
+            None => false,
+            Some(leader) => leader != self.local.name || self.local.postgres.is_running_primary(),
+        };
+        let unfit = |name: &String, slot: &SlotView| {
+            let is_idle = idle.contains(name);
+            let is_stuck = slot.physical && is_idle && (slot.position.is_none() || (slot.has_xmin && settled));
+            (wanted.physical.contains_key(name) && !slot.physical) || is_stuck
+        };
         let unwanted = self.local.postgres.slots.iter().filter(|(name, slot)| {
-            !slot.active && !ignores_slot(ignored, name, slot) && (slot.lost || !keep.contains(*name))
+            let goes = slot.lost || !keep.contains(*name) || unfit(name, slot);
+            !slot.active && !ignores_slot(ignored, name, slot) && goes
         });
         unwanted.map(|(name, _)| name.clone()).collect()
     }
 
     fn permanent_slots(&self) -> Vec<(String, Value)> {
-        let configured = self.config.dynamic.get("slots").and_then(Value::as_object);
-        let cluster = if self.is_standby_cluster() { "standby" } else { "primary" };
-        // `cluster_type` keeps a slot for one of two clusters that share a configuration.
-        let here = |slot: &Value| slot.get("cluster_type").and_then(Value::as_str).is_none_or(|kind| kind == cluster);
-        let all = configured.into_iter().flatten().filter(|(name, slot)| here(slot) && is_usable_slot(name, slot));
-        all.map(|(name, slot)| (name.clone(), slot.clone())).collect()
+        permanent_slots(self.config).map(|(name, slot)| (name.clone(), slot.clone())).collect()
+    }
+
+    /// The members' slots as `/status` tells whoever leads next to keep them: of those that are there, with the leader's own,
+    /// and of those that are gone for not too long (`_build_retain_slots`). Permanent slots need no such word.
+    pub(super) fn slots_to_retain(&self, present: &BTreeMap<String, Lsn>) -> Vec<String> {
+        let permanent = self.permanent_slots();
+        let is_permanent = |slot: &String| permanent.iter().any(|(name, section)| name == slot && !is_logical(section));
+        let members = self.cluster.members.iter().filter(|(_, member)| !member.tags.nostream());
+        let members = members.map(|(name, _)| slot_name_from_member_name(name));
+        let known = members.chain([slot_name_from_member_name(&self.local.name)]);
+        let mut all: BTreeSet<String> =
+            known.filter(|slot| present.contains_key(slot) && !is_permanent(slot)).collect();
+        all.extend(self.retained_slots());
+        all.into_iter().collect()
     }
 
     /// Slots of members whose key is gone for less than `member_slots_ttl`.

@@ -116,6 +116,8 @@ pub enum Action {
     RemoveDataDir,
     /// Write `synchronous_standby_names` and reload.
     SetSynchronousStandbyNames(SynchronousStandbyNames),
+    /// Let `synchronous_standby_names` be what the user has configured, if anything, and reload.
+    ResetSynchronousStandbyNames,
     /// Bring the replication slots into the given state.
     SyncSlots(Slots),
     /// Task `CopySlots`: read the state of logical slots on the leader, stop PostgreSQL, put them into its data directory, start
@@ -279,6 +281,7 @@ impl Action {
             Action::Clone { .. } => "clone",
             Action::RemoveDataDir => "remove_data_dir",
             Action::SetSynchronousStandbyNames(_) => "set_synchronous_standby_names",
+            Action::ResetSynchronousStandbyNames => "reset_synchronous_standby_names",
             Action::SyncSlots(_) => "sync_slots",
             Action::CopySlots { .. } => "copy_slots",
         }

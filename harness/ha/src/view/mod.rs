@@ -10,7 +10,8 @@ mod ssn;
 pub use cluster::{Cluster, ClusterView, Leader, Versioned};
 pub use local::{FailsafePing, FenceView, LocalView, TaskKind, TaskProgress, TaskView, WatchdogView};
 pub use postgres::{
-    ControlData, DataDir, DbState, Follows, PostgresRole, PostgresView, Process, SlotView, StandbyView, SyncState,
+    AwaitedPosition, ControlData, DataDir, DbState, Follows, PostgresRole, PostgresView, Process, SlotView,
+    StandbyView, SyncState,
 };
 pub use round::{
     FailedAction, FailsafeAnswer, LeaderInspection, LockOutcome, PeerAnswer, PeerStatus, Round, WriteOutcome,

@@ -114,6 +114,29 @@ pub enum SyncState {
     Async,
 }
 
+/// Which of a standby's positions a commit waits for (`synchronous_commit`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AwaitedPosition {
+    /// `write_lsn`: `remote_write`.
+    Write,
+    /// `flush_lsn`: `on`, and the levels that wait for no standby.
+    #[default]
+    Flush,
+    /// `replay_lsn`: `remote_apply`.
+    Replay,
+}
+
+impl AwaitedPosition {
+    /// Of a value of `synchronous_commit` (`_ReplicaList`: `sort_col`).
+    pub fn of(synchronous_commit: &str) -> Self {
+        match synchronous_commit {
+            "remote_write" => Self::Write,
+            "remote_apply" => Self::Replay,
+            _ => Self::Flush,
+        }
+    }
+}
+
 /// One row of `pg_stat_replication`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StandbyView {
@@ -131,6 +154,17 @@ pub struct StandbyView {
     pub replay_lsn: Lsn,
 }
 
+impl StandbyView {
+    /// How far it is in what commits wait for.
+    pub fn position(&self, awaited: AwaitedPosition) -> Lsn {
+        match awaited {
+            AwaitedPosition::Write => self.write_lsn,
+            AwaitedPosition::Flush => self.flush_lsn,
+            AwaitedPosition::Replay => self.replay_lsn,
+        }
+    }
+}
+
 /// One row of `pg_replication_slots`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SlotView {
@@ -142,6 +176,8 @@ pub struct SlotView {
     pub position: Option<Lsn>,
     /// `wal_status` is `lost`: it can never be used again.
     pub lost: bool,
+    /// It has an `xmin`: the feedback of a standby that streamed from it holds vacuum back.
+    pub has_xmin: bool,
     /// A logical slot's database.
     pub database: Option<String>,
     /// A logical slot's plugin.
@@ -175,6 +211,9 @@ pub struct PostgresView {
     pub server_version: u32,
     /// The timeline WAL is written or replayed on.
     pub timeline: Option<u32>,
+    /// Replica: the newest timeline that it has the history file of, from its own on: a promotion begins the next one
+    /// (`findNewestTimeLine`).
+    pub newest_timeline: Option<u32>,
     /// Primary: `pg_current_wal_flush_lsn`.
     pub current_lsn: Option<Lsn>,
     /// Replica: `pg_last_wal_receive_lsn`.
@@ -191,6 +230,10 @@ pub struct PostgresView {
     pub standbys: Vec<StandbyView>,
     /// The setting as it is in force.
     pub synchronous_standby_names: SynchronousStandbyNames,
+    /// The setting that was last written is one of our decisions, over what the user has configured.
+    pub manages_standby_names: bool,
+    /// What commits wait for, by `synchronous_commit` of the server's configuration.
+    pub awaited_position: AwaitedPosition,
     /// Its replication slots by name.
     pub slots: BTreeMap<String, SlotView>,
     /// The history file of `timeline`, oldest line first; empty on timeline 1.

@@ -68,49 +68,113 @@ impl SynchronousStandbyNames {
     /// Parses the setting's value, in PostgreSQL's old and new forms.
     pub fn parse(text: &str) -> Self {
         let text = text.trim();
-        match text {
-            "" => return SynchronousStandbyNames::Off,
-            "*" => return SynchronousStandbyNames::Star,
-            _ => {}
+        if text.is_empty() {
+            return SynchronousStandbyNames::Off;
         }
-        Self::parse_list(text).unwrap_or_else(|| SynchronousStandbyNames::Foreign(text.to_owned()))
+        let Some(Parsed { any, num_sync, names }) = Parsed::of(text) else {
+            return SynchronousStandbyNames::Foreign(text.to_owned());
+        };
+        match (names.contains("*"), any) {
+            (true, _) if num_sync == 1 => SynchronousStandbyNames::Star,
+            // Several of whoever is there: nothing that we would write.
+            (true, _) => SynchronousStandbyNames::Foreign(text.to_owned()),
+            (false, true) => SynchronousStandbyNames::Any { num_sync, names },
+            (false, false) => SynchronousStandbyNames::First { num_sync, names },
+        }
     }
 
-    fn parse_list(text: &str) -> Option<Self> {
-        let Some((head, rest)) = text.split_once('(') else {
-            // The oldest form is a bare list, of which the first is waited for.
-            let names = parse_names(text)?;
-            return Some(SynchronousStandbyNames::First { num_sync: 1, names });
-        };
-        let names = parse_names(rest.trim().strip_suffix(')')?)?;
-        let mut words = head.split_whitespace();
-        let (any, number) = match words.next()? {
-            word if word.eq_ignore_ascii_case("any") => (true, words.next()?),
-            word if word.eq_ignore_ascii_case("first") => (false, words.next()?),
-            number => (false, number),
-        };
-        let num_sync = number.parse().ok()?;
-        if names.contains("*") {
-            return Some(SynchronousStandbyNames::Star);
-        }
-        Some(match any {
-            true => SynchronousStandbyNames::Any { num_sync, names },
-            false => SynchronousStandbyNames::First { num_sync, names },
-        })
+    /// Whether PostgreSQL takes a text for this setting (`syncrep_gram.y`). With another one it does not start, and a running
+    /// server keeps what it had.
+    pub fn is_legal(text: &str) -> bool {
+        text.trim().is_empty() || Parsed::of(text.trim()).is_some()
     }
 }
 
-fn parse_names(text: &str) -> Option<BTreeSet<String>> {
-    text.split(',')
-        .map(|name| {
-            let name = name.trim();
-            let plain = match name.strip_prefix('"') {
-                Some(quoted) => quoted.strip_suffix('"')?.replace("\"\"", "\""),
-                None => name.to_owned(),
-            };
-            (!plain.is_empty()).then_some(plain)
-        })
-        .collect()
+/// The setting's parts.
+struct Parsed {
+    any: bool,
+    num_sync: u32,
+    names: BTreeSet<String>,
+}
+
+impl Parsed {
+    fn of(text: &str) -> Option<Self> {
+        let tokens = tokens(text)?;
+        let word = |index: usize, wanted: &str| matches!(tokens.get(index), Some(Token::Name(word)) if word.eq_ignore_ascii_case(wanted));
+        let method = usize::from(word(0, "any") || word(0, "first"));
+        match (tokens.get(method), tokens.get(method + 1), tokens.last()) {
+            (Some(Token::Number(number)), Some(Token::Open), Some(Token::Close)) => {
+                let num_sync = number.parse().ok().filter(|number| *number > 0)?;
+                let names = listed(&tokens[method + 2..tokens.len() - 1])?;
+                Some(Parsed { any: word(0, "any"), num_sync, names })
+            }
+            // The oldest form is a bare list, of which the first is waited for.
+            _ => Some(Parsed { any: false, num_sync: 1, names: listed(&tokens)? }),
+        }
+    }
+}
+
+/// What the setting is made of (`syncrep_scanner.l`).
+enum Token {
+    /// A name, quoted or not, a method's word, or `*`.
+    Name(String),
+    Number(String),
+    Comma,
+    Open,
+    Close,
+}
+
+fn tokens(text: &str) -> Option<Vec<Token>> {
+    let mut tokens = Vec::new();
+    let mut chars = text.chars().peekable();
+    while let Some(first) = chars.next() {
+        let mut rest = |belongs: fn(char) -> bool| {
+            let mut word = String::from(first);
+            while let Some(c) = chars.next_if(|c| belongs(*c)) {
+                word.push(c);
+            }
+            word
+        };
+        tokens.push(match first {
+            ',' => Token::Comma,
+            '(' => Token::Open,
+            ')' => Token::Close,
+            '*' => Token::Name("*".into()),
+            '"' => Token::Name(quoted_name(&mut chars)?),
+            c if c.is_whitespace() => continue,
+            c if c.is_ascii_digit() => Token::Number(rest(|c| c.is_ascii_digit())),
+            c if c.is_ascii_alphabetic() || c == '_' || !c.is_ascii() => {
+                Token::Name(rest(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$' || !c.is_ascii()))
+            }
+            _ => return None,
+        });
+    }
+    Some(tokens)
+}
+
+/// The rest of a name in double quotes, which stand doubled for themselves.
+fn quoted_name(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<String> {
+    let mut name = String::new();
+    loop {
+        match chars.next()? {
+            '"' if chars.next_if_eq(&'"').is_some() => name.push('"'),
+            '"' => return Some(name),
+            other => name.push(other),
+        }
+    }
+}
+
+/// Names with commas between them; a number stands for a name, too.
+fn listed(tokens: &[Token]) -> Option<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for (index, token) in tokens.iter().enumerate() {
+        match token {
+            Token::Name(name) | Token::Number(name) if index % 2 == 0 => _ = names.insert(name.clone()),
+            Token::Comma if index % 2 == 1 => {}
+            _ => return None,
+        }
+    }
+    (tokens.len() % 2 == 1).then_some(names)
 }
 
 /// Quotes a name unless PostgreSQL reads it as it is (`quote_standby_name`).
@@ -156,6 +220,18 @@ mod tests {
         assert_eq!(parse("FIRST 1 (a)"), parse("a"));
         assert_eq!(parse("any 2 (a, \"b\")"), parse("ANY 2 (a,b)"));
         assert_eq!(parse("ANY 1 (*)"), SynchronousStandbyNames::Star);
+        assert!(matches!(parse("2 (*)"), SynchronousStandbyNames::Foreign(_)), "more than any one standby");
+        assert_eq!(parse("ANY 1 (\"a,b\", \"c\"\"d\")").names(), BTreeSet::from(["a,b".into(), "c\"d".into()]));
         assert!(matches!(parse("ANY x (a"), SynchronousStandbyNames::Foreign(_)));
+    }
+
+    #[test]
+    fn what_postgresql_takes_is_told_from_what_it_does_not() {
+        for legal in ["", " ", "*", "a, b", "first", "1", "FIRST 2 (a,\"B c\",*)", "any 1 (any, first)", "3(a)"] {
+            assert!(SynchronousStandbyNames::is_legal(legal), "{legal:?}");
+        }
+        for illegal in ["a,", "a b", "ANY 0 (a)", "ANY (a)", "2 (a", "\"a", "2 ()", "a-b", "ANY 1 (a) x", "(a)"] {
+            assert!(!SynchronousStandbyNames::is_legal(illegal), "{illegal:?}");
+        }
     }
 }

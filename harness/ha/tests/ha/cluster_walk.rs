@@ -134,7 +134,14 @@ impl Walk {
             }
             Action::WriteHistory(history) => cluster.history = Some(history.clone()),
             Action::ClearFailover { .. } => cluster.failover = None,
-            Action::SetSynchronousStandbyNames(setting) => postgres.synchronous_standby_names = setting.clone(),
+            Action::SetSynchronousStandbyNames(setting) => {
+                postgres.synchronous_standby_names = setting.clone();
+                postgres.manages_standby_names = true;
+            }
+            Action::ResetSynchronousStandbyNames => {
+                postgres.synchronous_standby_names = Default::default();
+                postgres.manages_standby_names = false;
+            }
             Action::Stop(stop) => {
                 postgres.process = Process::Stopped;
                 postgres.control = Some(control(DbState::ShutDown));

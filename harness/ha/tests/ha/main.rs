@@ -11,4 +11,6 @@ mod table_manual;
 mod table_pause;
 mod table_race;
 mod table_recover;
+mod table_slots;
+mod table_sync;
 mod zoo;

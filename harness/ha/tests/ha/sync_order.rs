@@ -34,6 +34,10 @@ struct Model {
     node_count: u32,
     record: SyncRecord,
     setting: SynchronousStandbyNames,
+    /// The setting is ours.
+    is_managed: bool,
+    /// What the user has configured, for when the mode is off.
+    own: SynchronousStandbyNames,
     /// The primary's position when the setting came into force.
     in_force_at: u64,
     written: u64,
@@ -53,6 +57,8 @@ impl Model {
             node_count,
             record: SyncRecord::default(),
             setting: SynchronousStandbyNames::Off,
+            is_managed: false,
+            own: SynchronousStandbyNames::Off,
             in_force_at: 0,
             written: 0,
             flushed: STANDBYS.into_iter().map(|name| (name, 0)).collect(),
@@ -73,6 +79,7 @@ impl Model {
             leader: "p".into(),
             record: self.record.clone(),
             setting: self.setting.clone(),
+            is_managed: self.is_managed,
             chosen: connected().take(limit).collect(),
             confirmed: connected().filter(|name| self.has(name) >= self.in_force_at).collect(),
             node_count: self.node_count,
@@ -96,14 +103,17 @@ impl Model {
             Event::Step => match next_step(self.mode, &self.situation()) {
                 SyncStep::Rest => {}
                 SyncStep::Record(record) => self.record = record,
-                SyncStep::Setting(setting) => {
-                    self.setting = setting;
-                    // Whatever the old setting let through is at most what is written by now.
-                    self.in_force_at = self.written;
-                }
+                SyncStep::Setting(setting) => self.set(setting, true),
+                SyncStep::Reset => self.set(self.own.clone(), false),
             },
         }
         self.acknowledge();
+    }
+
+    fn set(&mut self, setting: SynchronousStandbyNames, is_managed: bool) {
+        (self.setting, self.is_managed) = (setting, is_managed);
+        // Whatever the old setting let through is at most what is written by now.
+        self.in_force_at = self.written;
     }
 
     /// What PostgreSQL lets clients know under the present setting.
@@ -205,7 +215,11 @@ fn switching_off_takes_the_record_back_before_commits_stop_waiting() {
     let mut model = Model::new(SynchronousMode::Off, false, 1);
     model.record = SyncRecord { leader: Some("p".into()), standbys: BTreeSet::from(["a".into()]), quorum: 0 };
     model.setting = SynchronousStandbyNames::all_of(BTreeSet::from(["a".into()]));
+    (model.is_managed, model.own) = (true, SynchronousStandbyNames::Star);
     assert_eq!(next_step(model.mode, &model.situation()), SyncStep::Record(SyncRecord::default()));
     model.apply(&Event::Step);
-    assert_eq!(next_step(model.mode, &model.situation()), SyncStep::Setting(SynchronousStandbyNames::Off));
+    assert_eq!(next_step(model.mode, &model.situation()), SyncStep::Reset);
+    model.apply(&Event::Step);
+    assert_eq!(model.setting, SynchronousStandbyNames::Star, "the user's own, and not nobody");
+    assert_eq!(next_step(model.mode, &model.situation()), SyncStep::Rest, "what is the user's is left alone");
 }

@@ -3,8 +3,8 @@
 use pgdrill_ha::Lsn;
 use pgdrill_ha::config::{SynchronousMode, WatchdogMode};
 use pgdrill_ha::decision::{Action, PeerPurpose, Then};
-use pgdrill_ha::records::HistoryRecord;
-use pgdrill_ha::view::{LockOutcome, PeerAnswer, PeerStatus, Process, TaskKind, TaskProgress, TaskView};
+use pgdrill_ha::records::{FailoverRecord, HistoryRecord};
+use pgdrill_ha::view::{LockOutcome, PeerAnswer, PeerStatus, Process, TaskKind, TaskProgress, TaskView, Versioned};
 
 use crate::fixture::{END, NOW, Scene, actions, answer, scene};
 
@@ -133,9 +133,24 @@ fn nodes_that_must_not_lead_say_why() {
 fn timelines_count_only_with_check_timeline() {
     let mut scene = racing();
     scene.cluster.history = Some(HistoryRecord::parse(r#"[[1,100,"r"],[2,200,"r"]]"#));
+    scene.local.postgres.newest_timeline = Some(3);
     assert_eq!(actions(&scene.clone().decide()), ["acquire_lock"]);
     scene.config.check_timeline = true;
     assert_eq!(refusal(scene), "not promoting: on timeline 2, the cluster is on 3");
+}
+
+/// Its promotion would begin a second timeline 3.
+#[test]
+fn a_node_that_has_never_heard_of_the_clusters_timeline_is_promoted_only_by_an_operator() {
+    let mut scene = racing();
+    scene.cluster.history = Some(HistoryRecord::parse(r#"[[1,100,"r"],[2,200,"r"]]"#));
+    for newest in [None, Some(2)] {
+        scene.local.postgres.newest_timeline = newest;
+        assert_eq!(refusal(scene.clone()), "not promoting: on timeline 2, the cluster is on 3");
+    }
+    let request = FailoverRecord { candidate: Some("pg2".into()), ..Default::default() };
+    scene.cluster.failover = Some(Versioned::new(request, 97));
+    assert_eq!(actions(&scene.decide()), ["acquire_lock"]);
 }
 
 #[test]

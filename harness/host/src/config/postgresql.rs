@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use pgdrill_agent::config::{HostPort, PostgresqlConfig};
+use pgdrill_agent::{
+    config::{HostPort, PostgresqlConfig},
+    daemon::following_parameters,
+};
 use pgdrill_yaml::{At, Fields, Node, Reader, Value, patroni as warts};
 
 use super::{
@@ -16,13 +19,6 @@ const PORT: u16 = 5432;
 /// PostgreSQL's programs that may be called otherwise.
 pub(super) const PROGRAMS: [&str; 7] =
     ["pg_ctl", "initdb", "pg_controldata", "pg_basebackup", "postgres", "pg_isready", "pg_rewind"];
-/// Parameters that follow from other settings.
-const FOLLOW: [(&str, &str); 4] = [
-    ("listen_addresses", "postgresql.listen"),
-    ("port", "postgresql.listen"),
-    ("cluster_name", "scope"),
-    ("hot_standby", "nothing: it is always on"),
-];
 
 /// The section.
 pub(super) fn postgresql(reader: &mut Reader<'_>, at: &At<'_>, root: &Node) -> Option<PostgresqlConfig> {
@@ -128,8 +124,9 @@ fn places(reader: &mut Reader<'_>, fields: &mut Fields<'_>, it: &mut PostgresqlC
 fn server(reader: &mut Reader<'_>, fields: &mut Fields<'_>, it: &mut PostgresqlConfig) {
     if let Some(at) = fields.take_set("parameters") {
         it.parameters = settings(reader, &at);
-        for (name, instead) in FOLLOW {
+        for (name, instead) in following_parameters() {
             if let Some(node) = at.node.get(name) {
+                let instead = instead.strip_suffix(" in each node's own file").unwrap_or(instead);
                 reader.warning(|reader| {
                     reader.problem(node.place, &at.field(name), format!("the parameter {name}"), instead).help =
                         "it follows from other settings and is ignored here".into();

@@ -33,6 +33,10 @@ const RECOVERY_SETTINGS: &[&str] = &[
     "restore_command",
 ];
 
+/// What recovery may be told to end at.
+const TARGETS: &[&str] =
+    &["recovery_target", "recovery_target_lsn", "recovery_target_name", "recovery_target_time", "recovery_target_xid"];
+
 /// Whether a file was written by this agent or by Patroni.
 pub(super) fn is_managed(text: &str) -> bool {
     text.starts_with(ANY_MARK)
@@ -74,6 +78,12 @@ fn recovery_settings(text: &mut String, recovery: &Recovery, settings: &Settings
     // Only a recovery that ends at a target may stay on an older timeline.
     let timeline = recovery.parameters.get("recovery_target_timeline").filter(|_| recovery.ends_at_target);
     setting(text, "recovery_target_timeline", timeline.map_or("latest", String::as_str))?;
+    if !recovery.ends_at_target {
+        // Also against the user's own file: with a target a standby would pause, be promoted or end there.
+        for target in TARGETS {
+            setting(text, target, "")?;
+        }
+    }
     for (name, value) in &recovery.parameters {
         if name != "recovery_target_timeline" {
             setting(text, name, value)?;
@@ -194,6 +204,11 @@ mod tests {
         primary_conninfo = 'user=replicator passfile=/run/pgpass host=10.0.0.1 port=5433 sslmode=verify-full sslrootcert=/etc/our\\ ca.crt application_name=pg\\ 2 connect_timeout=3 keepalives_idle=3 keepalives_interval=3 keepalives_count=3'
         primary_slot_name = 'pg2'
         recovery_target_timeline = 'latest'
+        recovery_target = ''
+        recovery_target_lsn = ''
+        recovery_target_name = ''
+        recovery_target_time = ''
+        recovery_target_xid = ''
         ");
         assert!(!text.contains("secret"));
         assert!(is_managed(&text));

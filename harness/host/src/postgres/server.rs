@@ -9,7 +9,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use pgdrill_agent::ports::{PostgresError, PostgresResult, Postmaster, ServerConfig, StopMode};
+use pgdrill_agent::{
+    daemon::ON_COMMAND_LINE,
+    ports::{PostgresError, PostgresResult, Postmaster, ServerConfig, StopMode},
+};
 use tokio::{
     process::Command,
     sync::watch,
@@ -35,9 +38,6 @@ const POLL: Duration = Duration::from_millis(20);
 const ORPHAN_GRACE: Duration = Duration::from_secs(1);
 /// How long the kernel may take to end what was killed.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
-
-/// Settings that follow from who and where the node is: on the command line, where `ALTER SYSTEM` cannot overrule them.
-const ON_COMMAND_LINE: &[&str] = &["listen_addresses", "port", "cluster_name"];
 
 /// The server on one data directory.
 pub(super) struct Server {

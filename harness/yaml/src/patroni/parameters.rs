@@ -6,7 +6,7 @@ use super::at;
 use crate::{At, Node, Reader, Value};
 
 /// Parameters that Patroni passes on the command line and takes from the DCS only (documentation, "Important rules").
-pub const FROM_DCS_ONLY: [&str; 9] = [
+pub const FROM_DCS_ONLY: [&str; 11] = [
     "max_connections",
     "max_locks_per_transaction",
     "max_worker_processes",
@@ -16,9 +16,12 @@ pub const FROM_DCS_ONLY: [&str; 9] = [
     "max_wal_senders",
     "max_replication_slots",
     "wal_log_hints",
+    "wal_keep_size",
+    "wal_keep_segments",
 ];
 
-/// Parameters that no supported PostgreSQL has any more: name, since which version, what to write instead and why.
+/// Parameters that no supported PostgreSQL has any more: name, since which version, what to write instead and why. Of the first
+/// Patroni, and the agent, make what PostgreSQL has instead of it.
 const REMOVED: [(&str, u8, &str, &str); 5] = [
     ("wal_keep_segments", 13, "wal_keep_size", "a segment is 16 MB: 8 segments are wal_keep_size: 128MB"),
     ("checkpoint_segments", 10, "max_wal_size", "three segments of 16 MB per checkpoint_segments"),
@@ -50,6 +53,19 @@ pub fn warn(reader: &mut Reader<'_>, root: &Node, facts: Facts<'_>) {
     archive(reader, root, facts.parameters);
     rewind(reader, root, facts);
     wal_senders(reader, root);
+    standby_names(reader, root);
+}
+
+/// Patroni names the synchronous standbys by itself while `synchronous_mode` is on.
+fn standby_names(reader: &mut Reader<'_>, root: &Node) {
+    let mode = at(root, "bootstrap.dcs.synchronous_mode").map(|mode| match &mode.node.value {
+        Value::Bool(on) => *on,
+        Value::Text(word) => !["off", "false", "no", "0"].iter().any(|off| word.eq_ignore_ascii_case(off)),
+        _ => false,
+    });
+    let Some(names) = parameter(root, "synchronous_standby_names").filter(|_| mode == Some(true)) else { return };
+    reader.wrong(&names, "synchronous_node_count beside synchronous_mode").help =
+        "with synchronous_mode Patroni names the standbys by itself, and the parameter does not count".into();
 }
 
 /// Undoes what a local section says about parameters that only the DCS may set.
@@ -64,7 +80,7 @@ pub fn keep_dynamic_only(dynamic: &Map<String, Json>, merged: &mut Map<String, J
 
 /// Leaves out what no supported PostgreSQL starts with, as Patroni does.
 pub fn leave_out_removed(parameters: &mut Map<String, Json>) {
-    parameters.retain(|name, _| !REMOVED.iter().any(|(removed, ..)| removed == name));
+    parameters.retain(|name, _| name == REMOVED[0].0 || !REMOVED.iter().any(|(removed, ..)| removed == name));
 }
 
 fn removed(reader: &mut Reader<'_>, parameters: &At<'_>) {
@@ -72,8 +88,8 @@ fn removed(reader: &mut Reader<'_>, parameters: &At<'_>) {
         if let Some(node) = parameters.node.get(name) {
             let found = format!("{name}, which PostgreSQL {version} has removed");
             let problem = reader.problem(node.place, &parameters.field(name), found, instead);
-            problem.help =
-                format!("PostgreSQL {version} and later do not start with it, so Patroni leaves it out; {why}");
+            let becomes = if name == REMOVED[0].0 { "takes it for the other" } else { "leaves it out" };
+            problem.help = format!("PostgreSQL {version} and later do not start with it, so Patroni {becomes}; {why}");
         }
     }
 }

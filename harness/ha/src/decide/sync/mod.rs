@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use super::Cycle;
 use crate::config::SynchronousMode;
 use crate::decision::{Action, Decision, Reason};
-use crate::records::SyncRecord;
+use crate::records::{MemberRecord, SyncRecord};
 use crate::view::{SynchronousStandbyNames, WriteOutcome};
 
 /// What both modes look at.
@@ -27,6 +27,8 @@ pub struct SyncSituation {
     pub record: SyncRecord,
     /// `synchronous_standby_names` as in force.
     pub setting: SynchronousStandbyNames,
+    /// The setting is one of ours, not what the user has configured.
+    pub is_managed: bool,
     /// Who should be synchronous now.
     pub chosen: BTreeSet<String>,
     /// Who has flushed what was the primary's position when `setting` came into force: they have every commit that was
@@ -47,6 +49,8 @@ pub enum SyncStep {
     Record(SyncRecord),
     /// Change the setting and look again once it is in force.
     Setting(SynchronousStandbyNames),
+    /// Let the setting be the user's own.
+    Reset,
 }
 
 /// The next step towards the situation as it should be.
@@ -60,12 +64,14 @@ pub fn next_step(mode: SynchronousMode, now: &SyncSituation) -> SyncStep {
     }
 }
 
-/// Switched off: nobody may be promoted on the record's word any more before commits stop waiting.
+/// Switched off: nobody may be promoted on the record's word any more before commits stop waiting for those it names. Then
+/// the setting is what the user has configured: PostgreSQL's own synchronous replication, which Patroni leaves alone
+/// (`disable_synchronous_replication`), or nothing.
 fn off(now: &SyncSituation) -> SyncStep {
     if !now.record.is_empty() {
         SyncStep::Record(SyncRecord::default())
-    } else if !matches!(now.setting, SynchronousStandbyNames::Off | SynchronousStandbyNames::Foreign(_)) {
-        SyncStep::Setting(SynchronousStandbyNames::Off)
+    } else if now.is_managed {
+        SyncStep::Reset
     } else {
         SyncStep::Rest
     }
@@ -98,6 +104,10 @@ impl Cycle<'_> {
                 let said = Reason::ChangingSync(format!("setting synchronous_standby_names to '{setting}'"));
                 Some(Decision::soon(vec![Action::SetSynchronousStandbyNames(setting)], said, Self::SETTLE))
             }
+            SyncStep::Reset => {
+                let said = Reason::ChangingSync("synchronous_standby_names is what is configured".into());
+                Some(Decision::soon(vec![Action::ResetSynchronousStandbyNames], said, Self::SETTLE))
+            }
         }
     }
 
@@ -112,10 +122,11 @@ impl Cycle<'_> {
         let record = self.cluster.sync.value.clone();
         SyncSituation {
             leader: self.local.name.clone(),
-            chosen: choose(&self.sync_candidates(&record, &setting), self.config),
+            chosen: choose(&self.sync_candidates(&record, &setting), self.config, postgres.current_lsn),
             confirmed: confirmed.map(|standby| standby.application_name.clone()).collect(),
             record,
             setting,
+            is_managed: postgres.manages_standby_names,
             node_count: self.config.synchronous_node_count,
             strict: self.config.synchronous_mode_strict,
         }
@@ -124,24 +135,40 @@ impl Cycle<'_> {
     /// The members that stream from us and may be synchronous.
     fn sync_candidates(&self, record: &SyncRecord, setting: &SynchronousStandbyNames) -> Vec<Candidate> {
         let named = setting.names();
+        let awaited = self.local.postgres.awaited_position;
         let streaming = self.local.postgres.standbys.iter().filter(|standby| standby.streaming);
         let candidates = streaming.filter_map(|standby| {
             let name = &standby.application_name;
             // A standby under our own name would make us our own synchronous standby (Patroni issue 3111).
             let (name, member) = self.cluster.members.iter().find(|(member, _)| member.eq_ignore_ascii_case(name))?;
+            let fit = *name != self.local.name && member.is_running() && !member.tags.nosync();
             // One that should stream from elsewhere is here by accident, and soon gone (Patroni issue 3369).
-            let cascades = member
-                .tags
-                .replicatefrom()
-                .is_some_and(|from| from != self.local.name && self.cluster.members.contains_key(from));
-            (*name != self.local.name && !cascades && member.is_running() && !member.tags.nosync()).then(|| Candidate {
+            (fit && !self.should_cascade(member)).then(|| Candidate {
                 name: name.clone(),
                 nofailover: member.tags.nofailover(),
                 sync_priority: member.tags.sync_priority(),
                 is_synchronous: record.is_standby(name) || named.contains(name),
-                flush_lsn: standby.flush_lsn,
+                position: standby.position(awaited),
             })
         });
         candidates.collect()
+    }
+
+    /// Whether a member is to stream from another standby that is there for it: that streams from us, or is itself to stream
+    /// from one that does (`_should_cascade`). One whose upstream is gone streams from us in earnest.
+    fn should_cascade(&self, member: &MemberRecord) -> bool {
+        let members = &self.cluster.members;
+        let fit = |name: &str| members.get(name).filter(|member| member.is_running() && !member.tags.nosync());
+        let mut seen = BTreeSet::new();
+        let mut from = member.tags.replicatefrom();
+        while let Some(name) = from.filter(|name| *name != self.local.name && seen.insert(*name)) {
+            let Some(upstream) = fit(name) else { return false };
+            from = upstream.tags.replicatefrom();
+            if from.is_none() {
+                let standbys = &self.local.postgres.standbys;
+                return standbys.iter().any(|standby| standby.application_name.eq_ignore_ascii_case(name));
+            }
+        }
+        false
     }
 }
