@@ -5,7 +5,8 @@
 //! is bounded by maximum_lag_on_failover bytes of transaction log plus the amount that is written in the last ttl seconds".
 //!
 //! A write was *protected* if the `sync` key named its server as leader from the invocation until the return: only then did
-//! the cluster promise to keep it. A `failover` request (one without `leader`) may go to an asynchronous node and lose
+//! the cluster promise to keep it. With `synchronous_mode` off the user's own `synchronous_standby_names` promise it, where a
+//! failover cannot miss who has it (module `own_names`). With `synchronous_commit` off or local nothing is promised. A `failover` request (one without `leader`) may go to an asynchronous node and lose
 //! anything; writes acknowledged before one are not held against the cluster.
 //!
 //! The asynchronous bound is judged in bytes, and only where it is certain: the old leader published its position at least
@@ -17,7 +18,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Broken, Finding, Violation, earlier, violation};
+use super::{Broken, Finding, Violation, earlier, own_names, violation};
 use crate::{
     event::At,
     history::{History, NodeRows, Operation, Term},
@@ -67,7 +68,7 @@ pub fn judge(rules: &Rules, history: &History<'_>) -> Finding {
         .iter()
         .copied()
         .filter(|write| exempt_until.is_none_or(|until| write.invoked_at > until))
-        .partition(|write| protected(rules, history, write));
+        .partition(|write| protected(rules, history, write) || own_names::winner_has(rules, history, write));
     let mut violations = Vec::new();
     if !protected.is_empty() {
         let mut ids: Vec<u64> = protected.iter().filter_map(|write| Some(write.write()?.0)).collect();
@@ -82,11 +83,15 @@ pub fn judge(rules: &Rules, history: &History<'_>) -> Finding {
     Finding::of(violations)
 }
 
-/// Whether the cluster promised to keep a write: the `sync` key named its server all along.
+/// Whether the cluster promised to keep a write whatever happens: the `sync` key named its server all along, or everybody who may
+/// lead had to have it.
 #[must_use]
 pub fn protected(rules: &Rules, history: &History<'_>, write: &Operation<'_>) -> bool {
     let Some(acknowledged_at) = write.acknowledged_at() else { return false };
     if rules.synchronous_mode == SynchronousMode::Off {
+        return own_names::everybody_has(rules, history, write);
+    }
+    if !own_names::commits_wait(rules, history, write.invoked_at) {
         return false;
     }
     let names_server = |value: Option<serde_json::Value>| {

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Broken, Finding, Violation, later, violation};
+use super::{Broken, Finding, Violation, later, own_names, violation};
 use crate::{
     event::{Slot, SqlState},
     history::{History, ending::Settled},
@@ -150,10 +150,15 @@ impl<'a> EndState<'_, '_, 'a> {
     }
 
     fn sync(&self) -> Vec<Broken> {
-        if self.rules.synchronous_mode == SynchronousMode::Off {
-            return Vec::new();
-        }
         let wrong = |why: String| vec![Broken::WrongSync { why }];
+        if self.rules.synchronous_mode == SynchronousMode::Off {
+            let own = own_names::configured(self.rules, self.history, self.settled.at);
+            let in_force = self.leading().map(|leading| leading.synchronous_standby_names.trim());
+            let dropped = own.zip(in_force).filter(|(own, in_force)| own.trim() != *in_force);
+            return dropped.map_or_else(Vec::new, |(own, in_force)| {
+                wrong(format!("synchronous_standby_names is {in_force:?} although {own:?} is configured"))
+            });
+        }
         let Some(sync) = self.json("sync") else {
             return wrong("there is no sync key although replication is synchronous".to_owned());
         };
@@ -194,7 +199,7 @@ fn may_be_synchronous(tags: &Tags) -> bool {
     }
 }
 
-fn names(list: &str) -> BTreeSet<String> {
+pub(super) fn names(list: &str) -> BTreeSet<String> {
     list.split(',').map(|name| name.trim().trim_matches('"').to_owned()).filter(|name| !name.is_empty()).collect()
 }
 

@@ -21,7 +21,7 @@ mod search;
 
 use std::collections::BTreeMap;
 
-use super::{Broken, Finding, durability::protected, violation};
+use super::{Broken, Finding, durability::protected, own_names, violation};
 use crate::{
     event::{Action, At},
     history::{Answer, History, Operation},
@@ -34,7 +34,8 @@ use crate::{
 pub fn judge(rules: &Rules, history: &History<'_>) -> Finding {
     let one_leader = history.keys.leader_changes().next().is_none();
     if !one_leader {
-        if rules.synchronous_mode == SynchronousMode::Off {
+        let own = || own_names::configured(rules, history, history.begin).is_some();
+        if rules.synchronous_mode == SynchronousMode::Off && !own() {
             return Finding::not_applicable("asynchronous replication promises nothing across a change of leadership");
         }
         if !history.operations.acknowledged_writes().all(|write| protected(rules, history, write)) {

@@ -11,6 +11,7 @@ pub mod end_state;
 pub mod expected_end;
 pub mod linearizability;
 pub mod one_writer;
+mod own_names;
 pub mod phantoms;
 pub mod recovery;
 pub mod rest_truth;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::scenario::{End, Expect, Scenario, SynchronousMode, Tags, WatchdogMode};
 
@@ -31,6 +32,8 @@ pub struct Rules {
     pub synchronous_mode: SynchronousMode,
     /// `synchronous_mode_strict`.
     pub synchronous_mode_strict: bool,
+    /// `postgresql.parameters`, as the operator has them at the start.
+    pub parameters: Map<String, Value>,
     /// `failsafe_mode`.
     pub failsafe_mode: bool,
     /// `postgresql.use_slots`.
@@ -68,6 +71,7 @@ impl Default for Rules {
             check_timeline: false,
             synchronous_mode: SynchronousMode::Off,
             synchronous_mode_strict: false,
+            parameters: Map::new(),
             failsafe_mode: false,
             use_slots: true,
             member_slots_ttl: Duration::from_secs(30 * 60),
@@ -142,6 +146,7 @@ impl From<&Scenario> for Rules {
             check_timeline: patroni.check_timeline,
             synchronous_mode: patroni.synchronous_mode,
             synchronous_mode_strict: patroni.synchronous_mode_strict,
+            parameters: patroni.postgresql.parameters.clone(),
             failsafe_mode: patroni.failsafe_mode,
             use_slots: patroni.postgresql.use_slots,
             member_slots_ttl: seconds(patroni.member_slots_ttl),

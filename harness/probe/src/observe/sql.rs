@@ -29,7 +29,8 @@ pub async fn probe_sql<N: Net>(
     journal: Journal,
 ) {
     let mut due = Instant::now() + phase;
-    let mut prober = Prober { net, server, login, period, connection: None, history: (0, vec![]), timeline: 0 };
+    let mut prober =
+        Prober { net, server, login, period, connection: None, history: (0, vec![]), timeline: 0, known_at: 0 };
     loop {
         sleep_until(due).await;
         let asked_at = journal.now();
@@ -58,6 +59,9 @@ struct Prober<N> {
     history: (u32, Vec<(u32, u64)>),
     /// The timeline last known on this connection, else 0: a standby whose receiver is down does not say.
     timeline: u32,
+    /// The position at which it was known. What a standby has beyond that may be of another timeline, if its receiver came and
+    /// went between two looks.
+    known_at: u64,
 }
 
 impl<N: Net> Prober<N> {
@@ -87,7 +91,7 @@ impl<N: Net> Prober<N> {
         if in_recovery {
             self.receiver(&mut state, of_width(3).next());
         } else {
-            self.timeline = state.timeline;
+            (self.timeline, self.known_at) = (state.timeline, state.lsn);
             let name = |row: &SimpleQueryRow, column| row.get(column).unwrap_or_default().to_owned();
             state.standbys = of_width(2).map(|row| (name(row, 0), name(row, 1))).collect();
         }
@@ -97,12 +101,12 @@ impl<N: Net> Prober<N> {
 
     fn receiver(&mut self, state: &mut SqlState, row: Option<&SimpleQueryRow>) {
         if let Some(row) = row {
-            self.timeline = number(row, 1).unwrap_or(self.timeline);
+            (self.timeline, self.known_at) = (number(row, 1).unwrap_or(self.timeline), state.lsn);
             if row.get(0) == Some("streaming") {
                 state.streaming_from = row.get(2).map(str::to_owned);
             }
         }
-        state.timeline = self.timeline;
+        state.timeline = if state.lsn > self.known_at { 0 } else { self.timeline };
     }
 
     async fn history(&mut self, timeline: u32) -> Vec<(u32, u64)> {

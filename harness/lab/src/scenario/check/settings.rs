@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use super::wrong;
 use crate::scenario::{
-    Action, Patroni, Scenario, WatchdogMode,
+    Action, Patroni, Scenario, SynchronousMode, WatchdogMode,
     patroni::TimingRule,
     quantity::Span,
     read::{Node, Reader},
@@ -65,6 +65,13 @@ fn synchronous(reader: &mut Reader<'_>, root: &Node, scenario: &Scenario) {
         let found = format!("{} synchronous standbys", patroni.synchronous_node_count);
         let expected = format!("fewer than the {} nodes", cluster.nodes);
         wrong(reader, root, "cluster.patroni.synchronous_node_count", found, expected);
+    }
+    let named =
+        patroni.postgresql.parameters.keys().find(|name| name.eq_ignore_ascii_case("synchronous_standby_names"));
+    if let Some(name) = named.filter(|_| patroni.synchronous_mode != SynchronousMode::Off && patroni.file.is_none()) {
+        let path = format!("cluster.patroni.postgresql.parameters.{name}");
+        wrong(reader, root, &path, "names of standbys beside synchronous_mode", "one of the two").help =
+            "with synchronous_mode Patroni names the standbys by itself, and the parameter does not count".into();
     }
 }
 
