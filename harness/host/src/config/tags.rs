@@ -35,7 +35,8 @@ pub(super) fn tags(reader: &mut Reader<'_>, at: &At<'_>) -> Map<String, Json> {
         let meant = did_you_mean(&key.name, known);
         if !meant.is_empty() {
             reader.warning(|reader| {
-                reader.problem(key.place, &at.path, format!("the tag {:?}", key.name), "one of Patroni's tags").help =
+                let found = format!("the tag {}", reader.name(key));
+                reader.problem(key.place, &at.path, found, "one of Patroni's tags").help =
                     format!("{meant} as it is, it means nothing to the agent");
             });
         }

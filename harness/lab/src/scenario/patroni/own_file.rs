@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use pgdrill_yaml::{At, Document, Fields, Node, Problem, Reader, Value, parse, patroni as warts, text_of};
+use pgdrill_yaml::{
+    At, Document, Fields, Node, Problem, Reader, Value, first_of_each, parse, patroni as warts, text_of,
+};
 
 use super::{
     Patroni,
@@ -40,7 +42,7 @@ pub(in crate::scenario) fn read_patroni_yml(file: &Path) -> Result<(Patroni, Vec
     store(&mut reader, &root);
     watchdog_left_open(&mut reader, &root);
     reader.problems.sort_by_key(|problem| (problem.line, problem.column));
-    Ok((settings, reader.problems))
+    Ok((settings, first_of_each(reader.problems)))
 }
 
 fn settings(reader: &mut Reader<'_>, root: &Node) -> Patroni {
@@ -94,7 +96,7 @@ fn one_nodes_tags(reader: &mut Reader<'_>, at: &At<'_>) {
 /// Dynamic settings outside `bootstrap.dcs`: Patroni starts, and takes its defaults.
 fn misplaced(reader: &mut Reader<'_>, fields: &Fields<'_>) {
     for (key, _) in fields.rest() {
-        let found = format!("the setting {:?} at the top level", key.name);
+        let found = format!("the setting {} at the top level", reader.name(key));
         let known = Patroni::default().dynamic_config().contains_key(&key.name);
         let expected =
             if known { format!("bootstrap.dcs.{}", key.name) } else { "a setting that Patroni knows".into() };
