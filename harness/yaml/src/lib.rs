@@ -25,5 +25,5 @@ pub use node::{Key, Node, Place, Value};
 pub use parse::{Document, parse};
 pub use problem::{Problem, Severity, first_of_each};
 pub use reader::{At, Fields, Reader, did_you_mean, one_of};
-pub use secret::without as without_secrets;
+pub use secret::{hide_secrets, without as without_secrets};
 pub use visible::{on_one_line, visible};

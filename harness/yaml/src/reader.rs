@@ -93,6 +93,15 @@ impl<'t> Reader<'t> {
         node.describe()
     }
 
+    /// The path of a field that is told by its own name, which may be a secret in the wrong place.
+    #[must_use]
+    pub fn field(&self, at: &At<'_>, key: &Key) -> String {
+        match self.cover(key.place) {
+            Cover::Hidden => at.field(secret::HIDDEN),
+            _ => at.field(&key.name),
+        }
+    }
+
     fn cover(&self, place: Place) -> Cover {
         self.sources.get(place.source).map_or(Cover::Open, |source| source.cover(place))
     }
@@ -118,14 +127,12 @@ impl<'t> Reader<'t> {
             None => Problem::of_file(PathBuf::new(), found, expected),
             Some(source) => {
                 let excerpt = source.excerpt(place);
-                let (mut found, mut field) = (found.into(), secret::without(field).into_owned());
-                if place.line > 0 && source.cover(place) != Cover::Open {
-                    without_secret(source, place, &mut field, &mut found);
-                }
+                let cover = if place.line > 0 { source.cover(place) } else { Cover::Open };
+                let found = if cover == Cover::Open { found.into() } else { without_secret(cover, found.into()) };
                 Problem {
                     line: place.line,
                     column: place.column,
-                    field: shortened(field),
+                    field: shortened(secret::without(field).into_owned()),
                     severity: self.severity,
                     excerpt: excerpt.text,
                     mark: excerpt.mark,
@@ -160,7 +167,8 @@ impl<'t> Reader<'t> {
             };
             let found = format!("the field {} a second time", self.name(key));
             let help = format!("it is in line {first} already; remove one of them");
-            self.problem(key.place, &at.field(&key.name), found, "every field once").help = help;
+            let path = self.field(at, key);
+            self.problem(key.place, &path, found, "every field once").help = help;
         }
     }
 
@@ -260,23 +268,15 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// Leaves out of a field's path and of what was found what may not be shown of a name or value that they quote.
-fn without_secret(source: &Source<'_>, place: Place, field: &mut String, found: &mut String) {
-    let is_hidden = source.cover(place) == Cover::Hidden;
-    let written = source.written(place).unwrap_or_default();
-    let written = written.trim_matches(['"', '\'']);
-    if is_hidden && !written.is_empty() {
-        // The path of a value ends with its name, which may be shown; that of a name ends with the name itself.
-        if let Some(above) = field.strip_suffix(written) {
-            *field = format!("{above}{}", secret::HIDDEN);
+/// Leaves out of what was found what may not be shown of the name or value that it quotes.
+fn without_secret(cover: Cover, found: String) -> String {
+    match (found.find('"'), found.rfind('"')) {
+        (Some(open), Some(close)) if open < close => {
+            let quoted = &found[open + 1..close];
+            let shown = if cover == Cover::Hidden { secret::HIDDEN.into() } else { secret::without(quoted) };
+            format!("{}{shown}{}", &found[..=open], &found[close..])
         }
-    }
-    if let (Some(open), Some(close)) = (found.find('"'), found.rfind('"'))
-        && open < close
-    {
-        let quoted = &found[open + 1..close];
-        let shown = if is_hidden { secret::HIDDEN.into() } else { secret::without(quoted) };
-        *found = format!("{}{shown}{}", &found[..=open], &found[close..]);
+        _ => found,
     }
 }
 
@@ -352,10 +352,10 @@ impl<'n> Fields<'n> {
     /// Complains about every field that nobody took.
     pub fn finish(self, reader: &mut Reader<'_>) {
         /// Of more, only the number is told: such a group is something else altogether.
-        const TOLD: usize = 20;
+        const TOLD: usize = 10;
         let expected = one_of(&self.known);
         for (key, _) in self.entries.iter().take(TOLD) {
-            let path = self.at.field(&key.name);
+            let path = reader.field(&self.at, key);
             let found = format!("the field {}", reader.name(key));
             let problem = reader.problem(key.place, &path, found, expected.clone());
             problem.help = did_you_mean(&key.name, self.known.iter().copied());

@@ -80,12 +80,6 @@ impl<'t> Source<'t> {
         }
     }
 
-    /// What is written at a place; nothing where it is not in one line.
-    pub fn written(&self, place: Place) -> Option<String> {
-        let range = self.seen().range(place)?;
-        Some(self.seen().chars[range].iter().collect())
-    }
-
     /// The line of a place; an empty one when there is none.
     pub fn excerpt(&self, place: Place) -> Excerpt {
         let seen = self.seen();

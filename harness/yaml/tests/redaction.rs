@@ -76,7 +76,7 @@ fn a_secret_is_hidden_by_its_place_and_what_is_around_it_stays() {
             "@\nauthentication:\n  username: a\n  kennwort: ********\nname: x",
         ),
         ("@\n\"pass\\u0077ord\": s3cret", "@\n********"),
-        ("x: &p s3cret\npassword: *p\n@", "x: ********\npassword: ********\n@"),
+        ("@\nx: &p s3cret\npassword: *p", "@\nx: ********\npassword: ********"),
         ("ttl: 30\n loop_wait: 10: x", "ttl: 30\n loop_wait: 10: x"),
     ] {
         assert_eq!(shown(text), expected, "{text}");

@@ -72,7 +72,7 @@ fn postgresql(reader: &mut Reader<'_>, at: &At<'_>) {
         fields.take(name);
     }
     for (key, _) in fields.rest() {
-        let path = at.field(&key.name);
+        let path = reader.field(at, key);
         let local = LOCAL.contains(&key.name.as_str());
         let expected =
             if local { format!("postgresql.{} of every node", key.name) } else { one_of(&DYNAMIC_POSTGRESQL) };

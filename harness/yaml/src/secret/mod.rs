@@ -15,6 +15,8 @@ mod within;
 
 use std::ops::Range;
 
+use serde_json::Value as Json;
+
 pub(crate) use lines::lines;
 pub(crate) use name::is_secret;
 pub use within::without;
@@ -29,6 +31,27 @@ pub(crate) fn places(text: &str, chars: &[char]) -> Vec<Range<usize>> {
         found.extend(lines::places(chars));
     }
     merged(found)
+}
+
+/// Hides the secrets in settings that are only played with: the values of their names, and what is inside of a text.
+pub fn hide_secrets(settings: &mut serde_json::Map<String, Json>) {
+    for (name, value) in settings {
+        match value {
+            Json::Object(fields) => hide_secrets(fields),
+            Json::Null | Json::Bool(_) => {}
+            _ if is_secret(name) => *value = HIDDEN.into(),
+            value => hide_inside(value),
+        }
+    }
+}
+
+fn hide_inside(value: &mut Json) {
+    match value {
+        Json::String(text) => *text = without(text).into_owned(),
+        Json::Array(items) => items.iter_mut().for_each(hide_inside),
+        Json::Object(fields) => hide_secrets(fields),
+        _ => {}
+    }
 }
 
 fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {

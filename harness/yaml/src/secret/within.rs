@@ -100,10 +100,11 @@ fn named(text: &str, word: &Range<usize>, found: &mut Vec<Range<usize>>) {
         return;
     }
     // `passwordSECRET`: nothing stands between the two.
-    if let Some((_, glued)) = name.split_once("password").filter(|(_, glued)| !glued.is_empty()) {
-        if !glued.starts_with(['_', '-', '.']) && glued != "s" {
-            found.push(word.end - glued.len()..word.end);
-        }
+    if let Some((_, glued)) = name.split_once("password")
+        && !matches!(glued, "" | "s")
+        && !glued.starts_with(['_', '-', '.'])
+    {
+        found.push(word.end - glued.len()..word.end);
     }
     let after = rest.trim_start_matches(['"', '\'', ']', ' ', '\t']);
     let (value, of_line) = match after.chars().next() {

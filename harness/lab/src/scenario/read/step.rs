@@ -46,7 +46,7 @@ fn no_action(reader: &mut Reader<'_>, fields: &super::Fields<'_>) {
     let expected = format!("an action: {}", super::one_of(&action::KEYWORDS));
     match fields.rest().first() {
         Some((key, _)) => {
-            let path = fields.at.field(&key.name);
+            let path = reader.field(&fields.at, key);
             let hint = did_you_mean(&key.name, action::KEYWORDS.into_iter());
             let found = format!("the field {}", reader.name(key));
             reader.problem(key.place, &path, found, expected).help = hint;
