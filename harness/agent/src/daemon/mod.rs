@@ -11,6 +11,7 @@
 //! | `configure` | the configuration: dynamic, own, read again |
 //! | `callbacks`, `scripts` | what an operator wants to be run |
 //! | `peers` | asking other members |
+//! | `patience` | a machine that lacks descriptors, memory or processes |
 //! | `member` | our own record |
 //! | `requests`, `shared` | between REST and the loop |
 //! | `server_config` | PostgreSQL's configuration |
@@ -32,6 +33,7 @@ pub(crate) mod member;
 mod nosync;
 mod observe;
 mod parts;
+mod patience;
 pub(crate) mod peers;
 mod pending;
 mod requests;

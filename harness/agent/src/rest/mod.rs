@@ -3,7 +3,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `serve` | sockets, TLS, HTTP |
+//! | `serve`, `connections` | sockets, TLS, HTTP; how many at once, and who is let go |
 //! | `access` | who may call what |
 //! | `checks` | health checks |
 //! | `document`, `cluster`, `metrics` | what can be read |
@@ -16,6 +16,7 @@ mod checks;
 pub mod client;
 mod cluster;
 mod configuration;
+mod connections;
 mod document;
 mod metrics;
 mod operations;
@@ -36,6 +37,7 @@ use axum::{
 };
 use serde_json::Value;
 
+pub(crate) use self::python::datetime as python_datetime;
 use self::{
     access::{Members, Peer},
     checks::{Check, Node, Query},
@@ -95,24 +97,22 @@ async fn route<T: Ports>(parts: &Arc<Parts<T>>, request: Request<Body>) -> Resul
         (_, "config") if reads => configuration::get(parts).await,
         (_, "failsafe") if reads => operations::get_failsafe(parts),
         ("GET" | "HEAD" | "OPTIONS", _) => Ok(health(parts, &request)),
-        ("POST", "failsafe") => {
-            allow(parts, &request, Members::DoNotCount).await?;
-            operations::post_failsafe(parts, request).await
-        }
-        ("POST", "mpp") => not_coordinated(request).await,
-        _ => {
-            let method = request.method().as_str();
+        (method, _) => {
             if !UNSAFE_CALLS.contains(&(method, name)) {
                 return Err(refuse(StatusCode::NOT_IMPLEMENTED, format!("Unsupported method ('{method}')")));
             }
-            allow(parts, &request, Members::Count).await?;
+            // Before anything of the body is read: whoever may not ask has nothing kept for him.
+            allow(parts, &request, if name == "failsafe" { Members::DoNotCount } else { Members::Count }).await?;
             change(parts, name, request).await
         }
     }
 }
 
-/// The calls that only some may make: they change something.
-const UNSAFE_CALLS: [(&str, &str); 11] = [
+/// The calls that only some may make: they change something, or make the agent read what it is sent. Patroni lets everybody make
+/// `POST /mpp`.
+const UNSAFE_CALLS: [(&str, &str); 13] = [
+    ("POST", "failsafe"),
+    ("POST", "mpp"),
     ("POST", "switchover"),
     ("DELETE", "switchover"),
     ("POST", "failover"),
@@ -147,7 +147,8 @@ async fn change<T: Ports>(parts: &Arc<Parts<T>>, name: &str, request: Request<Bo
         ("POST", "reinitialize") => operations::reinitialize(parts, request).await,
         ("PATCH", "config") => configuration::patch(parts, request).await,
         ("PUT", "config") => configuration::put(parts, request).await,
-        ("POST", "citus") => not_coordinated(request).await,
+        ("POST", "failsafe") => operations::post_failsafe(parts, request).await,
+        ("POST", "citus" | "mpp") => not_coordinated(request).await,
         // Patroni obeys this in its own tests on Windows alone, and says so everywhere.
         ("POST", "sigterm") => Ok(answer(StatusCode::ACCEPTED, "shutdown scheduled")),
         _ => unreachable!("{name} is in the list of unsafe calls"),
@@ -174,7 +175,8 @@ fn health<T: Ports>(parts: &Arc<Parts<T>>, request: &Request<Body>) -> Response 
         parts.shared.hear_itself();
     }
     let published = parts.shared.published();
-    let node = Node { name: &config.name, published: &published, now: parts.clock.now() };
+    let failsafe_is_active = document::failsafe_is_active(parts, &published);
+    let node = Node { name: &config.name, published: &published, now: parts.clock.now(), failsafe_is_active };
     let holds = check.is_some_and(|check| check.holds(&node, &Query::new(&parameters)));
     let status = if holds { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     match (request.method(), check) {
@@ -222,6 +224,8 @@ impl IntoResponse for Refusal {
     }
 }
 
+#[cfg(test)]
+mod flood_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
