@@ -4,7 +4,7 @@ use std::fmt::{Display, Write as _};
 
 use pgdrill_ha::{
     records::{MemberRole, MemberState, ReplicationState},
-    view::Cluster,
+    view::{Cluster, PostgresRole},
 };
 
 use super::{document, python};
@@ -101,10 +101,12 @@ fn server<T: Ports>(page: &mut Page, parts: &Parts<T>, published: &Published) {
     page.counter("xlog_received_location", help, received);
     let help = "Current location of the replayed Postgres transaction log, 0 if this node is not a replica.";
     page.counter("xlog_replayed_location", help, replayed);
-    let replayed = server.and_then(|server| python::epoch_seconds(server.replayed_timestamp.as_deref()?));
+    // A primary that was promoted still knows when it last replayed something, and does not tell (`xlog` of its document).
+    let replica = server.filter(|_| published.postgres.role == PostgresRole::Replica);
+    let replayed = replica.and_then(|server| python::epoch_seconds(server.replayed_timestamp.as_deref()?));
     let help = "Current timestamp of the replayed Postgres transaction log, 0 if null.";
     page.gauge("xlog_replayed_timestamp", help, or_zero(replayed));
-    let paused = server.is_some() && published.postgres.replay_paused;
+    let paused = replica.is_some() && published.postgres.replay_paused;
     page.flag("xlog_paused", "Value is 1 if the Postgres xlog is paused, 0 otherwise.", paused);
     if server.is_some() {
         let state = replication_state(published);

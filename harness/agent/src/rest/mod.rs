@@ -9,6 +9,7 @@
 //! | `document`, `cluster`, `metrics` | what can be read |
 //! | `configuration`, `switchover`, `restart`, `operations` | what can be asked for |
 //! | `body`, `quantity`, `python` | how Patroni reads and writes |
+//! | `differences` | where it is not as Patroni's, and why |
 
 mod access;
 mod body;
@@ -17,6 +18,7 @@ pub mod client;
 mod cluster;
 mod configuration;
 mod connections;
+pub mod differences;
 mod document;
 mod metrics;
 mod operations;
@@ -224,6 +226,8 @@ impl IntoResponse for Refusal {
     }
 }
 
+#[cfg(test)]
+mod fields_tests;
 #[cfg(test)]
 mod flood_tests;
 #[cfg(test)]
