@@ -7,7 +7,7 @@ use axum::{body::Body, http::Request};
 use http_body_util::BodyExt;
 use pgdrill_ha::{
     Lsn,
-    records::{MemberRecord, MemberState, SyncRecord},
+    records::{MemberRecord, MemberRole, MemberState, SyncRecord},
     view::{Cluster, PostgresRole, Process, StandbyView, Versioned},
 };
 use serde_json::{Value, json};
