@@ -4,6 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | `serve`, `connections` | sockets, TLS, HTTP; how many at once, and who is let go |
+//! | `refusals` | who could not open TLS |
 //! | `access` | who may call what |
 //! | `checks` | health checks |
 //! | `document`, `cluster`, `metrics` | what can be read |
@@ -24,6 +25,7 @@ mod metrics;
 mod operations;
 mod python;
 mod quantity;
+mod refusals;
 mod restart;
 mod serve;
 mod switchover;

@@ -21,6 +21,7 @@ use tower::ServiceExt;
 use super::{
     access::Peer,
     connections::{Connections, Guest, Visit},
+    refusals::Refusals,
     router,
 };
 use crate::{
@@ -83,28 +84,32 @@ impl<N: Net> Server<N> {
     pub async fn serve<T: Ports<Net = N>>(mut self, parts: Arc<Parts<T>>) {
         let open = Connections::new(parts.config().restapi.connections);
         let router = router(Arc::clone(&parts));
-        let mut tasks = JoinSet::new();
+        let mut tasks: JoinSet<Option<String>> = JoinSet::new();
+        let mut refusals = Refusals::default();
         let mut next_sweep = Instant::now();
-        let mut told = None;
         loop {
             tokio::select! {
                 biased;
-                // What became of a connection is its client's affair.
-                Some(_) = tasks.join_next() => {}
+                // What became of a connection is its client's affair, but for who could not open TLS.
+                Some(ended) = tasks.join_next() => {
+                    if let Some(text) = ended.ok().flatten().filter(|text| refusals.is_news(text, Instant::now())) {
+                        parts.trouble("rest", text);
+                    }
+                }
                 () = sleep_until(next_sweep), if !open.is_empty() => {
                     next_sweep = Instant::now() + SWEEP;
                     open.sweep(PATIENCE + SWEEP);
                 }
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, address)) => {
-                        let (visit, crowded) = open.enter(address.ip());
+                    Ok((stream, from)) => {
+                        parts.shared.accept(from);
+                        let (visit, crowded) = open.enter(from.ip());
                         let line = Line { guest: visit.guest(), bodies: Arc::clone(&open.bodies) };
                         tasks.spawn(connection(stream, self.acceptor.clone(), router.clone(), visit, line));
                         if crowded {
-                            if told.is_none_or(|told: Instant| told.elapsed() > PATIENCE) {
-                                told = Some(Instant::now());
-                                let text = format!("too many connections, the latest from {}: those that \
-                                    keep the agent waiting are closed", address.ip());
+                            let text = format!("too many connections, the latest from {}: those that keep the agent waiting \
+                                are closed", from.ip());
+                            if refusals.is_news(&text, Instant::now()) {
                                 parts.trouble("rest", text);
                             }
                             // Whoever has to go closes his socket before the next one is let in.
@@ -122,27 +127,36 @@ impl<N: Net> Server<N> {
     }
 }
 
-async fn connection<S: Socket>(stream: S, acceptor: Option<Arc<Acceptor>>, router: Router, visit: Visit, line: Line) {
+/// Tells why TLS could not be opened, if that is so.
+async fn connection<S: Socket>(
+    stream: S,
+    acceptor: Option<Arc<Acceptor>>,
+    router: Router,
+    visit: Visit,
+    line: Line,
+) -> Option<String> {
     let guest = visit.guest();
     tokio::select! {
         biased;
-        () = guest.let_go() => {}
-        () = converse(stream, acceptor, router, line) => {}
+        () = guest.let_go() => None,
+        told = converse(stream, acceptor, router, line) => told,
     }
 }
 
-async fn converse<S: Socket>(stream: S, acceptor: Option<Arc<Acceptor>>, router: Router, line: Line) {
-    let Ok(address) = stream.peer_addr() else { return };
-    let opened = match acceptor {
-        None => Ok((MaybeTls::Left(stream), false)),
-        Some(acceptor) => match timeout(PATIENCE, acceptor.accept(stream)).await {
+async fn converse<S: Socket>(stream: S, acceptor: Option<Arc<Acceptor>>, router: Router, line: Line) -> Option<String> {
+    let address = stream.peer_addr().ok()?;
+    let (stream, has_certificate) = match acceptor {
+        None => (MaybeTls::Left(stream), false),
+        Some(acceptor) => match timeout(PATIENCE, acceptor.accept(stream)).await.ok()? {
             Ok(opened) => opened,
-            Err(_) => return,
+            // The client has been told by TLS itself, in a word.
+            Err(error) => {
+                return acceptor.explained(&error).map(|why| format!("TLS with {}: {why}", address.ip()));
+            }
         },
     };
-    // A client that speaks no TLS, or shows no certificate, has been told so by TLS itself.
-    let Ok((stream, has_certificate)) = opened else { return };
     speak(stream, Peer { address, has_certificate }, router, line).await;
+    None
 }
 
 async fn speak<S>(stream: S, peer: Peer, router: Router, line: Line)
