@@ -11,6 +11,7 @@ mod table_manual;
 mod table_pause;
 mod table_race;
 mod table_recover;
+mod table_shortage;
 mod table_slots;
 mod table_sync;
 mod zoo;
