@@ -201,7 +201,7 @@ impl Observed {
         if let Some((_, lines)) = self.history.as_ref().filter(|(of, _)| *of == timeline) {
             view.history.clone_from(lines);
         }
-        lacking
+        lacking || short
     }
 }
 
