@@ -94,6 +94,5 @@ pub(crate) fn replication_state(published: &Published) -> Option<ReplicationStat
     if postgres.is_streaming {
         return Some(ReplicationState::Streaming);
     }
-    let restores = published.config.dynamic.pointer("/postgresql/recovery_conf/restore_command").is_some();
-    restores.then_some(ReplicationState::InArchiveRecovery)
+    published.config.restores().then_some(ReplicationState::InArchiveRecovery)
 }

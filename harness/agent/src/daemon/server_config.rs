@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pgdrill_ha::{Config, config::remote_primary, decision::Upstream as Followed, view::Follows};
+use pgdrill_ha::{
+    Config,
+    config::{remote_follows, standby_section},
+    decision::Upstream as Followed,
+    view::Follows,
+};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -131,7 +136,15 @@ impl Desired {
     /// target has its own.
     pub fn apply_recovery(&mut self, ha: &Config) -> bool {
         let Some(recovery) = self.recovery.as_mut().filter(|recovery| !recovery.ends_at_target) else { return false };
-        let parameters = recovery_parameters(ha);
+        let mut parameters = recovery_parameters(ha);
+        let follows = |follows: Follows| {
+            recovery.primary_conninfo.as_ref().is_some_and(|now| (&now.host, now.port) == (&follows.host, follows.port))
+        };
+        if let Some(section) = &ha.standby_cluster
+            && remote_follows(section, ha.use_slots).map_or(recovery.primary_conninfo.is_none(), follows)
+        {
+            parameters.extend(section_parameters(section, &REMOTE_ONLY));
+        }
         let changed = recovery.parameters != parameters;
         recovery.parameters = parameters;
         changed
@@ -173,8 +186,7 @@ fn has_logical_slots(dynamic: &Value) -> bool {
         Some(kind) => kind == "logical",
         None => slot.get("database").is_some() && slot.get("plugin").is_some(),
     };
-    slots.is_some_and(|slots| slots.values().any(is_logical))
-        && dynamic.get("standby_cluster").is_none_or(Value::is_null)
+    slots.is_some_and(|slots| slots.values().any(is_logical)) && standby_section(dynamic).is_none()
 }
 
 fn parameters(config: &AgentConfig, dynamic: Option<&Value>, has_logical_slots: bool) -> BTreeMap<String, String> {
@@ -240,20 +252,25 @@ pub(crate) fn recovery(config: &AgentConfig, ha: &Config, upstream: &Followed, b
         Followed::Unchanged => before.cloned().unwrap_or_default(),
         Followed::ArchiveOnly => Recovery { parameters: recovery_parameters(ha), ..Recovery::default() },
         Followed::Remote(section) => {
-            let text = |name: &str| section.get(name).and_then(Value::as_str).map(str::to_owned);
-            let mut recovery = match remote_primary(section) {
-                Some((host, port)) => {
-                    let slot = text("primary_slot_name");
-                    follow(config, ha, &Follows { host: host.into(), port, slot })
-                }
-                None => Recovery::default(),
+            let mut recovery = match remote_follows(section, ha.use_slots) {
+                Some(follows) => follow(config, ha, &follows),
+                None => Recovery { parameters: recovery_parameters(ha), ..Recovery::default() },
             };
-            for name in ["restore_command", "archive_cleanup_command", "recovery_min_apply_delay"] {
-                recovery.parameters.extend(section.get(name).map(|value| (name.to_owned(), setting(value))));
-            }
+            recovery.parameters.extend(section_parameters(section, &IN_STANDBY_CLUSTER));
+            recovery.parameters.extend(section_parameters(section, &REMOTE_ONLY));
             recovery
         }
     }
+}
+
+/// Fields of `standby_cluster` that are recovery settings of all its members, since the archive is the remote primary's.
+const IN_STANDBY_CLUSTER: [&str; 2] = ["restore_command", "archive_cleanup_command"];
+/// The same of the standby leader alone.
+const REMOTE_ONLY: [&str; 1] = ["recovery_min_apply_delay"];
+
+fn section_parameters(section: &Value, names: &[&str]) -> BTreeMap<String, String> {
+    let set = |name: &&str| section.get(*name).filter(|value| !value.is_null() && value.as_str() != Some(""));
+    names.iter().filter_map(|name| Some(((*name).to_owned(), setting(set(name)?)))).collect()
 }
 
 /// The recovery settings for streaming from a server.
@@ -276,7 +293,12 @@ pub(crate) fn follow(config: &AgentConfig, ha: &Config, follows: &Follows) -> Re
 
 fn recovery_parameters(ha: &Config) -> BTreeMap<String, String> {
     let section = ha.dynamic.pointer("/postgresql/recovery_conf").and_then(Value::as_object);
-    section.into_iter().flatten().map(|(name, value)| (name.clone(), setting(value))).collect()
+    let mut parameters: BTreeMap<String, String> =
+        section.into_iter().flatten().map(|(name, value)| (name.clone(), setting(value))).collect();
+    if let Some(section) = &ha.standby_cluster {
+        parameters.extend(section_parameters(section, &IN_STANDBY_CLUSTER));
+    }
+    parameters
 }
 
 /// Credentials and address for a base backup (`replication`) or a rewind.

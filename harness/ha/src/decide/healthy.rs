@@ -69,12 +69,12 @@ impl Cycle<'_> {
 
     /// Required and unusable: a primary that cannot be fenced must not be one (`enforce_primary_role`). With other timings the
     /// time-out is another one, too (`Watchdog.keepalive`): longer than the lease it is no fence, and shorter than `loop_wait`
-    /// it resets a healthy machine.
+    /// it resets a healthy machine. A standby leader takes no writes and needs none.
     fn arm_watchdog(&mut self) -> Option<Decision> {
         let mode = self.config.watchdog;
         let watchdog = &self.local.watchdog;
         let in_order = watchdog.is_active && !watchdog.is_outdated;
-        if mode == WatchdogMode::Off || in_order || self.config.paused {
+        if mode == WatchdogMode::Off || in_order || self.config.paused || self.is_standby_cluster() {
             return None;
         }
         match self.local.round.watchdog {
@@ -160,13 +160,13 @@ impl Cycle<'_> {
         Some(HistoryRecord { lines }.truncated(self.config.max_timelines_history))
     }
 
-    /// `/status` as a running primary publishes it with the renewal (`update_lock`, `_write_status`).
+    /// `/status` as a running primary or standby leader publishes it with the renewal (`update_lock`, `_write_status`).
     pub(super) fn status_to_publish(&self) -> Option<StatusRecord> {
         let postgres = &self.local.postgres;
-        if !postgres.is_running_primary() {
+        if !postgres.is_running_primary() && !(self.is_standby_cluster() && postgres.is_running()) {
             return None;
         }
-        let optime = postgres.current_lsn?;
+        let optime = postgres.position()?;
         let slots = postgres.slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.position?)));
         let mut status = StatusRecord { optime: Some(optime), slots: slots.collect(), retain_slots: Vec::new() };
         // Replicas' slots for us advance with our own position.
