@@ -406,4 +406,30 @@ mod tests {
         let before = follow(&config, &ha, &Follows { host: "pg2".into(), port: 5432, slot: Some("pg1".into()) });
         assert_eq!(recovery(&config, &ha, &Followed::Unchanged, Some(&before)), before);
     }
+
+    /// `restore_command` of a standby cluster is every member's, the delay its leader's alone; and a changed `/config` keeps both.
+    #[test]
+    fn the_settings_of_a_standby_cluster_survive_a_change_of_the_configuration() {
+        let config = AgentConfig::new("demo", "pg1", "10.0.0.1", vec![]);
+        let section = json!({"host": "dc1", "port": 5433, "primary_slot_name": "Dc-2", "restore_command": "cp /a/%f %p",
+            "archive_cleanup_command": "", "recovery_min_apply_delay": "5min"});
+        let ha = |work_mem: &str| {
+            let dynamic = json!({"standby_cluster": section, "postgresql": {"recovery_conf": {"x": work_mem}}});
+            pgdrill_ha::config::resolve(&dynamic, &json!({}), &BTreeMap::new())
+        };
+        let member = Followed::Member { name: "pg2".into(), host: "10.0.0.2".into(), port: 5432, slot: None };
+        for (upstream, delayed) in [(Followed::Remote(section.clone()), true), (member, false)] {
+            let mut desired =
+                Desired { recovery: Some(recovery(&config, &ha("1"), &upstream, None)), ..Desired::new(&config) };
+            let slot = desired.recovery.as_ref().and_then(|recovery| recovery.primary_slot_name.clone());
+            assert_eq!(slot.as_deref(), delayed.then_some("dc_2"));
+            assert!(!desired.apply_recovery(&ha("1")), "nothing has changed");
+            assert!(desired.apply_recovery(&ha("2")));
+            let parameters = desired.recovery.expect("it is a standby").parameters;
+            let get = |name: &str| parameters.get(name).map(String::as_str);
+            assert_eq!((get("x"), get("restore_command")), (Some("2"), Some("cp /a/%f %p")));
+            assert_eq!(get("recovery_min_apply_delay"), delayed.then_some("5min"));
+            assert_eq!(get("archive_cleanup_command"), None);
+        }
+    }
 }
