@@ -9,6 +9,8 @@ mod cluster;
 mod machine;
 mod member;
 mod obstacles;
+mod remote;
+mod standby;
 mod tls;
 mod traffic;
 
@@ -54,6 +56,10 @@ fn main() -> ExitCode {
         trial(TLS, tls::cluster),
         trial("what_is_wrong_with_a_machine_is_told_and_nothing_is_touched", cluster::refusals),
         trial("a_port_that_somebody_else_has_is_told_and_nothing_is_made_or_lost", obstacles::port_taken),
+        trial(
+            "a_standby_cluster_made_of_a_replicas_directory_follows_the_remote_primary_and_switches_over",
+            standby::cluster,
+        ),
         trial("an_agent_that_starts_before_etcd_waits_for_it_and_says_so", obstacles::without_etcd),
     ];
     // On a small machine three clusters at once only measure each other.

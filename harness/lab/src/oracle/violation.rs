@@ -229,6 +229,13 @@ violations! {
         /// How long it had, in milliseconds.
         bound_ms: u64,
     } = "nobody_leads", "nobody leads for {bound_ms} ms although {node} may: {why}";
+    /// A member of a standby cluster was promoted.
+    LeftRecovery {
+        /// The member.
+        node: String,
+        /// The timeline that it writes on.
+        timeline: u32,
+    } = "left_recovery", "{node} is out of recovery on timeline {timeline} although this is a standby cluster";
     /// An operator's request was neither carried out nor refused.
     RequestIgnored {
         /// The request, in words.

@@ -33,6 +33,8 @@ pub struct Rules {
     pub synchronous_mode_strict: bool,
     /// `failsafe_mode`.
     pub failsafe_mode: bool,
+    /// The cluster begins as a standby cluster, which follows [`REMOTE`](crate::world::REMOTE).
+    pub standby_cluster: bool,
     /// `postgresql.use_slots`.
     pub use_slots: bool,
     /// `member_slots_ttl`.
@@ -74,6 +76,7 @@ impl Default for Rules {
             synchronous_mode: SynchronousMode::Off,
             synchronous_mode_strict: false,
             failsafe_mode: false,
+            standby_cluster: false,
             use_slots: true,
             member_slots_ttl: Duration::from_secs(30 * 60),
             permanent_slots: BTreeSet::new(),
@@ -167,6 +170,7 @@ impl From<&Scenario> for Rules {
             synchronous_mode: patroni.synchronous_mode,
             synchronous_mode_strict: patroni.synchronous_mode_strict,
             failsafe_mode: patroni.failsafe_mode,
+            standby_cluster: patroni.standby_cluster.is_some(),
             use_slots: patroni.postgresql.use_slots,
             member_slots_ttl: seconds(patroni.member_slots_ttl),
             permanent_slots: patroni.slots.keys().cloned().collect(),
