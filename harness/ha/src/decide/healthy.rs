@@ -163,7 +163,8 @@ impl Cycle<'_> {
     /// `/status` as a running primary or standby leader publishes it with the renewal (`update_lock`, `_write_status`).
     pub(super) fn status_to_publish(&self) -> Option<StatusRecord> {
         let postgres = &self.local.postgres;
-        if !postgres.is_running_primary() && !(self.is_standby_cluster() && postgres.is_running()) {
+        let leads_with = if self.is_standby_cluster() { postgres.is_running() } else { postgres.is_running_primary() };
+        if !leads_with {
             return None;
         }
         let optime = postgres.position()?;

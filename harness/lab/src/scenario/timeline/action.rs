@@ -244,11 +244,18 @@ impl Action {
     /// host.
     #[must_use]
     pub const fn hinders_unseen(&self) -> bool {
-        match self {
-            Self::Cut(_) | Self::Delay(_) | Self::Loss(_) | Self::Bandwidth(_) | Self::DnsFail { .. } => true,
-            Self::Freeze(_) | Self::ClockDrift { .. } | Self::DiskFull { .. } | Self::SlowFsync { .. } => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Cut(_)
+                | Self::Delay(_)
+                | Self::Loss(_)
+                | Self::Bandwidth(_)
+                | Self::DnsFail { .. }
+                | Self::Freeze(_)
+                | Self::ClockDrift { .. }
+                | Self::DiskFull { .. }
+                | Self::SlowFsync { .. }
+        )
     }
 
     /// Whether an operator asks for it through Patroni, which can refuse.
