@@ -28,7 +28,7 @@ duration: 150s
 }
 
 fn play(text: &str, seed: u64) -> (Judgement, Vec<Event>) {
-    let loaded = scenario::load_text("standby.yaml".as_ref(), text).unwrap_or_else(|e| panic!("{e:?}"));
+    let loaded = scenario::load_text("standby-cluster.yaml".as_ref(), text).unwrap_or_else(|e| panic!("{e:?}"));
     let cannot = SimWorld.cannot(&loaded.scenario);
     assert!(cannot.is_empty(), "{cannot:?}");
     let recording = SimWorld.play(&loaded.scenario, seed).unwrap_or_else(|e| panic!("{e}"));
@@ -108,6 +108,6 @@ fn a_leader_whose_server_crashes_starts_as_a_standby_again() {
 #[test]
 fn what_has_no_remote_primary_here_is_said_to_be_unsupported() {
     let elsewhere = scenario("", "  - { at: 30s, switchover: {} }").replace("host: remote", "host: dc1");
-    let loaded = scenario::load_text("standby.yaml".as_ref(), &elsewhere).unwrap_or_else(|e| panic!("{e:?}"));
+    let loaded = scenario::load_text("standby-cluster.yaml".as_ref(), &elsewhere).unwrap_or_else(|e| panic!("{e:?}"));
     assert!(SimWorld.cannot(&loaded.scenario)[0].contains("`host: remote`"));
 }

@@ -135,7 +135,7 @@ impl Cycle<'_> {
         let timeline = self.local.postgres.timeline?;
         let known = self.cluster.history.as_ref();
         if timeline <= 1 {
-            return known.is_none_or(|history| !history.lines.is_empty()).then(HistoryRecord::default);
+            return known.is_some_and(|history| !history.lines.is_empty()).then(HistoryRecord::default);
         }
         let last = known.and_then(|history| history.lines.last());
         let ours = self.local.postgres.history.last().map(|line| line.switchpoint);

@@ -76,7 +76,7 @@ impl Leaderless<'_, '_, '_> {
                 continue;
             };
             let fit_since = *since.get_or_insert(probe.at);
-            let quiet_since = fitness.undisturbed_since(fit_since, probe.at)?;
+            let Some(quiet_since) = fitness.undisturbed_since(fit_since, probe.at) else { continue };
             let waited = probe.at.since(quiet_since.max(self.from));
             if waited > rules.election_bound() {
                 let gone = history.keys.overlapping(self.from, self.from).filter_map(|term| Some(term.until?.1));
