@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{LAB, holder};
+use super::{LAB, REMOTE, holder};
 use crate::{
     event::{At, Event, Recorder, SqlState, What},
     scenario::{Scenario, SynchronousMode},
@@ -31,7 +31,8 @@ pub fn missing(
         }
     }
     for (node, state) in &states {
-        let streams = state.streaming_from.as_ref().and_then(|h| name_of(h));
+        let member = |host: &String| name_of(host).or_else(|| (host == REMOTE).then(|| host.clone()));
+        let streams = state.streaming_from.as_ref().and_then(member);
         if scenario.cluster.patroni.standby_cluster.is_some() {
             if !state.in_recovery || streams.is_none() {
                 return Some(format!("{node} does not stream"));
