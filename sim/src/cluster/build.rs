@@ -43,8 +43,8 @@ pub(crate) fn build<'a>(
     for (name, member) in &etcd {
         roster.enter(member.process, name, "etcd");
     }
-    if let (Some(section), Some(host)) = (&scenario.cluster.patroni.standby_cluster, hosts.get(REMOTE)) {
-        remote::start(engine, *host, section, calibration, &journal, &roster);
+    if let Some(host) = hosts.get(REMOTE) {
+        remote::start(engine, *host, scenario, calibration, &journal, &roster);
     }
     let mut nodes = BTreeMap::new();
     for (i, name) in scenario.cluster.node_names().into_iter().enumerate() {

@@ -8,10 +8,11 @@ use pgdrill_agent::{
     ports::{InitdbOptions, Postgres, PostgresError, ServerConfig},
     postgres::Sql,
 };
-use pgdrill_lab::world::REMOTE;
+use pgdrill_lab::{scenario::Scenario, world::REMOTE};
 use pgdrill_probe::Journal;
 use pgdrill_sim_engine::{Engine, HostId, SimNet};
-use serde_json::{Map, Value};
+use pgdrill_sim_postgres::Version;
+use serde_json::Value;
 use tokio::time::sleep;
 
 use super::Roster;
@@ -24,18 +25,21 @@ use crate::{
 /// Between two rows, and between two tries to connect.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Boots it. `section` is the scenario's `standby_cluster`.
+/// Boots it, with the slot that the scenario's `standby_cluster` names.
 pub(super) fn start(
     engine: &mut Engine,
     host: HostId,
-    section: &Map<String, Value>,
+    scenario: &Scenario,
     calibration: &Calibration,
     journal: &Journal,
     roster: &Roster,
 ) {
-    let machine =
-        Machine::new(REMOTE, engine.control(host), calibration.postgresql.clone(), journal.clone(), roster.clone());
-    let slot = section.get("primary_slot_name").and_then(Value::as_str).map(str::to_owned);
+    let major = scenario.cluster.postgresql.number();
+    let version = Version::of_major(major).expect("the model knows every version that a scenario can name");
+    let timings = calibration.postgresql.clone();
+    let machine = Machine::new(REMOTE, version, engine.control(host), timings, journal.clone(), roster.clone());
+    let section = scenario.cluster.patroni.standby_cluster.as_ref();
+    let slot = section.and_then(|section| section.get("primary_slot_name").and_then(Value::as_str)).map(str::to_owned);
     engine.spawn(host, "remote primary", move || {
         let (machine, slot) = (machine.clone(), slot.clone());
         async move {
