@@ -167,7 +167,11 @@ impl From<&Scenario> for Rules {
             primary_start_timeout: seconds(patroni.primary_start_timeout),
             maximum_lag_on_failover: patroni.maximum_lag_on_failover,
             check_timeline: patroni.check_timeline,
-            synchronous_mode: patroni.synchronous_mode,
+            // A standby cluster is never synchronous, whatever its settings say (documentation "Standby cluster").
+            synchronous_mode: match patroni.standby_cluster {
+                Some(_) => SynchronousMode::Off,
+                None => patroni.synchronous_mode,
+            },
             synchronous_mode_strict: patroni.synchronous_mode_strict,
             failsafe_mode: patroni.failsafe_mode,
             standby_cluster: patroni.standby_cluster.is_some(),

@@ -84,6 +84,9 @@ impl Fitness<'_, '_, '_> {
 
     /// `synchronous_mode` in force: an operator may have changed it.
     fn mode_at(&self, at: At) -> SynchronousMode {
+        if self.rules.standby_cluster {
+            return SynchronousMode::Off;
+        }
         let config = self.json("config", at);
         match config.as_ref().map(|config| config.get("synchronous_mode")) {
             None => self.rules.synchronous_mode,
