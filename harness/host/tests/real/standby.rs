@@ -90,7 +90,7 @@ fn switch(cluster: &Cluster, remote: &Remote, from: usize, to: usize, named: boo
 
 pub(crate) fn cluster(bin: &str) {
     let mut cluster = Cluster::silent(bin, 3, follows);
-    let remote = Remote::start(&cluster.place, bin, &cluster.members[0].node.remote.clone().expect("it is named"));
+    let remote = Remote::start(&cluster.place, bin, &cluster.members[0].node.more.remote.clone().expect("it is named"));
     remote.copy_to(&cluster.place, bin, &cluster.members[0]);
     cluster.start_etcd();
     cluster.start(0);
@@ -117,7 +117,7 @@ pub(crate) fn cluster(bin: &str) {
 fn follows(place: &Place, mut member: Member) -> Member {
     let _ = place;
     let subnet = member.node.address.rsplit_once('.').expect("an address").0.to_owned();
-    member.node.remote = Some(format!("{subnet}.50"));
+    member.node.more.remote = Some(format!("{subnet}.50"));
     member
 }
 
