@@ -81,5 +81,7 @@ pub use decide::{
     sync,
 };
 pub use decision::{Action, Decision, Reason, Then};
-pub use memory::{FailsafeMemory, Freshness, LedCluster, Memory, RewindMemory, RewindState, SyncMemory};
+pub use memory::{
+    FailsafeMemory, Freshness, LedCluster, Memory, RewindMemory, RewindState, StreamingMemory, SyncMemory,
+};
 pub use units::{Bytes, Lsn, Monotonic};

@@ -241,7 +241,7 @@ pub(super) fn manages_standby_names(dynamic: &Value) -> bool {
 fn has_logical_slots(dynamic: &Value) -> bool {
     let slots = dynamic.get("slots").and_then(Value::as_object);
     slots.is_some_and(|slots| slots.values().any(ha_config::is_logical_slot))
-        && dynamic.get("standby_cluster").is_none_or(Value::is_null)
+        && ha_config::standby_section(dynamic).is_none()
 }
 
 /// A standby's recovery settings: `recovery_conf`, and what `parameters` say of the same (Patroni's

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use pgdrill_ha::{
     Config,
-    config::remote_primary,
+    config::remote_follows,
     decision::Upstream as Followed,
     view::{Follows, SynchronousStandbyNames},
 };
@@ -83,7 +83,15 @@ impl Desired {
     /// target has its own.
     pub fn apply_recovery(&mut self, config: &AgentConfig, ha: &Config) -> bool {
         let Some(recovery) = self.recovery.as_mut().filter(|recovery| !recovery.ends_at_target) else { return false };
-        let parameters = recovery_parameters(config, &ha.dynamic);
+        let mut parameters = standby_parameters(config, ha);
+        let follows = |follows: Follows| {
+            recovery.primary_conninfo.as_ref().is_some_and(|now| (&now.host, now.port) == (&follows.host, follows.port))
+        };
+        if let Some(section) = &ha.standby_cluster
+            && remote_follows(section, ha.use_slots).map_or(recovery.primary_conninfo.is_none(), follows)
+        {
+            parameters.extend(section_parameters(section, &REMOTE_ONLY));
+        }
         let changed = recovery.parameters != parameters;
         recovery.parameters = parameters;
         changed
@@ -151,24 +159,27 @@ pub(crate) fn recovery(config: &AgentConfig, ha: &Config, upstream: &Followed, b
             follow(config, ha, &Follows { host: host.clone(), port: *port, slot: slot.clone() })
         }
         Followed::Unchanged => before.cloned().unwrap_or_default(),
-        Followed::ArchiveOnly => {
-            Recovery { parameters: recovery_parameters(config, &ha.dynamic), ..Recovery::default() }
-        }
+        Followed::ArchiveOnly => Recovery { parameters: standby_parameters(config, ha), ..Recovery::default() },
         Followed::Remote(section) => {
-            let text = |name: &str| section.get(name).and_then(Value::as_str).map(str::to_owned);
-            let mut recovery = match remote_primary(section) {
-                Some((host, port)) => {
-                    let slot = text("primary_slot_name");
-                    follow(config, ha, &Follows { host: host.into(), port, slot })
-                }
-                None => Recovery::default(),
+            let mut recovery = match remote_follows(section, ha.use_slots) {
+                Some(follows) => follow(config, ha, &follows),
+                None => Recovery { parameters: standby_parameters(config, ha), ..Recovery::default() },
             };
-            for name in ["restore_command", "archive_cleanup_command", "recovery_min_apply_delay"] {
-                recovery.parameters.extend(section.get(name).map(|value| (name.to_owned(), setting(value))));
-            }
+            recovery.parameters.extend(section_parameters(section, &IN_STANDBY_CLUSTER));
+            recovery.parameters.extend(section_parameters(section, &REMOTE_ONLY));
             recovery
         }
     }
+}
+
+/// Fields of `standby_cluster` that are recovery settings of all its members, since the archive is the remote primary's.
+const IN_STANDBY_CLUSTER: [&str; 2] = ["restore_command", "archive_cleanup_command"];
+/// The same of the standby leader alone.
+const REMOTE_ONLY: [&str; 1] = ["recovery_min_apply_delay"];
+
+fn section_parameters(section: &Value, names: &[&str]) -> BTreeMap<String, String> {
+    let set = |name: &&str| section.get(*name).filter(|value| !value.is_null() && value.as_str() != Some(""));
+    names.iter().filter_map(|name| Some(((*name).to_owned(), setting(set(name)?)))).collect()
 }
 
 /// The recovery settings for streaming from a server.
@@ -184,9 +195,18 @@ pub(crate) fn follow(config: &AgentConfig, ha: &Config, follows: &Follows) -> Re
             connect_timeout: Duration::from_secs(3).min(ha.retry_timeout),
         }),
         primary_slot_name: follows.slot.clone(),
-        parameters: recovery_parameters(config, &ha.dynamic),
+        parameters: standby_parameters(config, ha),
         ends_at_target: false,
     }
+}
+
+/// The recovery settings of every standby, whomever it follows.
+fn standby_parameters(config: &AgentConfig, ha: &Config) -> BTreeMap<String, String> {
+    let mut parameters = recovery_parameters(config, &ha.dynamic);
+    if let Some(section) = &ha.standby_cluster {
+        parameters.extend(section_parameters(section, &IN_STANDBY_CLUSTER));
+    }
+    parameters
 }
 
 /// Credentials and address for a base backup (`replication`) or a rewind.
@@ -300,5 +320,31 @@ mod tests {
         let ha = Config::default();
         let before = follow(&config, &ha, &Follows { host: "pg2".into(), port: 5432, slot: Some("pg1".into()) });
         assert_eq!(recovery(&config, &ha, &Followed::Unchanged, Some(&before)), before);
+    }
+
+    /// `restore_command` of a standby cluster is every member's, the delay its leader's alone; and a changed `/config` keeps both.
+    #[test]
+    fn the_settings_of_a_standby_cluster_survive_a_change_of_the_configuration() {
+        let config = AgentConfig::new("demo", "pg1", "10.0.0.1", vec![]);
+        let section = json!({"host": "dc1", "port": 5433, "primary_slot_name": "Dc-2", "restore_command": "cp /a/%f %p",
+            "archive_cleanup_command": "", "recovery_min_apply_delay": "5min"});
+        let ha = |work_mem: &str| {
+            let dynamic = json!({"standby_cluster": section, "postgresql": {"recovery_conf": {"x": work_mem}}});
+            pgdrill_ha::config::resolve(&dynamic, &json!({}), &BTreeMap::new())
+        };
+        let member = Followed::Member { name: "pg2".into(), host: "10.0.0.2".into(), port: 5432, slot: None };
+        for (upstream, delayed) in [(Followed::Remote(section.clone()), true), (member, false)] {
+            let mut desired =
+                Desired { recovery: Some(recovery(&config, &ha("1"), &upstream, None)), ..Desired::new(&config) };
+            let slot = desired.recovery.as_ref().and_then(|recovery| recovery.primary_slot_name.clone());
+            assert_eq!(slot.as_deref(), delayed.then_some("dc_2"));
+            assert!(!desired.apply_recovery(&ha("1")), "nothing has changed");
+            assert!(desired.apply_recovery(&ha("2")));
+            let parameters = desired.recovery.expect("it is a standby").parameters;
+            let get = |name: &str| parameters.get(name).map(String::as_str);
+            assert_eq!((get("x"), get("restore_command")), (Some("2"), Some("cp /a/%f %p")));
+            assert_eq!(get("recovery_min_apply_delay"), delayed.then_some("5min"));
+            assert_eq!(get("archive_cleanup_command"), None);
+        }
     }
 }

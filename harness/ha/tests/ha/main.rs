@@ -13,5 +13,6 @@ mod table_race;
 mod table_recover;
 mod table_shortage;
 mod table_slots;
+mod table_standby;
 mod table_sync;
 mod zoo;

@@ -78,9 +78,17 @@ pub fn keep_dynamic_only(dynamic: &Map<String, Json>, merged: &mut Map<String, J
     }
 }
 
-/// Leaves out what no supported PostgreSQL starts with, as Patroni does.
+/// Leaves out what no supported PostgreSQL starts with, as Patroni does. WAL that is to be kept is kept: segments of 16 MB become
+/// their size, unless that is given, too.
 pub fn leave_out_removed(parameters: &mut Map<String, Json>) {
-    parameters.retain(|name, _| name == REMOVED[0].0 || !REMOVED.iter().any(|(removed, ..)| removed == name));
+    let segments = parameters.get("wal_keep_segments").and_then(|segments| match segments {
+        Json::String(text) => text.trim().parse::<u64>().ok(),
+        other => other.as_u64(),
+    });
+    if let Some(size) = segments.and_then(|segments| segments.checked_mul(16)).filter(|size| *size > 0) {
+        parameters.entry("wal_keep_size").or_insert_with(|| format!("{size}MB").into());
+    }
+    parameters.retain(|name, _| !REMOVED.iter().any(|(removed, ..)| removed == name));
 }
 
 fn removed(reader: &mut Reader<'_>, parameters: &At<'_>) {
