@@ -85,7 +85,7 @@ impl<T: Ports> HaLoop<T> {
             let differs = std::mem::replace(&mut desired.enforces_feedback, enforces) != enforces;
             differs && desired.apply(&own, &self.dynamic)
         };
-        if changed && self.adopted {
+        if changed && self.adopted && !self.before_config {
             self.reload().await;
         }
     }
