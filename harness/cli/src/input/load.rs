@@ -28,6 +28,7 @@ pub(crate) struct Invalid(Vec<Problem>);
 
 impl Invalid {
     /// Each problem drawn with the line it is about.
+    #[cfg(feature = "command")]
     pub(crate) fn rendered(&self) -> Vec<String> {
         self.0.iter().map(draw).collect()
     }
@@ -35,6 +36,7 @@ impl Invalid {
 
 impl Loaded {
     /// Plays with another major version of PostgreSQL than the file says.
+    #[cfg(feature = "command")]
     pub(crate) fn use_postgresql(&mut self, major: PostgresqlMajor) {
         Arc::make_mut(&mut self.scenario).cluster.postgresql = major;
     }
