@@ -11,5 +11,6 @@ mod table_manual;
 mod table_pause;
 mod table_race;
 mod table_recover;
+mod table_shortage;
 mod table_standby;
 mod zoo;
