@@ -5,7 +5,7 @@ use std::{fmt, path::Path, sync::Arc};
 use serde_json::Value;
 
 use pgdrill_lab::{
-    scenario::{self, PostgresqlMajor, Problem, Scenario},
+    scenario::{self, Problem, Scenario},
     verdict::Rules,
 };
 
@@ -37,7 +37,7 @@ impl Invalid {
 impl Loaded {
     /// Plays with another major version of PostgreSQL than the file says.
     #[cfg(feature = "command")]
-    pub(crate) fn use_postgresql(&mut self, major: PostgresqlMajor) {
+    pub(crate) fn use_postgresql(&mut self, major: scenario::PostgresqlMajor) {
         Arc::make_mut(&mut self.scenario).cluster.postgresql = major;
     }
 }
