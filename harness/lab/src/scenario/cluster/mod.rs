@@ -2,6 +2,7 @@
 
 mod fencing;
 mod process;
+mod size;
 mod watchdog;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ pub use fencing::Fencing;
 pub use process::Process;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+pub use size::Need;
 pub use watchdog::{Devices, Watchdog};
 
 use super::{
