@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         ["adapter", dir, bin] => return adapter::play(dir, bin),
         ["agent", node] => return member::run(node),
         ["internal", "deadman", data_dir] => {
-            let ended = pgdrill_host::deadman::run(data_dir.as_ref());
+            let ended = pgdrill_host::deadman::run(data_dir.as_ref(), None);
             return ended.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
         }
         _ => {}
