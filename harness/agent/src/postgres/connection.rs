@@ -158,12 +158,19 @@ impl<N: Net> Sql<N> {
     }
 
     async fn connect_to(&self, database: &str, statement_timeout: Duration) -> Result<Client, SqlError> {
-        let config = self.config(database, statement_timeout);
+        self.connect_as(&self.config(database, statement_timeout)).await
+    }
+
+    /// A connection of its own as somebody else: user, password and database are those of `config`, the way is this server's.
+    ///
+    /// # Errors
+    /// `NotConnected`.
+    pub async fn connect_as(&self, config: &Config) -> Result<Client, SqlError> {
         let connecting = async {
             let (first, second) = self.ssl.ways();
-            match (self.open(first, &config).await, second) {
+            match (self.open(first, config).await, second) {
                 (Err(SqlError::NotConnected(why, text)), Some(second)) if why.depends_on_tls() => {
-                    self.open(second, &config).await.map_err(|error| match error {
+                    self.open(second, config).await.map_err(|error| match error {
                         SqlError::NotConnected(why, then) => SqlError::NotConnected(why, format!("{text}; {then}")),
                         other => other,
                     })
