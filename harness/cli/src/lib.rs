@@ -15,12 +15,14 @@
 //! | [`scenario`], [`Check`], [`Report`] | the library |
 //! | [`command`] | the command line, one file per command |
 //! | `input` | files, seeds: what is to be played |
+//! | `output` | files that a command leaves |
 //! | `playing` | worlds, threads: how it is played |
 
 mod check;
 #[doc(hidden)]
 pub mod command;
 mod input;
+mod output;
 mod playing;
 mod report;
 
