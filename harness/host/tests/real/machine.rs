@@ -13,7 +13,7 @@ use nix::unistd::{Gid, Uid, User, chown};
 pub(crate) struct Programs;
 
 impl Programs {
-    /// The folder with PostgreSQL 16's programs, or why there is none.
+    /// The folder with the programs of a PostgreSQL, 15 to 18, or why there is none.
     pub(crate) fn postgres() -> Result<String, String> {
         let dir =
             env::var("PGDRILL_POSTGRES_BIN").map_err(|_| "PGDRILL_POSTGRES_BIN names no PostgreSQL".to_owned())?;
@@ -21,7 +21,11 @@ impl Programs {
         let said = Command::new(&postgres).arg("--version").output();
         let said = said.map_err(|error| format!("PGDRILL_POSTGRES_BIN: {}: {error}", postgres.display()))?;
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
-        if said.contains("PostgreSQL) 16") { Ok(dir) } else { Err(format!("{}: {said}", postgres.display())) }
+        if ["15", "16", "17", "18"].iter().any(|major| said.contains(&format!("PostgreSQL) {major}"))) {
+            Ok(dir)
+        } else {
+            Err(format!("{}: {said}", postgres.display()))
+        }
     }
 
     /// As [`Self::postgres`], of programs that were built with TLS: where those are not, Debian's, of any version that the agent
