@@ -102,7 +102,16 @@ impl Running {
         if is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
-        let child = command.spawn().expect("it starts");
+        // Another test that starts a program just now may still hold the copy open for writing, for a moment.
+        let busy = |started: &std::io::Result<Child>| {
+            started.as_ref().is_err_and(|why| why.kind() == std::io::ErrorKind::ExecutableFileBusy)
+        };
+        let mut started = command.spawn();
+        while busy(&started) {
+            sleep(Duration::from_millis(20));
+            started = command.spawn();
+        }
+        let child = started.expect("it starts");
         Self { folder, child }
     }
 

@@ -9,7 +9,7 @@ mod restapi;
 mod running;
 
 pub use bootstrap::{BootstrapConfig, BootstrapMethod, BootstrapUser};
-pub use etcd::{EtcdConfig, EtcdTls, is_https};
+pub use etcd::{EtcdConfig, EtcdTls, EtcdUrl, is_https};
 pub use identity::{HostPort, Password, User};
 pub use postgresql::{Callbacks, ConnectionOptions, PostgresqlConfig, ReplicaMethod};
 pub use restapi::{CtlConfig, RestapiConfig, RestapiTls, ServerTokens, VerifyClient};

@@ -72,11 +72,12 @@ fn postgresql(reader: &mut Reader<'_>, at: &At<'_>) {
         fields.take(name);
     }
     for (key, _) in fields.rest() {
-        let path = at.field(&key.name);
+        let path = reader.field(at, key);
         let local = LOCAL.contains(&key.name.as_str());
         let expected =
             if local { format!("postgresql.{} of every node", key.name) } else { one_of(&DYNAMIC_POSTGRESQL) };
-        let problem = reader.problem(key.place, &path, format!("the field {:?}", key.name), expected);
+        let found = format!("the field {}", reader.name(key));
+        let problem = reader.problem(key.place, &path, found, expected);
         problem.help = if local {
             "pgdrill takes it from each node's own section".into()
         } else {

@@ -2,7 +2,7 @@
 
 mod arguments;
 
-use std::{path::Path, process::ExitCode};
+use std::{io::Write, path::Path, process::ExitCode};
 
 pub(crate) use arguments::CompareArgs;
 use pgdrill_lab::verdict;
@@ -37,7 +37,9 @@ pub(crate) fn run(arguments: &CompareArgs, screen: Screen) -> Result<ExitCode, F
     let calibration = calibration(arguments.calibration.as_deref())?;
     let (documents, mut screen) = Documents::open(arguments, &loaded, screen)?;
     if let Some(why) = not_ready(arguments, &loaded) {
-        screen.print(&format!("{}\nnothing was played; --worlds sim plays in the simulator alone\n", error(why)));
+        // Nobody to tell when standard error is gone: the exit code is all that is left.
+        let told = format!("{}\nnothing was played; --worlds sim plays in the simulator alone", error(why));
+        let _ = writeln!(anstream::stderr(), "{told}");
         return Ok(verdict::ExitCode::Unknown.into());
     }
     let interrupt = Interrupt::on_ctrl_c().map_err(|e| Failure::Usage(vec![error(format_args!("Ctrl-C: {e}"))]))?;

@@ -7,6 +7,7 @@ use pgdrill_agent::{
     config::{HostPort, User},
     postgres::Sql,
 };
+use pgdrill_file::WRITTEN_BY_HAND;
 use pgdrill_net::TokioNet;
 use tokio_postgres::{Client, Config};
 
@@ -88,7 +89,8 @@ impl Login {
             );
             return Ok(None);
         }
-        let text = fs::read_to_string(&file).map_err(|why| format!("password file \"{}\": {why}", file.display()))?;
+        let text = pgdrill_file::text(&file, WRITTEN_BY_HAND);
+        let text = text.map_err(|why| format!("password file \"{}\": {why}", file.display()))?;
         Ok(find(&text, [host, &port.to_string(), &self.dbname, &self.user]))
     }
 }

@@ -38,9 +38,11 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
+use pgdrill_yaml::{Problem, first_of_each};
 
 use self::{output::Format, session::Session};
 use super::{Failure, Screen, error};
+use crate::input::draw;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -162,6 +164,8 @@ impl WatchArgs {
 enum Stop {
     /// Wrong usage or configuration: exit code 2.
     Usage(String),
+    /// A file that cannot be used: exit code 2.
+    Invalid(Vec<Problem>),
     /// Refused, impossible, or not answered: exit code 1.
     Failed(String),
 }
@@ -170,6 +174,10 @@ type Done = Result<(), Stop>;
 
 fn failed(text: impl Into<String>) -> Stop {
     Stop::Failed(text.into())
+}
+
+fn invalid(problems: Vec<Problem>) -> Stop {
+    Stop::Invalid(first_of_each(problems))
 }
 
 fn usage(text: impl Into<String>) -> Stop {
@@ -186,6 +194,7 @@ pub(crate) fn run(arguments: CtlArgs, mut screen: Screen) -> Result<ExitCode, Fa
     match done {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(Stop::Usage(text)) => Err(Failure::Usage(vec![error(text)])),
+        Err(Stop::Invalid(problems)) => Err(Failure::Usage(problems.iter().map(draw).collect())),
         Err(Stop::Failed(text)) => {
             // Nobody to tell when standard error is gone: the exit code is all that is left.
             let _ = writeln!(anstream::stderr().lock(), "{}", error(text));

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use pgdrill_yaml::{At, Document, Fields, Node, Problem, Reader, Value, parse, patroni as warts, text_of};
+use pgdrill_yaml::{
+    At, Document, Fields, Node, Problem, Reader, Value, first_of_each, hide_secrets, parse, patroni as warts, text_of,
+};
 
 use super::{
     Patroni,
@@ -40,7 +42,7 @@ pub(in crate::scenario) fn read_patroni_yml(file: &Path) -> Result<(Patroni, Vec
     store(&mut reader, &root);
     watchdog_left_open(&mut reader, &root);
     reader.problems.sort_by_key(|problem| (problem.line, problem.column));
-    Ok((settings, reader.problems))
+    Ok((settings, first_of_each(reader.problems)))
 }
 
 fn settings(reader: &mut Reader<'_>, root: &Node) -> Patroni {
@@ -73,9 +75,16 @@ fn settings(reader: &mut Reader<'_>, root: &Node) -> Patroni {
     warts::leave_out_removed(&mut it.postgresql.parameters);
     // Their addresses are those of the user's networks, not of the lab's.
     it.postgresql.pg_hba = Vec::new();
+    without_secrets(&mut it);
     misplaced(reader, &fields);
     adjust(reader, root, &mut it);
     it
+}
+
+/// What the user's own programs and servers are told and no simulated one needs is kept out of events, reports and containers.
+fn without_secrets(it: &mut Patroni) {
+    let settings = [&mut it.postgresql.parameters, &mut it.postgresql.recovery_conf, &mut it.slots];
+    settings.into_iter().chain(&mut it.standby_cluster).for_each(hide_secrets);
 }
 
 /// The file is one node's: its tags are not every node's.
@@ -94,11 +103,12 @@ fn one_nodes_tags(reader: &mut Reader<'_>, at: &At<'_>) {
 /// Dynamic settings outside `bootstrap.dcs`: Patroni starts, and takes its defaults.
 fn misplaced(reader: &mut Reader<'_>, fields: &Fields<'_>) {
     for (key, _) in fields.rest() {
-        let found = format!("the setting {:?} at the top level", key.name);
+        let found = format!("the setting {} at the top level", reader.name(key));
         let known = Patroni::default().dynamic_config().contains_key(&key.name);
         let expected =
             if known { format!("bootstrap.dcs.{}", key.name) } else { "a setting that Patroni knows".into() };
-        reader.problem(key.place, &key.name, found, expected).help = "Patroni ignores it where it is".into();
+        let path = reader.field(&fields.at, key);
+        reader.problem(key.place, &path, found, expected).help = "Patroni ignores it where it is".into();
     }
 }
 
