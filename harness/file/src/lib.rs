@@ -11,6 +11,9 @@ use std::{
 /// The largest file that a person writes: settings, scenarios, certificates, SQL. The longest of them have some tens of kilobytes.
 pub const WRITTEN_BY_HAND: u64 = 1 << 20;
 
+/// The largest file of certificates: a bundle of all authorities that a system trusts has a quarter of a megabyte.
+pub const CERTIFICATES: u64 = 16 << 20;
+
 /// The largest file that a program has written and that is read as a whole: results, calibrations.
 pub const WRITTEN_BY_A_PROGRAM: u64 = 256 << 20;
 

@@ -12,7 +12,7 @@ pub use bootstrap::{BootstrapConfig, BootstrapMethod, BootstrapUser};
 pub use etcd::{EtcdConfig, EtcdTls, EtcdUrl, is_https};
 pub use identity::{HostPort, Password, User};
 pub use postgresql::{Callbacks, ConnectionOptions, PostgresqlConfig, ReplicaMethod};
-pub use restapi::{CtlConfig, RestapiConfig, RestapiTls, ServerTokens, VerifyClient};
+pub use restapi::{CtlConfig, MOST_CONNECTIONS, RestapiConfig, RestapiTls, ServerTokens, VerifyClient};
 pub use running::{FencingConfig, FencingMode, LogConfig, LogLevel, LogType, WatchdogConfig, WatchdogMode};
 use serde_json::{Map, Value};
 

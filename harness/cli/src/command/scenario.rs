@@ -4,6 +4,7 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::Subcommand;
 use pgdrill_lab::verdict;
+use pgdrill_yaml::on_one_line;
 
 use super::{Failure, Paths, Screen, error};
 use crate::input::{self, Found, find_all};
@@ -46,7 +47,8 @@ pub(crate) enum ScenarioCommand {
 }
 
 /// Does it.
-pub(crate) fn run(command: ScenarioCommand, mut screen: Screen) -> Result<ExitCode, Failure> {
+pub(crate) fn run(command: ScenarioCommand, screen: Screen) -> Result<ExitCode, Failure> {
+    let mut screen = screen.plain();
     match command {
         ScenarioCommand::Check { paths, patroni } => {
             let loaded = load(&paths.paths, patroni.as_deref())?;
@@ -80,7 +82,7 @@ pub(crate) fn load(paths: &[PathBuf], patroni: Option<&std::path::Path>) -> Resu
 
 /// Names the files of folders that are no scenarios.
 fn pass_over(others: &[PathBuf]) {
-    let names: Vec<String> = others.iter().map(|file| file.display().to_string()).collect();
+    let names: Vec<String> = others.iter().map(|file| on_one_line(&file.display().to_string()).into_owned()).collect();
     if let [_, ..] = names.as_slice() {
         // Nobody to tell when standard error is gone; what is played does not depend on it.
         let _ = writeln!(std::io::stderr(), "no scenarios, passed over: {}", names.join(", "));

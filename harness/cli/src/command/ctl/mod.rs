@@ -185,7 +185,8 @@ fn usage(text: impl Into<String>) -> Stop {
 }
 
 /// Runs one command.
-pub(crate) fn run(arguments: CtlArgs, mut screen: Screen) -> Result<ExitCode, Failure> {
+pub(crate) fn run(arguments: CtlArgs, screen: Screen) -> Result<ExitCode, Failure> {
+    let mut screen = screen.plain();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -241,7 +242,7 @@ async fn watching(
         let began = tokio::time::Instant::now();
         let text = once().await?;
         if clear {
-            screen.print("\x1b[2J\x1b[H");
+            screen.clear();
         }
         screen.print(&text);
         let Some(interval) = watch.interval() else { return Ok(()) };
