@@ -134,9 +134,11 @@ impl Programs for Failing {
     }
 }
 
-/// A node whose method to make a replica fails, for 35 s: with a leader, or with none and a method that needs none.
-async fn with_a_method_that_fails(leader: bool) -> usize {
+/// A node whose method to make a replica fails, for 35 s: with a leader, or with none and a method that needs none. How often it was
+/// called, and how often the data directory was removed.
+async fn with_a_method_that_fails(leader: bool, keep_data: bool) -> (usize, usize) {
     let (kv, failing, mut config) = (FakeKv::default(), Failing::default(), config());
+    let postgres = FakePostgres::default();
     kv.set("/service/demo/initialize", "7437112345678901234");
     if leader {
         kv.set("/service/demo/leader", "pg2");
@@ -144,9 +146,9 @@ async fn with_a_method_that_fails(leader: bool) -> usize {
         kv.set("/service/demo/members/pg2", &leader.to_string());
     }
     config.postgresql.create_replica_methods = vec!["restore".into()];
-    let method = ReplicaMethod { no_leader: true, ..ReplicaMethod::default() };
+    let method = ReplicaMethod { no_leader: true, keep_data, ..ReplicaMethod::default() };
     config.postgresql.replica_methods = [("restore".to_owned(), method)].into();
-    let parts = parts_with_programs(config, kv, FakePostgres::default(), Heard::default(), failing.clone());
+    let parts = parts_with_programs(config, kv, postgres.clone(), Heard::default(), failing.clone());
     let shutdown = Shutdown::new();
     let end = async {
         sleep(Duration::from_secs(35)).await;
@@ -154,14 +156,17 @@ async fn with_a_method_that_fails(leader: bool) -> usize {
     };
     let (ended, ()) = tokio::join!(timeout(Duration::from_secs(95), run(parts, shutdown.clone())), end);
     ended.expect("it ends in time").expect("it ends well");
-    failing.0.lock().expect("nobody panics while holding it").len()
+    let removed = postgres.calls().iter().filter(|call| *call == "remove_data_dir").count();
+    let calls = failing.0.lock().expect("nobody panics while holding it").len();
+    (calls, removed)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_method_that_fails_is_tried_once_a_loop_wait_whether_there_is_a_leader_or_not() {
-    for leader in [true, false] {
-        let tries = with_a_method_that_fails(leader).await;
+    for (leader, keep_data) in [(true, false), (false, false), (true, true), (false, true)] {
+        let (tries, removed) = with_a_method_that_fails(leader, keep_data).await;
         assert!((3..=5).contains(&tries), "leader: {leader}, {tries} tries in 35 s");
+        assert_eq!(removed, if keep_data { 0 } else { 2 * tries }, "before and after each, unless it wants it");
     }
 }
 
@@ -217,6 +222,42 @@ async fn a_new_standby_cluster_is_copied_from_the_remote_primary_and_not_made() 
         "{calls:?}"
     );
     assert!(kv.get("/service/demo/initialize").is_none(), "the claim is given back");
+}
+
+/// A stopped replica's directory under a scope that has no keys yet: the first step already knows what `/config` is going to say.
+#[tokio::test(start_paused = true)]
+async fn what_bootstrap_dcs_says_counts_before_config_is_written() {
+    let (kv, heard) = (FakeKv::default(), Heard::default());
+    let control = ControlData { state: ClusterState::ShutDownInRecovery, ..control(7_437_112_345_678_901_234) };
+    let postgres = FakePostgres::with_data(control);
+    let mut config = config();
+    let dcs = json!({"ttl": 21, "loop_wait": 1, "retry_timeout": 10,
+        "standby_cluster": {"host": "10.1.0.1", "port": 5433, "primary_slot_name": "dc2"}});
+    config.bootstrap.as_mut().expect("it has one").dcs = dcs;
+    let parts = parts(config, kv.clone(), postgres.clone(), heard.clone());
+    let shutdown = Shutdown::new();
+    let end = async {
+        sleep(Duration::from_secs(5)).await;
+        shutdown.request();
+    };
+    let agent = timeout(Duration::from_secs(60), run(Arc::clone(&parts), shutdown.clone()));
+    let (ended, ()) = tokio::join!(agent, end);
+    ended.expect("it ends in time").expect("it ends well");
+    assert_eq!(postgres.recoveries(), ["10.1.0.1:5433 dc2"], "whenever it was started: {:?}", postgres.calls());
+    assert_eq!(kv.granted_ttl(), Some(Duration::from_secs(21)), "the first lease is of the ttl that will count");
+    assert_eq!(postgres.kept(), None, "no cluster has this configuration yet");
+    assert!(!postgres.calls().contains(&"promote".to_owned()));
+}
+
+/// Nothing was decided yet, and the cluster may be paused.
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_never_read_the_dcs_ends_without_touching_the_server() {
+    let (kv, heard) = (FakeKv::default(), Heard::default());
+    kv.lose(Lose::Requests);
+    let postgres = FakePostgres::with_data(control(7_437_112_345_678_901_234)).running(Duration::from_secs(1));
+    run_for(15, &kv, &postgres, &heard).await.unwrap();
+    assert!(!postgres.calls().iter().any(|call| call.starts_with("stop")), "{:?}", postgres.calls());
+    assert!(heard.all().iter().any(|event| event.contains("PostgreSQL is left as it is")), "{:?}", heard.all());
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::remote::standby_section;
 use super::settings::{Config, FencingMode, SynchronousMode, WatchdogMode};
 use super::{Tags, Timing, adjust_timing};
 
@@ -109,7 +110,7 @@ fn typed(document: &Value) -> Config {
         loop_wait: get("loop_wait").and_then(seconds_value).unwrap_or(Timing::DEFAULT.loop_wait),
         retry_timeout: get("retry_timeout").and_then(seconds_value).unwrap_or(Timing::DEFAULT.retry_timeout),
     });
-    let standby_cluster = get("standby_cluster").filter(|section| section.as_object().is_some_and(|s| !s.is_empty()));
+    let standby_cluster = standby_section(document);
     Config {
         ttl: Duration::from_secs(timing.ttl),
         loop_wait: Duration::from_secs(timing.loop_wait),

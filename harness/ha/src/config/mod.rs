@@ -13,7 +13,7 @@ mod timing;
 
 pub use check::{DYNAMIC_POSTGRESQL, Problem, check, not_honoured};
 pub use layers::{DYNAMIC_ONLY, merge, merge_patch, resolve};
-pub use remote::remote_primary;
+pub use remote::{remote_follows, remote_primary, standby_section};
 pub use settings::{Config, FencingMode, SynchronousMode, WatchdogMode};
 pub use slots::{ignores_slot, is_logical_slot, is_usable_slot};
 pub use tags::Tags;
