@@ -15,6 +15,7 @@ mod difference;
 mod explain;
 mod interrupted;
 mod jsonl;
+#[cfg(feature = "documents")]
 mod junit;
 mod matrix;
 mod palette;
@@ -25,14 +26,17 @@ mod table;
 mod text;
 mod timeline;
 
+#[cfg(feature = "documents")]
+pub use compare::comparison_page;
 pub use compare::{
     Comparison, Distribution, IncidentFigures, Measurements, OrderDifference, PhaseFigures, SIMULATOR, Seen, WorldRuns,
-    compare, comparison_page, comparison_text,
+    compare, comparison_text,
 };
 pub use difference::{Difference, first_difference};
 pub use explain::explanation;
 pub use interrupted::Interrupted;
 pub use jsonl::{EventsHeader, read_events, write_events};
+#[cfg(feature = "documents")]
 pub use junit::junit;
 pub use matrix::{Figures, PlayedRun, PlayedRuns, matrix};
 pub use reproduce::Reproduce;

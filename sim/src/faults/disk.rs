@@ -37,10 +37,10 @@ impl Faults {
     pub(super) fn set_fsync_delays(&self, cluster: &Cluster<'_>, hosts: &[String]) -> Vec<String> {
         for host in hosts {
             let delay = self.ledger.fsync_delay_of(host).unwrap_or_default();
+            // An etcd member on a node has a disk of its own, as etcd's manual advises.
             if let Some(node) = cluster.nodes.get(host) {
                 node.machine.disk().set_fsync_delay(delay);
-            }
-            if let Some(member) = cluster.etcd.get(host) {
+            } else if let Some(member) = cluster.etcd.get(host) {
                 member.disk.set_fsync_delay(delay);
             }
         }

@@ -77,7 +77,7 @@ pub(crate) fn load(paths: &[PathBuf], patroni: Option<&std::path::Path>) -> Resu
     let Found { files, others } =
         find_all(paths).map_err(|problems| Failure::Usage(problems.iter().map(error).collect()))?;
     pass_over(&others);
-    input::load(&files, patroni).map_err(|invalid| Failure::Usage(invalid.rendered()))
+    input::load(&files, patroni, &[]).map_err(|invalid| Failure::Usage(invalid.rendered()))
 }
 
 /// Names the files of folders that are no scenarios.

@@ -22,7 +22,8 @@ pub struct ScenarioFile {
 pub(crate) struct Found {
     /// The scenarios.
     pub(crate) files: Vec<ScenarioFile>,
-    /// YAML files in folders that are no scenarios.
+    /// YAML files in folders that are no scenarios: for the command to name.
+    #[cfg_attr(not(feature = "command"), allow(dead_code))]
     pub(crate) others: Vec<PathBuf>,
 }
 

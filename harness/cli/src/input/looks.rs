@@ -1,16 +1,22 @@
 //! Whether a YAML file in a folder is meant to be a scenario: other tools keep YAML there, too.
 
-use std::path::Path;
-
-use pgdrill_file::WRITTEN_BY_HAND;
+use std::{fs, path::Path};
 
 /// Fields that a scenario has, and hardly any other file at its top level. One of them is enough: whoever misspells another one
 /// is told so.
 const OWN: [&str; 5] = ["about", "timeline", "expect", "workload", "duration"];
 
+/// More of a file is not looked at: a scenario is smaller.
+const MOST: u64 = 1 << 20;
+
 /// Whether the file in a folder is to be read as a scenario. What cannot be looked at is: reading it tells why.
 pub(super) fn is_meant_for_a_scenario(file: &Path) -> bool {
-    pgdrill_file::text(file, WRITTEN_BY_HAND).map_or(true, |text| is_scenario(&text))
+    match fs::metadata(file) {
+        Ok(about) if about.is_file() && about.len() <= MOST => {
+            fs::read_to_string(file).map_or(true, |text| is_scenario(&text))
+        }
+        _ => true,
+    }
 }
 
 /// By its text, since a file with a mistake is no YAML at all, and a template is none either.

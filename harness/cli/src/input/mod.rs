@@ -5,7 +5,10 @@ mod load;
 mod looks;
 mod seeds;
 
+#[cfg(feature = "command")]
 pub(crate) use files::{Found, find_all};
 pub use files::{ScenarioFile, find};
-pub(crate) use load::{Loaded, draw, load};
+#[cfg(feature = "command")]
+pub(crate) use load::draw;
+pub(crate) use load::{Loaded, load, load_text};
 pub use seeds::Seeds;

@@ -12,6 +12,7 @@
 mod check;
 mod cluster;
 mod expect;
+mod limits;
 mod load;
 pub mod patroni;
 mod quantity;
@@ -26,9 +27,14 @@ mod write;
 use std::{path::PathBuf, time::Duration};
 
 pub use check::HostKind;
-pub use cluster::{Cluster, Devices, Fencing, Need, Network, PostgresqlMajor, Process, Router, Watchdog};
+pub use cluster::{
+    Cluster, Devices, Etcd, EtcdHosts, Fencing, Need, Network, PostgresqlMajor, Process, Router, Watchdog,
+};
 pub use expect::{Bounds, End, Expect, SHOWABLE};
-pub use load::{Loaded, load, load_all, load_text, load_with_warnings, use_patroni_file};
+pub use load::{
+    Loaded, change_patroni, load, load_all, load_text, load_text_with, load_with, load_with_warnings, path_by_name,
+    use_patroni_file,
+};
 pub use patroni::{Patroni, Postgresql, SynchronousMode, Tags, WatchdogMode};
 pub use pgdrill_yaml::{Problem, Severity};
 pub use quantity::{ClockRate, Latency, Rate, Shift, Size, Span, Throughput};
@@ -47,8 +53,10 @@ pub use workload::Workload;
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// Its name: that of its file without `.yaml`. Lower-case letters, digits and `-`.
+    #[schemars(schema_with = "crate::scenario::schema::name")]
     pub name: String,
     /// One sentence: what it shows.
+    #[schemars(schema_with = "crate::scenario::schema::sentence")]
     pub about: String,
     /// The cluster.
     #[serde(default)]
@@ -63,6 +71,7 @@ pub struct Scenario {
     #[serde(default)]
     pub expect: Expect,
     /// How long it is, counted as [`Step::at`]; then the cluster settles and is judged.
+    #[schemars(schema_with = "crate::scenario::schema::positive")]
     pub duration: Span,
     /// The file it was read from, for messages.
     #[serde(skip)]

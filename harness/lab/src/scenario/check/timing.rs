@@ -34,7 +34,7 @@ pub(super) fn warn_of_length(reader: &mut Reader<'_>, root: &Node, scenario: &Sc
     if whole <= LONG {
         return;
     }
-    let hosts = f64::from(scenario.cluster.nodes + scenario.cluster.etcd);
+    let hosts = f64::from(scenario.cluster.nodes) + f64::from(scenario.cluster.etcd.members);
     // Each operation is sent and ends.
     let events = hosts * EVENTS_PER_HOST * whole.0.as_secs_f64() + 2.0 * scenario.most_operations();
     let hours = whole.0.as_secs_f64() / 3_600.0;

@@ -13,7 +13,7 @@ mod tags;
 pub use config::TimingRule;
 pub(in crate::scenario) use own_file::read_patroni_yml;
 pub use postgresql::Postgresql;
-pub(in crate::scenario) use read::{inline, patch, tags as read_tags};
+pub(in crate::scenario) use read::{inline, overlay, patch, tags as read_tags};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
