@@ -5,7 +5,7 @@ use std::{fmt, path::Path, sync::Arc};
 use serde_json::Value;
 
 use pgdrill_lab::{
-    scenario::{self, PostgresqlMajor, Problem, Scenario},
+    scenario::{self, Problem, Scenario},
     verdict::Rules,
 };
 
@@ -28,6 +28,7 @@ pub(crate) struct Invalid(Vec<Problem>);
 
 impl Invalid {
     /// Each problem drawn with the line it is about.
+    #[cfg(feature = "command")]
     pub(crate) fn rendered(&self) -> Vec<String> {
         self.0.iter().map(draw).collect()
     }
@@ -35,7 +36,8 @@ impl Invalid {
 
 impl Loaded {
     /// Plays with another major version of PostgreSQL than the file says.
-    pub(crate) fn use_postgresql(&mut self, major: PostgresqlMajor) {
+    #[cfg(feature = "command")]
+    pub(crate) fn use_postgresql(&mut self, major: scenario::PostgresqlMajor) {
         Arc::make_mut(&mut self.scenario).cluster.postgresql = major;
     }
 }
