@@ -156,12 +156,19 @@ impl<N: Net> Sql<N> {
     }
 
     async fn connect_to(&self, database: &str, statement_timeout: Duration) -> Result<Client, SqlError> {
-        let config = self.config(database, statement_timeout);
+        self.connect_as(&self.config(database, statement_timeout)).await
+    }
+
+    /// A connection of its own as somebody else: user, password and database are those of `config`, the way is this server's.
+    ///
+    /// # Errors
+    /// `NotConnected`.
+    pub async fn connect_as(&self, config: &Config) -> Result<Client, SqlError> {
         let connecting = async {
             let mut failed = None;
             // As in libpq, of several hosts the first that can be reached counts.
             for host in self.address.host.split(',').map(str::trim) {
-                match self.connect_host(&HostPort::new(host, self.address.port), &config).await {
+                match self.connect_host(&HostPort::new(host, self.address.port), config).await {
                     Err(error @ SqlError::NotConnected(Reachability::Unreachable, _)) => failed = Some(error),
                     outcome => return outcome,
                 }

@@ -157,7 +157,8 @@ fn nested(path: &str, value: &Json) -> Node {
 pub fn use_patroni_file(scenario: &mut Scenario, file: &Path) -> Result<Vec<Problem>, Vec<Problem>> {
     let (settings, warnings) = patroni::read_patroni_yml(file)?;
     scenario.cluster.patroni = settings;
-    Ok(warnings)
+    let wrong = check::wrong_for_size(scenario, file);
+    if wrong.is_empty() { Ok(warnings) } else { Err(wrong) }
 }
 
 fn scenario_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<Problem>> {

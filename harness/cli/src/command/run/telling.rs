@@ -1,9 +1,9 @@
 //! What `pgdrill run` prints, run by run and at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pgdrill_lab::verdict::Verdict;
-use pgdrill_reports::{Detail, Run, explanation, table, timeline};
+use pgdrill_reports::{Detail, Ending, Interrupted, Run, explanation, table, timeline};
 
 use super::RunArgs;
 use crate::{command::Screen, report::badness};
@@ -17,6 +17,8 @@ pub(crate) struct Telling {
     single: bool,
     /// By scenario and seed: of the runs that did not pass, whose events are gone by the time that documents are written.
     explained: BTreeMap<(String, u64), String>,
+    /// Why runs could not be played, each reason once: a machine without images has it for every run.
+    unplayable: BTreeSet<String>,
     /// The scenario that was explained last, and how bad that run was: the next seed's like failure is only counted.
     last: Option<(String, (bool, Verdict))>,
 }
@@ -25,7 +27,7 @@ impl Telling {
     pub(crate) fn new(screen: Screen, arguments: &RunArgs, runs: usize) -> Self {
         let detail = Detail::from_count(arguments.verbose);
         let (quiet, single) = (arguments.quiet, runs == 1);
-        Self { screen, detail, quiet, single, explained: BTreeMap::new(), last: None }
+        Self { screen, detail, quiet, single, explained: BTreeMap::new(), unplayable: BTreeSet::new(), last: None }
     }
 
     /// Prints what is to be said of a run while its events are there.
@@ -40,7 +42,9 @@ impl Telling {
             return;
         }
         let explained = explanation(run, self.screen.width());
-        let told = matches!(&self.last, Some((scenario, bad)) if *scenario == run.scenario && *bad >= badness(run));
+        let again = matches!(run.ending, Ending::Unplayable(_)) && !self.unplayable.insert(run.reason());
+        let like = matches!(&self.last, Some((scenario, bad)) if *scenario == run.scenario && *bad >= badness(run));
+        let told = again || like;
         if !told && !self.single {
             self.screen.print(&format!("{explained}\n"));
             self.last = Some((run.scenario.clone(), badness(run)));
@@ -49,12 +53,13 @@ impl Telling {
     }
 
     /// Prints what it all comes to; of what was not all passed, the last line is the command that reproduces the worst.
-    pub(crate) fn end(&mut self, runs: &[Run], interrupted: bool) {
+    pub(crate) fn end(&mut self, runs: &[Run], interrupted: Option<Interrupted>) {
         if !self.quiet && !runs.is_empty() {
-            self.screen.print(&table(runs));
+            let table = table(runs, self.screen.width());
+            self.screen.print(&table);
         }
-        if interrupted {
-            self.screen.print("\ninterrupted: there would have been more runs\n");
+        if let Some(interrupted) = interrupted {
+            self.screen.print(&format!("\n{interrupted}\n"));
         }
         let Some(worst) = runs.iter().rev().max_by_key(|run| badness(run)).filter(|r| r.verdict() != Verdict::Pass)
         else {
