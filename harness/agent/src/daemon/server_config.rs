@@ -338,8 +338,8 @@ mod tests {
                 Desired { recovery: Some(recovery(&config, &ha("1"), &upstream, None)), ..Desired::new(&config) };
             let slot = desired.recovery.as_ref().and_then(|recovery| recovery.primary_slot_name.clone());
             assert_eq!(slot.as_deref(), delayed.then_some("dc_2"));
-            assert!(!desired.apply_recovery(&ha("1")), "nothing has changed");
-            assert!(desired.apply_recovery(&ha("2")));
+            assert!(!desired.apply_recovery(&config, &ha("1")), "nothing has changed");
+            assert!(desired.apply_recovery(&config, &ha("2")));
             let parameters = desired.recovery.expect("it is a standby").parameters;
             let get = |name: &str| parameters.get(name).map(String::as_str);
             assert_eq!((get("x"), get("restore_command")), (Some("2"), Some("cp /a/%f %p")));
