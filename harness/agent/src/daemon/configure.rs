@@ -19,8 +19,7 @@ use crate::{
 /// what would be right. Patroni takes such a document without a word, and so does the REST API.
 #[must_use]
 pub fn remarks(dynamic: &Value) -> Vec<String> {
-    let problems = ha_config::check(dynamic).into_iter().chain(ha_config::not_honoured(dynamic));
-    let problems = problems.map(|problem| problem.to_string());
+    let problems = pgdrill_settings::check(dynamic).into_iter().map(|problem| problem.to_string());
     problems.chain(server_config::replaced_parameters(dynamic)).collect()
 }
 
@@ -39,6 +38,7 @@ impl<T: Ports> HaLoop<T> {
     /// Puts the layers of the configuration on top of each other again. Tells whether PostgreSQL's own configuration is another
     /// one now.
     fn resolve(&mut self) -> bool {
+        self.parts.overlay(&self.dynamic);
         let own = self.parts.config();
         self.config = ha_config::resolve(&self.dynamic, &local_layer(&own), &Default::default());
         let (kv, _) = self.parts.dcs.kv();
@@ -69,10 +69,10 @@ impl<T: Ports> HaLoop<T> {
 
     /// Reads this node's own configuration again and applies it. What is wrong with it is told, and then all stays as it is.
     pub async fn reread(&mut self) {
-        match self.parts.source.reread(self.parts.config()).await {
+        match self.parts.source.reread(self.parts.own_config()).await {
             Ok(None) => {}
             Ok(Some(Reread { config, applied, needs_restart })) => {
-                self.parts.set_config(config);
+                self.parts.set_own_config(config);
                 self.resolve();
                 self.parts.observer.event(AgentEvent::Reconfigured { applied, needs_restart });
             }

@@ -3,56 +3,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use pgdrill_ha::{Config, config::remote_primary, decision::Upstream as Followed, view::Follows};
+use pgdrill_settings::postgresql::{self, Use};
 use serde_json::{Map, Value};
 
 use crate::{
     AgentConfig,
     ports::{PrimaryConninfo, Recovery, ServerConfig, Upstream},
-    postgres::number,
 };
-
-/// Settings that must be alike on all members, with Patroni's defaults: only the dynamic configuration may change them
-/// (documentation "Dynamic Configuration Settings", the parameters controlled by Patroni).
-const CLUSTER_WIDE: &[(&str, &str)] = &[
-    ("hot_standby", "on"),
-    ("max_connections", "100"),
-    ("max_locks_per_transaction", "64"),
-    ("max_prepared_transactions", "0"),
-    ("max_replication_slots", "10"),
-    ("max_wal_senders", "10"),
-    ("max_worker_processes", "8"),
-    ("track_commit_timestamp", "off"),
-    ("wal_keep_size", "128MB"),
-    ("wal_level", "replica"),
-    ("wal_log_hints", "on"),
-];
-
-/// The least that a cluster can work with (Patroni's `CMDLINE_OPTIONS`).
-const LEAST: &[(&str, u64)] = &[
-    ("max_connections", 25),
-    ("max_locks_per_transaction", 32),
-    ("max_prepared_transactions", 0),
-    ("max_replication_slots", 4),
-    ("max_wal_senders", 3),
-    ("max_worker_processes", 2),
-];
-
-/// What a value that nothing works with is replaced by, and why; `None`: it can be used.
-fn replaced(name: &str, value: &str) -> Option<(&'static str, String)> {
-    let default = cluster_wide_default(name)?;
-    let expected = if name == "wal_level" {
-        let legal = ["replica", "hot_standby", "logical"].iter().any(|level| value.trim().eq_ignore_ascii_case(level));
-        (!legal).then(|| "replica or logical".to_owned())?
-    } else {
-        let least = LEAST.iter().find(|(limited, _)| *limited == name)?.1;
-        let enough = number(value, None).is_some_and(|value| value.fract() == 0.0 && value >= least as f64);
-        (!enough).then(|| format!("a whole number of at least {least}"))?
-    };
-    Some((
-        default,
-        format!("postgresql.parameters.{name}: found {value}, expected {expected}: {default} is used instead"),
-    ))
-}
 
 /// Settings that a server is given on its command line, so that `ALTER SYSTEM` cannot change them (Patroni's
 /// `CMDLINE_OPTIONS`).
@@ -74,7 +31,7 @@ pub(crate) const ON_COMMAND_LINE: &[&str] = &[
 
 /// Patroni's default of a setting that must be alike on all members.
 pub(crate) fn cluster_wide_default(name: &str) -> Option<&'static str> {
-    CLUSTER_WIDE.iter().find(|(fixed, _)| *fixed == name).map(|(_, value)| *value)
+    postgresql::default_of(name)
 }
 
 /// Settings that follow from who and where the node is, and from what: nobody else may set them.
@@ -178,18 +135,21 @@ fn has_logical_slots(dynamic: &Value) -> bool {
 }
 
 fn parameters(config: &AgentConfig, dynamic: Option<&Value>, has_logical_slots: bool) -> BTreeMap<String, String> {
-    let mut all: BTreeMap<String, String> =
-        CLUSTER_WIDE.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let defaults = postgresql::cluster_wide().chain([("hot_standby", "on")]);
+    let mut all: BTreeMap<String, String> = defaults.map(|(name, value)| (name.into(), value.into())).collect();
     let own = config.postgresql.parameters.iter();
-    let own = own.filter(|(name, _)| !CLUSTER_WIDE.iter().any(|(fixed, _)| fixed == name));
-    for (name, value) in dynamic.and_then(Value::as_object).into_iter().flatten().chain(own) {
-        if !is_own(name) && !value.is_null() {
-            all.insert(name.clone(), setting(value));
+    let own = own.filter(|(name, _)| !postgresql::FROM_DCS_ONLY.contains(&name.as_str()));
+    let mut shared = dynamic.and_then(Value::as_object).cloned().unwrap_or_default();
+    postgresql::rename(&mut shared);
+    for (name, value) in shared.iter().chain(own) {
+        if is_own(name) || value.is_null() {
+            continue;
         }
-    }
-    for (name, value) in &mut all {
-        if let Some((default, _)) = replaced(name, value) {
-            *value = default.into();
+        // What PostgreSQL would not take would keep it from starting, and from taking any other change.
+        match postgresql::judge(name, value).map(|judgement| judgement.used) {
+            None | Some(Use::AsItIs) => _ = all.insert(name.clone(), setting(value)),
+            Some(Use::Instead(other)) => _ = all.insert(name.clone(), other),
+            Some(Use::LeftOut) => {}
         }
     }
     if has_logical_slots {
@@ -203,16 +163,14 @@ fn parameters(config: &AgentConfig, dynamic: Option<&Value>, has_logical_slots: 
     all
 }
 
-/// What of the dynamic configuration's parameters is replaced or does not count, as sentences.
+/// What of the dynamic configuration's parameters does not count, as sentences, beside what [`pgdrill_settings::check()`] tells.
 pub(crate) fn replaced_parameters(dynamic: &Value) -> Vec<String> {
     let configured = dynamic.pointer("/postgresql/parameters").and_then(Value::as_object);
     let set = configured.into_iter().flatten().filter(|(_, value)| !value.is_null());
     let told = |(name, value): (&String, &Value)| {
+        let instead = OWN.iter().find(|(own, _)| own == name && postgresql::follows(name).is_none())?.1;
         let value = setting(value);
-        let ignored = OWN.iter().find(|(own, _)| own == name).map(|(_, instead)| {
-            format!("postgresql.parameters.{name}: found {value}, expected {instead}: the parameter is ignored here")
-        });
-        ignored.or_else(|| replaced(name, &value).map(|(_, why)| why))
+        Some(format!("postgresql.parameters.{name}: found {value}, expected {instead}: the parameter is ignored here"))
     };
     set.filter_map(told).collect()
 }
@@ -324,7 +282,8 @@ mod tests {
         let config = AgentConfig::new("demo", "pg1", "10.0.0.1", vec![]);
         let mut desired = Desired::new(&config);
         let dynamic = json!({"postgresql": {"parameters": {"max_connections": 10, "max_wal_senders": "0",
-            "max_replication_slots": 4, "max_worker_processes": "many", "wal_level": "minimal", "work_mem": 1}}});
+            "max_replication_slots": 4, "max_worker_processes": "many", "wal_level": "minimal", "work_mem": 1,
+            "maintenance_work_mem": "many", "shared_buffers": "8PB"}}});
         desired.apply(&config, &dynamic);
         let parameters = desired.server_config().parameters;
         for (name, value) in [
@@ -333,23 +292,15 @@ mod tests {
             ("max_replication_slots", "4"),
             ("max_worker_processes", "8"),
             ("wal_level", "replica"),
-            ("work_mem", "1"),
+            ("work_mem", "64kB"),
         ] {
             assert_eq!(parameters[name], value, "{name}");
         }
-        insta::assert_snapshot!(replaced_parameters(&dynamic).join("\n"), @r"
-        postgresql.parameters.max_connections: found 10, expected a whole number of at least 25: 100 is used instead
-        postgresql.parameters.max_wal_senders: found 0, expected a whole number of at least 3: 10 is used instead
-        postgresql.parameters.max_worker_processes: found many, expected a whole number of at least 2: 8 is used instead
-        postgresql.parameters.wal_level: found minimal, expected replica or logical: replica is used instead
-        ");
+        // PostgreSQL takes neither, and with one of them in its file no other change.
+        assert!(!parameters.contains_key("maintenance_work_mem") && !parameters.contains_key("shared_buffers"));
         let own = json!({"postgresql": {"parameters":
             {"port": 5433, "hot_standby": "off", "synchronous_standby_names": "*", "cluster_name": null}}});
-        insta::assert_snapshot!(replaced_parameters(&own).join("\n"), @r"
-        postgresql.parameters.port: found 5433, expected postgresql.listen in each node's own file: the parameter is ignored here
-        postgresql.parameters.hot_standby: found off, expected nothing, since it is always on: the parameter is ignored here
-        postgresql.parameters.synchronous_standby_names: found *, expected synchronous_mode and synchronous_node_count: the parameter is ignored here
-        ");
+        insta::assert_snapshot!(replaced_parameters(&own).join("\n"), @"postgresql.parameters.synchronous_standby_names: found *, expected synchronous_mode and synchronous_node_count: the parameter is ignored here");
         let logical = json!({"postgresql": {"parameters": {"wal_level": "Logical", "max_connections": 25}}});
         assert!(replaced_parameters(&logical).is_empty());
     }

@@ -72,7 +72,7 @@ impl SqlError {
 /// The agent's way to one PostgreSQL server.
 pub struct Sql<N> {
     net: N,
-    address: HostPort,
+    address: Mutex<HostPort>,
     user: User,
     ssl: Ssl,
     kept: Mutex<Option<Arc<Client>>>,
@@ -82,7 +82,21 @@ impl<N: Net> Sql<N> {
     /// To the server at `address`, without TLS; nothing is connected yet.
     #[must_use]
     pub fn new(net: N, address: HostPort, user: User) -> Self {
-        Self { net, address, user, ssl: Ssl::default(), kept: Mutex::new(None) }
+        Self { net, address: Mutex::new(address), user, ssl: Ssl::default(), kept: Mutex::new(None) }
+    }
+
+    /// From now on to another address of the same server.
+    pub fn set_address(&self, address: &HostPort) {
+        let mut present = self.address.lock().unwrap_or_else(PoisonError::into_inner);
+        if *present != *address {
+            *present = address.clone();
+            drop(present);
+            self.disconnect();
+        }
+    }
+
+    fn address(&self) -> HostPort {
+        self.address.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// In the way that the user's `sslmode` and its like say.
@@ -181,12 +195,13 @@ impl<N: Net> Sql<N> {
             keepalive: Some(Keepalive { idle: Duration::from_secs(5), interval: Duration::from_secs(2), count: 3 }),
             user_timeout: Some(Duration::from_secs(10)),
         };
+        let address = self.address();
         let stream = self
             .net
-            .connect(&self.address.host, self.address.port, &options)
+            .connect(&address.host, address.port, &options)
             .await
             .map_err(|error| SqlError::NotConnected(Reachability::Unreachable, error.to_string()))?;
-        let stream = self.ssl.open(way, &self.address, stream).await?;
+        let stream = self.ssl.open(way, &address, stream).await?;
         // tokio-postgres must not know of TLS, which is ours: to it every server is plain.
         let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|error| rejected(&error))?;
         // The task ends with the connection, and the connection with the client; how it ended is seen there.

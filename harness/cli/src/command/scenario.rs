@@ -51,6 +51,7 @@ pub(crate) fn run(command: ScenarioCommand, mut screen: Screen) -> Result<ExitCo
         ScenarioCommand::Check { paths, patroni } => {
             let loaded = load(&paths.paths, patroni.as_deref())?;
             super::warn(&loaded);
+            super::tell_account(patroni.as_deref(), &loaded);
             let plural = if loaded.len() == 1 { "" } else { "s" };
             screen.print(&format!("{} scenario{plural} can be played\n", loaded.len()));
         }

@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use pgdrill_lab::{
-    scenario::{self, Problem, Scenario},
+    scenario::{self, Account, Problem, Scenario},
     verdict::Rules,
 };
 
@@ -18,6 +18,10 @@ pub(crate) struct Loaded {
     pub(crate) rules: Arc<Rules>,
     /// What its author may want to know, drawn.
     pub(crate) warnings: Vec<String>,
+    /// What of the user's own settings is played.
+    pub(crate) account: Option<Account>,
+    /// Why it says nothing about a cluster with the user's own settings.
+    pub(crate) does_not_apply: Option<String>,
 }
 
 /// Everything that is wrong.
@@ -39,7 +43,7 @@ impl fmt::Display for Invalid {
     }
 }
 
-/// Reads the scenarios; with a `patroni.yml`, its settings replace those of each of them.
+/// Reads the scenarios; with a `patroni.yml`, its settings count below what each of them says itself.
 ///
 /// # Errors
 /// Every problem of every file.
@@ -58,14 +62,19 @@ pub(crate) fn load(files: &[ScenarioFile], patroni: Option<&Path>) -> Result<Vec
 
 fn load_one(file: &ScenarioFile, patroni: Option<&Path>) -> Result<Loaded, Vec<Problem>> {
     let scenario::Loaded { mut scenario, mut warnings } = scenario::load_with_warnings(&file.path)?;
+    let (mut account, mut does_not_apply) = (None, None);
     if let Some(patroni) = patroni {
-        warnings.extend(scenario::use_patroni_file(&mut scenario, patroni)?);
+        let file = scenario::use_patroni_file(&mut scenario, patroni)?;
+        warnings.extend(file.warnings);
+        (account, does_not_apply) = (Some(file.account), file.does_not_apply);
     }
     Ok(Loaded {
         file: file.clone(),
         rules: Arc::new(Rules::from(&scenario)),
         scenario: Arc::new(scenario),
         warnings: warnings.iter().map(draw).collect(),
+        account,
+        does_not_apply,
     })
 }
 

@@ -4,6 +4,7 @@ mod accepted;
 mod environment;
 mod mistakes;
 mod reload;
+mod settings;
 
 use std::path::PathBuf;
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use pgdrill_agent::config::{CtlConfig, EtcdConfig, EtcdTls, HostPort, Password, User, is_https};
+use pgdrill_settings::value::switch;
 use serde_json::{Map, Value};
 
 use super::super::{Stop, usage};
@@ -90,7 +91,7 @@ fn parse(file: &str, text: &str, var: &dyn Fn(&str) -> Option<String>) -> Result
                 Some(user) => Some(user),
                 None => restapi.user()?,
             },
-            insecure: ctl.fields.get("insecure").and_then(Value::as_bool).unwrap_or(false),
+            insecure: ctl.switch("insecure")?,
             cacert: ctl.text("cacert")?.or(restapi.text("cafile")?).map(Into::into),
             certfile: ctl.text("certfile")?.map(Into::into),
             keyfile: ctl.text("keyfile")?.map(Into::into),
@@ -118,10 +119,13 @@ impl<'a> Section<'a> {
         Ok(Section { path: name, fields, ..*self })
     }
 
-    fn text(&self, name: &str) -> Result<Option<String>, Stop> {
+    fn variable(&self, name: &str) -> Option<String> {
         let section = if self.path.is_empty() { String::new() } else { format!("{}_", self.path) };
-        let variable = format!("{}_{}{}", self.prefix, section, name).to_uppercase();
-        if let Some(value) = (self.var)(&variable) {
+        (self.var)(&format!("{}_{}{}", self.prefix, section, name).to_uppercase())
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, Stop> {
+        if let Some(value) = self.variable(name) {
             return Ok(Some(value));
         }
         match self.fields.get(name) {
@@ -133,6 +137,14 @@ impl<'a> Section<'a> {
                 items.map(|items| Some(items.join(","))).ok_or_else(|| self.wrong(name, "a list of texts"))
             }
             Some(_) => Err(self.wrong(name, "a text")),
+        }
+    }
+
+    fn switch(&self, name: &str) -> Result<bool, Stop> {
+        let given = self.variable(name).map(Value::from).or_else(|| self.fields.get(name).cloned());
+        match given.filter(|value| !value.is_null()) {
+            None => Ok(false),
+            Some(value) => switch(&value).ok_or_else(|| self.wrong(name, "true or false")),
         }
     }
 
@@ -249,6 +261,16 @@ mod tests {
         assert_eq!(settings.etcd.hosts, [HostPort::new("a", 1), HostPort::new("b", 2379)]);
         from_url(&mut settings, "etcd3://[::1]:4001/mine").unwrap();
         assert_eq!((settings.etcd.hosts, settings.namespace.as_str()), (vec![HostPort::new("::1", 4001)], "mine"));
+    }
+
+    #[test]
+    fn a_switch_may_be_written_in_every_way() {
+        for (text, insecure) in [("ctl: {insecure: 'On'}", true), ("ctl: {insecure: 0}", false), ("ctl: {}", false)] {
+            assert_eq!(of(text).unwrap().ctl.insecure, insecure, "{text}");
+        }
+        assert!(of("ctl: {insecure: perhaps}").unwrap_err().contains("ctl.insecure"));
+        let var = |name: &str| (name == "PATRONI_CTL_INSECURE").then(|| "yes".to_owned());
+        assert!(parse("x", "ctl: {insecure: false}\n", &var).unwrap().ctl.insecure);
     }
 
     #[test]

@@ -2,31 +2,51 @@
 
 use serde_json::Value;
 
-use super::check::{Problem, problem};
+use crate::{
+    check::{Problem, problem},
+    value,
+};
 
 /// PostgreSQL's port where none is given.
 const PORT: u16 = 5432;
 
 /// Host and port of the remote primary. `None`: no host is given, so that WAL comes from `restore_command` alone; or the port is
-/// none, which [`check`](super::check) tells: no other server is guessed.
+/// none, which [`check`](crate::check::check) tells: no other server is guessed.
+#[must_use]
 pub fn remote_primary(section: &Value) -> Option<(&str, u16)> {
     let host = section.get("host").and_then(Value::as_str).filter(|host| !host.is_empty())?;
     Some((host, port(section)?))
 }
 
+/// Whether the section makes a standby cluster: one of `host`, `port` and `restore_command` is set
+/// (`GlobalConfig.is_standby_cluster`).
+#[must_use]
+pub fn is_standby_cluster(section: &Value) -> bool {
+    let set = |name: &&str| match section.get(*name) {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+        Some(_) => true,
+    };
+    ["host", "port", "restore_command"].iter().any(set)
+}
+
 fn port(section: &Value) -> Option<u16> {
     match section.get("port") {
         None | Some(Value::Null) => Some(PORT),
-        Some(Value::Number(number)) => number.as_u64().and_then(|port| u16::try_from(port).ok()),
-        // YAML with quotes around it, and `patronictl edit-config -s`.
-        Some(Value::String(text)) => text.trim().parse().ok(),
-        Some(_) => None,
+        Some(port) => value::integer(port, None).and_then(|port| u16::try_from(port).ok()),
     }
     .filter(|port| *port > 0)
 }
 
-pub(super) fn check_remote(document: &Value) -> Option<Problem> {
+pub(crate) fn check_remote(document: &Value) -> Option<Problem> {
     let section = document.get("standby_cluster")?;
+    if section.as_object().is_some_and(|fields| !fields.is_empty()) && !is_standby_cluster(section) {
+        let expected =
+            "host, port or restore_command: without any of them this is no standby cluster, and its leader is promoted";
+        // Its commands may hold a password.
+        return Some(Problem { found: "none of them".into(), ..problem("standby_cluster", section, expected.into()) });
+    }
     let found = section.get("port").filter(|_| port(section).is_none())?;
     Some(problem("standby_cluster.port", found, "a port: a number from 1 to 65535".into()))
 }
