@@ -321,6 +321,7 @@ mod tests {
             "postgresql": {"slots": {"a": null}, "data_dir": "/x", "authentication": {"superuser": {"password": "hush"}},
                 "callbacks": null, "use_slot": false, "max_connections": 300}, "standby_cluster": {"hots": "a"},
             "restapi": {"listen": "x"}, "nonsense": 1})), @r#"
+        standby_cluster: found none of them, expected host, port or restore_command: without any of them this is no standby cluster, and its leader is promoted
         synchronous_mod: found true, expected synchronous_mode: it does not count as it is
         use_slots: found true, expected postgresql.use_slots: it does not count as it is
         shared_buffers: found "1GB", expected postgresql.parameters.shared_buffers: it does not count as it is

@@ -214,11 +214,11 @@ mod tests {
         postgresql.parameters.checkpoint_timeout: found "2d", expected a whole number, from 30 to 86400 (in s), or a time such as 30s: 86400s is used instead
         postgresql.parameters.synchronous_commit: found "sometimes", expected on, off, local, remote_write or remote_apply: PostgreSQL's own default is used instead
         postgresql.parameters.fsync: found "maybe", expected on or off: PostgreSQL's own default is used instead
-        postgresql.parameters.shared_bufers: found the parameter, expected shared_buffers, or another parameter of PostgreSQL: it is passed on as it is
+        postgresql.parameters.shared_bufers: found the parameter, expected shared_buffers, or another parameter of PostgreSQL: it is passed on as it is, and PostgreSQL does not start with what it does not know
         postgresql.parameters.random_page_cost: found -1, expected a number, at least 0: 0 is used instead
         postgresql.parameters.checkpoint_segments: found 8, expected nothing: PostgreSQL 9.6 has removed checkpoint_segments
         postgresql.parameters.wal_keep_segments: found 16, expected wal_keep_size, of 16MB for each segment, since PostgreSQL 13
-        postgresql.parameters.primary_conninfo: found the parameter, expected postgresql.recovery_conf.primary_conninfo: the parameter is ignored here
+        postgresql.parameters.primary_conninfo: found the parameter, expected nothing: it follows from who leads
         postgresql.parameters.port: found 5433, expected postgresql.listen in each node's own file: the parameter is ignored here
         postgresql.recovery_conf.recovery_min_apply_delay: found "soon", expected a whole number, at least 0 (in ms), or a time such as 30ms: PostgreSQL's own default is used instead
         postgresql.recovery_conf.work_mem: found the parameter, expected a setting of a standby, such as restore_command: it does not count here

@@ -177,7 +177,12 @@ mod tests {
         }
         let wrong = json!({"ttl": "abc", "synchronous_mode": "maybe", "postgresql": {"parameters": {"max_connections": "many",
             "work_mem": "much"}}});
-        insta::assert_snapshot!(after(wrong).join("\n"), @"");
+        insta::assert_snapshot!(after(wrong).join("\n"), @r#"
+        ttl: found "abc", expected a whole number of seconds, at least 20
+        synchronous_mode: found "maybe", expected on, off or quorum
+        postgresql.parameters.work_mem: found "much", expected a whole number, at least 64 (in kB), or a size such as 64MB
+        postgresql.parameters.max_connections: found "many", expected a whole number of at least 25
+        "#);
     }
 
     #[test]
