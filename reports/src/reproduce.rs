@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use pgdrill_lab::scenario::PostgresqlMajor;
+
 /// What a run depends on; [`std::fmt::Display`] gives the command, quoted for a shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reproduce {
@@ -13,6 +15,8 @@ pub struct Reproduce {
     pub world: Option<String>,
     /// The user's own patroni.yml.
     pub patroni: Option<PathBuf>,
+    /// The major version of PostgreSQL, where it is not the scenario's.
+    pub postgresql: Option<PostgresqlMajor>,
     /// The file with the simulator's durations, where it is not the one that comes with pgdrill.
     pub calibration: Option<PathBuf>,
     /// Whether the run was played twice: what differs shows only then.
@@ -23,7 +27,7 @@ impl Reproduce {
     /// A run in the sim with the scenario's own settings.
     #[must_use]
     pub fn new(file: impl Into<PathBuf>, seed: u64) -> Self {
-        Self { file: file.into(), seed, world: None, patroni: None, calibration: None, twice: false }
+        Self { file: file.into(), seed, world: None, patroni: None, postgresql: None, calibration: None, twice: false }
     }
 
     /// The arguments, the program's name first.
@@ -36,6 +40,9 @@ impl Reproduce {
         }
         if let Some(patroni) = &self.patroni {
             arguments.extend(["--patroni".to_owned(), patroni.display().to_string()]);
+        }
+        if let Some(postgresql) = self.postgresql {
+            arguments.extend(["--postgresql".to_owned(), postgresql.to_string()]);
         }
         if let Some(calibration) = &self.calibration {
             arguments.extend(["--calibration".to_owned(), calibration.display().to_string()]);
@@ -74,6 +81,7 @@ mod tests {
         let full = Reproduce {
             world: Some("containers".into()),
             patroni: Some("our $conf/patroni.yml".into()),
+            postgresql: PostgresqlMajor::new(17),
             calibration: Some("our hardware.json".into()),
             twice: true,
             ..Reproduce::new("it's here/a b.yaml", u64::MAX)

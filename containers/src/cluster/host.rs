@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use pgdrill_lab::scenario::Process;
+use pgdrill_lab::scenario::{PostgresqlMajor, Process};
 
 /// What a host is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,8 +71,11 @@ pub const PGDATA: &str = "/var/lib/postgresql/data/pg";
 /// An etcd member's data directory.
 pub const ETCD_DATA: &str = "/var/lib/etcd/member";
 
-/// Where PostgreSQL's programs are.
-pub const BIN_DIR: &str = "/usr/lib/postgresql/16/bin";
+/// Where the programs of a PostgreSQL are.
+#[must_use]
+pub fn bin_dir(postgresql: PostgresqlMajor) -> String {
+    format!("/usr/lib/postgresql/{postgresql}/bin")
+}
 
 /// The settings of the agent.
 pub const PATRONI_YML: &str = "/etc/pgdrill/patroni.yml";

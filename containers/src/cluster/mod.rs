@@ -10,7 +10,7 @@ mod services;
 use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 pub(crate) use bring_up::{BINARY, Order, addresses};
-pub use host::{BIN_DIR, ETCD_DATA, HAPROXY_CFG, Host, Kind, PATRONI_YML, PGDATA, log_of};
+pub use host::{ETCD_DATA, HAPROXY_CFG, Host, Kind, PATRONI_YML, PGDATA, bin_dir, log_of};
 use pgdrill_lab::{
     event::{ProcessState, Recorder, What},
     scenario::{Facts, Process, Scenario},

@@ -4,7 +4,7 @@ use pgdrill_lab::scenario::{Fencing, WatchdogMode};
 use serde_json::{Value, json};
 
 use super::{SUPERUSER, Settings, yaml};
-use crate::cluster::{BIN_DIR, PGDATA, ports};
+use crate::cluster::{PGDATA, bin_dir, ports};
 
 impl Settings {
     /// The node's `patroni.yml`: what the scenario says, and where everything is. Hosts are known by address: with names each
@@ -86,7 +86,7 @@ impl Settings {
             "listen": format!("0.0.0.0:{}", ports::POSTGRESQL),
             "connect_address": format!("{own}:{}", ports::POSTGRESQL),
             "data_dir": PGDATA,
-            "bin_dir": BIN_DIR,
+            "bin_dir": bin_dir(self.scenario.cluster.postgresql),
             "pgpass": "/tmp/pgpass",
             "authentication": {
                 "superuser": user(SUPERUSER, &self.passwords.superuser),

@@ -243,21 +243,33 @@ async fn versions(engine: &Engine, image: Image, name: &str) -> Result<String, I
     let (program, pinned, ask) = match image {
         Image::Etcd => ("etcd", "ETCD", "etcd --version | sed -n 's/^etcd Version: //p'"),
         // Some builds say `16.14 (Debian 16.14-1.pgdg13+1)`.
-        Image::Node => ("PostgreSQL", "POSTGRESQL", "postgres --version | cut -d' ' -f3"),
+        Image::Node => ("PostgreSQL", "POSTGRESQL", POSTGRESQL_VERSIONS),
         Image::Patroni => ("Patroni", "PATRONI", "patroni --version | sed 's/.* //' && patronictl --help >/dev/null"),
         Image::HaProxy => ("HAProxy", "HAPROXY", "haproxy -v | sed -n 's/^HAProxy version \\([^ ]*\\).*/\\1/p'"),
     };
     let tools = TOOLS.map(|tool| format!("command -v {tool} >/dev/null || {{ echo no {tool}; exit 1; }}")).join("; ");
     let script = format!("{tools}; {ask}");
     let probed = engine.probe(name, &["sh", "-ec", &script]).await?;
-    let found = probed.output.trim().to_owned();
-    let wanted = recipe::version(pinned);
-    // `3.0` is for 3.0.11, `16.1` is not for 16.14.
-    let rest = found.strip_prefix(wanted).map(|rest| rest.chars().next());
-    if probed.code != Some(0) || rest.is_none_or(|next| next.is_some_and(|next| next.is_ascii_digit())) {
-        return Err(ImageError::Version { image: name.to_owned(), program, wanted: wanted.to_owned(), found });
+    let found: Vec<&str> = probed.output.split_whitespace().collect();
+    let mut wanted = vec![recipe::version(pinned)];
+    if image == Image::Node {
+        wanted.extend(recipe::postgresql_others());
     }
-    Ok(format!("{program} {found}"))
+    let answered = probed.code == Some(0) && found.len() == wanted.len();
+    if !answered || !wanted.iter().zip(&found).all(|(wanted, found)| is_version(wanted, found)) {
+        let (wanted, found) = (wanted.join(", "), probed.output.trim().to_owned());
+        return Err(ImageError::Version { image: name.to_owned(), program, wanted, found });
+    }
+    Ok(format!("{program} {}", found.join(", ")))
+}
+
+/// Asks every PostgreSQL: the one that programs are taken from, then the others, oldest first.
+const POSTGRESQL_VERSIONS: &str = "for postgres in postgres $(ls /usr/lib/postgresql/*/bin/postgres | grep -v \"/$(\
+    postgres --version | cut -d' ' -f3 | cut -d. -f1)/\" | sort); do $postgres --version | cut -d' ' -f3; done";
+
+/// `3.0` is for 3.0.11, `16.1` is not for 16.14.
+fn is_version(wanted: &str, found: &str) -> bool {
+    found.strip_prefix(wanted).is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
 }
 
 /// The context of the binary's layer.
@@ -342,6 +354,20 @@ fn is_stale(folder: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pinned_version_is_a_prefix_of_whole_numbers() {
+        for (wanted, found, is_so) in [
+            ("16.14", "16.14", true),
+            ("3.0", "3.0.11", true),
+            ("18", "18.1", true),
+            ("16.1", "16.14", false),
+            ("15", "16.14", false),
+            ("17", "", false),
+        ] {
+            assert_eq!(is_version(wanted, found), is_so, "{wanted} {found}");
+        }
+    }
 
     #[test]
     fn folders_of_dead_builds_are_swept() {

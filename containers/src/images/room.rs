@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::ImageError;
 
-/// What is needed where Docker keeps its images, in MiB. Measured: 0.5 GiB stay, packing doubles it for a while.
-pub(super) const IMAGES_MIB: u64 = 1500;
+/// What is needed where Docker keeps its images, in MiB. Measured: 0.9 GiB stay, packing doubles it for a while.
+pub(super) const IMAGES_MIB: u64 = 2200;
 /// What is needed for temporary files, in MiB: a root file system, its archive, and unpacked packages.
-pub(super) const SCRATCH_MIB: u64 = 1200;
+pub(super) const SCRATCH_MIB: u64 = 1800;
 
 /// How free space is asked for: bytes.
 pub(super) type Free = fn(&Path) -> std::io::Result<u64>;
@@ -39,7 +39,7 @@ mod tests {
         let places = [(PathBuf::from("/var/lib/docker"), IMAGES_MIB)];
         let error = check(&places, |_| Ok(100 << 20)).expect_err("100 MiB are not enough");
         let text = error.to_string();
-        assert!(text.contains("/var/lib/docker has 100 MiB free, and 1500 MiB are needed"), "{text}");
+        assert!(text.contains("/var/lib/docker has 100 MiB free, and 2200 MiB are needed"), "{text}");
         assert!(check(&places, |_| Ok(IMAGES_MIB << 20)).is_ok());
         assert!(check(&places, |_| Err(std::io::Error::from(std::io::ErrorKind::NotFound))).is_ok());
         assert!(free(Path::new("/")).expect("there is a root") > 0);

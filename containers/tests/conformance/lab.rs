@@ -9,17 +9,32 @@ use pgdrill_containers::docker::{
     self, Command, Docker, Output, Owner, Plan, Subnet, create_network, create_volume, remove_run, start_container,
     sweep,
 };
+use pgdrill_lab::scenario::PostgresqlMajor;
 
 /// What one process needs in common: a network, labels, addresses.
 pub struct Lab {
     run: String,
     subnet: Subnet,
     next: AtomicU8,
+    /// Which PostgreSQL the bodies are played on.
+    pub postgresql: PostgresqlMajor,
+}
+
+/// Names another major version of PostgreSQL than the default.
+const POSTGRESQL: &str = "PGDRILL_POSTGRESQL";
+
+/// The major version that is asked for.
+fn postgresql() -> Result<PostgresqlMajor, String> {
+    match std::env::var(POSTGRESQL) {
+        Ok(text) => text.parse().map_err(|why| format!("{POSTGRESQL}={text}: {why}")),
+        Err(_) => Ok(PostgresqlMajor::default()),
+    }
 }
 
 impl Lab {
     /// Sweeps what a killed process left behind, and makes the network.
     pub async fn open() -> Result<Self, String> {
+        let postgresql = postgresql()?;
         let docker = docker::connect().await.map_err(|e| e.to_string())?;
         for why in sweep(&docker).await?.failed {
             eprintln!("leftovers of a killed run could not be removed: {why}");
@@ -27,7 +42,7 @@ impl Lab {
         let run = format!("pgdrill-conformance-{}", std::process::id());
         let labels = Owner::this_process().map_err(|e| e.to_string())?.labels(&run);
         let subnet = create_network(&docker, &run, &labels, std::process::id()).await.map_err(|e| e.to_string())?;
-        Ok(Self { run, subnet, next: AtomicU8::new(10) })
+        Ok(Self { run, subnet, next: AtomicU8::new(10), postgresql })
     }
 
     /// Removes everything.
@@ -55,7 +70,7 @@ impl Lab {
             binary: None,
         };
         let id = start_container(&docker, &plan).await.unwrap_or_else(|trouble| panic!("{trouble}"));
-        Container { docker, id, address, run, user: None }
+        Container { docker, id, address, run, user: None, programs: None }
     }
 }
 
@@ -68,6 +83,8 @@ pub struct Container {
     run: String,
     /// Who runs its commands, if not root.
     pub user: Option<&'static str>,
+    /// A folder whose programs are taken before all others.
+    pub programs: Option<String>,
 }
 
 impl Container {
@@ -76,6 +93,10 @@ impl Container {
         let mut command = Command::new(argv.iter().copied());
         if let Some(user) = self.user {
             command = command.user(user);
+        }
+        if let Some(programs) = &self.programs {
+            command = command
+                .env("PATH", &format!("{programs}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
         }
         command.run(&self.docker, &self.id).await.unwrap_or_else(|why| panic!("{argv:?}: {why}"))
     }

@@ -3,6 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use libtest_mimic::Trial;
+use pgdrill_containers::cluster::bin_dir;
+use pgdrill_lab::scenario::PostgresqlMajor;
 use pgdrill_sim_postgres::conformance::{
     durability,
     operations::{Operations, Stop},
@@ -21,6 +23,7 @@ const DATA: &str = "/var/lib/postgresql/data";
 
 /// Servers in a container.
 struct Real {
+    major: PostgresqlMajor,
     container: Container,
 }
 
@@ -49,7 +52,8 @@ impl Real {
         let mut container = lab.container("node", DATA).await;
         container.script(&format!("chown postgres:postgres {DATA}")).await;
         container.user = Some("postgres");
-        Self { container }
+        container.programs = Some(bin_dir(lab.postgresql));
+        Self { major: lab.postgresql, container }
     }
 
     const fn port(node: usize) -> usize {
@@ -79,6 +83,10 @@ impl Real {
 }
 
 impl Operations for Real {
+    fn major(&self) -> u16 {
+        self.major.number()
+    }
+
     async fn initdb(&self, node: usize) {
         let dir = Self::dir(node);
         let initdb = format!("initdb -D {dir} --no-sync --locale=C.UTF-8 --auth=trust --data-checksums -U postgres");

@@ -151,20 +151,24 @@ fn data_dir(dir: &Path) -> Option<String> {
         .map(|error| format!("postgresql.data_dir: {shown} cannot be written: {}", error.desc()))
 }
 
-/// Of a directory that has to be made first.
+/// Of a directory that has to be made first, with all that is missing above it, as `initdb` does.
 fn parent(dir: &Path) -> Option<String> {
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let shown = dir.display();
-    match access(parent, AccessFlags::W_OK | AccessFlags::X_OK) {
-        Ok(()) => None,
-        Err(error) => Some(format!(
-            "postgresql.data_dir: {shown} does not exist and cannot be made: {}: {}; make it, with {} as its owner and \
-             permissions 0700",
-            parent.display(),
-            error.desc(),
-            told(Uid::effective().as_raw())
-        )),
-    }
+    let above = dir.ancestors().skip(1).map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above });
+    let found = above.map(|above| (above, fs::metadata(above)));
+    let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    let (parent, found) = found.into_iter().find(|(_, found)| !found.as_ref().is_err_and(missing))?;
+    let why = match found {
+        Ok(found) if !found.is_dir() => "it is no directory".to_owned(),
+        Ok(_) => access(parent, AccessFlags::W_OK | AccessFlags::X_OK).err()?.desc().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Some(format!(
+        "postgresql.data_dir: {} does not exist and cannot be made: {}: {why}; make it, with {} as its owner and permissions \
+         0700",
+        dir.display(),
+        parent.display(),
+        told(Uid::effective().as_raw())
+    ))
 }
 
 fn passfile(file: &Path) -> Option<String> {
@@ -220,6 +224,16 @@ mod tests {
         assert!(problem.contains("0755") && problem.contains("chmod 0700"), "{problem}");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o750)).expect("it is allowed");
         assert_eq!(data_dir(dir.path()), None);
+    }
+
+    #[test]
+    fn a_directory_is_made_with_its_parents_unless_something_is_in_the_way() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert_eq!(data_dir(&dir.path().join("a/b/c/pg")), None);
+        fs::write(dir.path().join("a"), "").expect("it is written");
+        let problem = data_dir(&dir.path().join("a/b/c/pg")).expect("a file is in the way");
+        assert!(problem.contains("/a/b/c/pg") && problem.contains("/a"), "{problem}");
+        assert!(data_dir(Path::new("made/here")).is_none(), "below the working directory");
     }
 
     #[test]

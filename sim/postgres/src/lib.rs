@@ -1,4 +1,4 @@
-//! A server model of PostgreSQL 16 that speaks the real wire protocol.
+//! A server model of PostgreSQL 15 to 18 that speaks the real wire protocol.
 //!
 //! Clients such as `tokio-postgres` connect to it as to any server; standbys stream from it, are promoted and rewound.
 //! Every socket goes through [`pgdrill_net::Net`] and time is tokio's, so the same code runs on real sockets and in a
@@ -27,6 +27,7 @@ pub mod server;
 mod sql;
 mod timings;
 pub mod tools;
+mod version;
 
 pub use disk::DataDir;
 pub use error::PgError;
@@ -37,3 +38,4 @@ pub use server::{
     signals::{Signal, SignalSender, Signals, signals},
 };
 pub use timings::Timings;
+pub use version::Version;

@@ -14,7 +14,7 @@ use pgdrill_lab::event::What;
 use pgdrill_probe::Journal;
 use pgdrill_sim_engine::{Control, ProcessId, SimNet};
 use pgdrill_sim_postgres::{
-    DataDir, ExitStatus, Signal, SignalSender, Signals, Timings, disk::record::Body, run, signals, tools,
+    DataDir, ExitStatus, Signal, SignalSender, Signals, Timings, Version, disk::record::Body, run, signals, tools,
 };
 use tokio::time::timeout;
 
@@ -31,6 +31,8 @@ const GONE_WITHIN: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub(crate) struct Machine {
     node: String,
+    /// Whose programs are installed.
+    version: Version,
     control: Control,
     timings: Timings,
     journal: Journal,
@@ -51,9 +53,16 @@ struct Server {
 }
 
 impl Machine {
-    pub(crate) fn new(node: &str, control: Control, timings: Timings, journal: Journal, roster: Roster) -> Self {
+    pub(crate) fn new(
+        node: &str,
+        version: Version,
+        control: Control,
+        timings: Timings,
+        journal: Journal,
+        roster: Roster,
+    ) -> Self {
         let (disk, server, kept) = (DataDir::new(), Arc::default(), Arc::default());
-        Self { node: node.to_owned(), control, timings, journal, roster, disk, server, kept }
+        Self { node: node.to_owned(), version, control, timings, journal, roster, disk, server, kept }
     }
 
     /// The data directory.
@@ -210,6 +219,7 @@ impl Postgres for Machine {
         let options = tools::InitDb {
             system_identifier: system_identifier(),
             data_checksums: options.options.iter().any(|(name, _)| name == "data-checksums" || name == "k"),
+            version: self.version,
             username: options.superuser.clone(),
         };
         tools::initdb(&self.disk, &options, &self.timings).await.map_err(PostgresError::Failed)

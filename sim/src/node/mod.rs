@@ -20,6 +20,7 @@ use pgdrill_agent::{Agent, Shutdown};
 use pgdrill_lab::{event::What, scenario::Scenario};
 use pgdrill_probe::Journal;
 use pgdrill_sim_engine::{Engine, HostId, ProcessId, SimNet};
+use pgdrill_sim_postgres::Version;
 pub(crate) use settings::{Addresses, SUPERUSER, agent_config};
 use tokio::time::sleep;
 
@@ -59,7 +60,9 @@ impl Node {
         let config = agent_config(plan.scenario, plan.name, plan.addresses);
         let mut timings = plan.calibration.postgresql.clone();
         timings.empty_cluster_bytes = timings.empty_cluster_bytes.max(plan.scenario.cluster.data_size.bytes);
-        let machine = Machine::new(plan.name, engine.control(host), timings, journal.clone(), roster.clone());
+        let major = plan.scenario.cluster.postgresql.number();
+        let version = Version::of_major(major).expect("the model knows every version that a scenario can name");
+        let machine = Machine::new(plan.name, version, engine.control(host), timings, journal.clone(), roster.clone());
         let device = Device::new(plan.scenario.cluster.has_watchdog_device(plan.name));
         let control = engine.control(host);
         let deadmen = DeadMen::new(plan.name, control, machine.clone(), journal.clone(), roster.clone());

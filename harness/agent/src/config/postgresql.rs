@@ -175,6 +175,7 @@ pub struct ReplicaMethod {
     pub no_params: bool,
     /// `no_leader` (older: `no_master`): whether it also works while no member runs that could be copied from.
     pub no_leader: bool,
-    /// All other fields: passed as `--name=value`, in the order of the file.
+    /// All fields but `command`: passed as `--name=value`, in the order of the file; with `no_params` only those that are none of
+    /// the above.
     pub params: Vec<(String, String)>,
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use pgdrill_ha::{config as ha_config, decision::Upstream};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::sleep;
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::{BootstrapConfig, BootstrapMethod, BootstrapUser, User},
-    ports::{DataDir, InitdbOptions, Postgres, Recovery},
+    ports::{InitdbOptions, Postgres, Recovery},
     postgres::{
         Reachability, SqlError,
         statements::{self, RoleChange},
@@ -80,12 +80,10 @@ async fn initdb<T: Ports>(parts: &Parts<T>, bootstrap: &BootstrapConfig) -> Outc
 }
 
 async fn restore<T: Ports>(parts: &Parts<T>, method: &BootstrapMethod) -> Outcome {
-    parts.postgres.mark_copy(true).await.map_err(text)?;
-    scripts::custom_bootstrap(parts, method).await?;
-    match parts.postgres.data_dir().await.map_err(text)? {
-        DataDir::Valid => parts.postgres.mark_copy(false).await.map_err(text),
-        found => Err(format!("bootstrap method {} ended well and left no data directory ({found:?})", method.name)),
-    }
+    // There is none, or an empty one, or what an earlier try has left.
+    parts.postgres.remove_data_dir().await.map_err(text)?;
+    let name = format!("bootstrap method {}", method.name);
+    copy::fill(parts, &name, scripts::custom_bootstrap(parts, method)).await
 }
 
 /// The new cluster starts with the settings it will have from `/config` on.
@@ -98,13 +96,29 @@ fn first_configuration<T: Ports>(parts: &Parts<T>, bootstrap: &BootstrapConfig) 
     let Some(method) = &bootstrap.method else { return };
     // What was restored may know the superuser by another password.
     desired.open_for = Some(parts.config().postgresql.superuser.username.clone());
-    let settings = &method.recovery_conf;
-    desired.keep_recovery = method.keep_existing_recovery_conf && settings.is_empty();
-    desired.recovery = (!settings.is_empty()).then(|| Recovery {
-        parameters: settings.iter().map(|(name, value)| (name.clone(), setting(value))).collect(),
-        ends_at_target: true,
+    desired.keep_recovery = method.keep_existing_recovery_conf && method.recovery_conf.is_empty();
+    desired.recovery = (!method.recovery_conf.is_empty()).then(|| restored(&method.recovery_conf));
+    drop(desired);
+    for name in OF_RECOVERY_CONF.iter().skip(1).filter(|name| method.recovery_conf.contains_key(**name)) {
+        parts
+            .trouble("config", format!("bootstrap.{}.recovery_conf.{name}: PostgreSQL 12 has removed it", method.name));
+    }
+}
+
+/// What `recovery.conf` knew and PostgreSQL does not since version 12. The first one is what `standby.signal` is today.
+const OF_RECOVERY_CONF: [&str; 3] = ["standby_mode", "trigger_file", "pause_at_recovery_target"];
+
+/// `recovery_conf` of a bootstrap method (`ConfigHandler.write_recovery_conf`).
+fn restored(settings: &Map<String, Value>) -> Recovery {
+    let text = |value: &Value| setting(value).to_ascii_lowercase();
+    let is_standby =
+        settings.get("standby_mode").map(text).is_some_and(|mode| ["on", "true", "yes", "1"].contains(&&*mode));
+    let known = settings.iter().filter(|(name, _)| !OF_RECOVERY_CONF.contains(&name.as_str()));
+    Recovery {
+        parameters: known.map(|(name, value)| (name.clone(), setting(value))).collect(),
+        ends_at_target: !is_standby,
         ..Recovery::default()
-    });
+    }
 }
 
 /// What was restored may have to be recovered first, which takes as long as it takes.
@@ -173,4 +187,21 @@ async fn close_doors<T: Ports>(parts: &Parts<T>) -> Outcome {
     parts.postgres.reload().await.map_err(text)?;
     parts.sql.disconnect();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn recovery_settings_of_a_method_are_todays() {
+        let of = |settings: Value| restored(settings.as_object().expect("an object"));
+        let target =
+            of(json!({"restore_command": "cp /a/%f %p", "recovery_target_time": "2026-01-01", "trigger_file": "x"}));
+        assert!(target.ends_at_target && target.parameters.len() == 2, "{target:?}");
+        let standby = of(json!({"restore_command": "cp /a/%f %p", "standby_mode": "on"}));
+        assert!(!standby.ends_at_target && standby.parameters.len() == 1, "{standby:?}");
+    }
 }

@@ -22,6 +22,8 @@ const BASEBACKUP: &str = "basebackup";
 /// How often `pg_basebackup` is tried, and how long is waited in between (Patroni's `maxfailures`).
 const TRIES: u32 = 2;
 const PAUSE: Duration = Duration::from_secs(5);
+/// How often the data directory is marked while a command fills it.
+const MARKED_AGAIN: Duration = Duration::from_secs(1);
 
 /// Makes the data directory anew. Without `from` only methods that need no running server are tried. `only_basebackup`: as
 /// `reinitialize` with `from_leader` asks for it. In a standby cluster the methods are those of its section, whoever is copied
@@ -112,19 +114,39 @@ async fn custom<T: Ports>(parts: &Parts<T>, name: &str, method: &ReplicaMethod, 
     if !method.keep_data {
         parts.postgres.remove_data_dir().await.map_err(text)?;
     }
-    parts.postgres.mark_copy(true).await.map_err(text)?;
-    let mut made = scripts::custom_replica(parts, name, method, from).await;
-    if made.is_ok() {
-        // What it says counts only if it can be seen.
-        let found = parts.postgres.data_dir().await.map_err(text)?;
-        if found != DataDir::Valid {
-            made = Err(format!("{name} ended well and left no data directory ({found:?})"));
-        } else {
-            parts.postgres.mark_copy(false).await.map_err(text)?;
-        }
-    }
+    let made = fill(parts, name, scripts::custom_replica(parts, name, method, from)).await;
     if made.is_err() && !method.keep_data {
         parts.postgres.remove_data_dir().await.map_err(text)?;
     }
     made
+}
+
+/// Has a command of the user's own fill the data directory. What it says counts only if it can be seen.
+pub(super) async fn fill<T: Ports>(parts: &Parts<T>, name: &str, command: impl Future<Output = Outcome>) -> Outcome {
+    let mark = || parts.postgres.mark_copy(true);
+    mark().await.map_err(text)?;
+    let again = async {
+        // As soon as there is a directory the mark is about that one and no other.
+        loop {
+            sleep(MARKED_AGAIN).await;
+            if let Err(error) = mark().await {
+                parts.trouble("postgres", error);
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        ended = command => ended?,
+        never = again => never,
+    }
+    parts.postgres.mark_copy(false).await.map_err(text)?;
+    match parts.postgres.data_dir().await {
+        Ok(DataDir::Valid) => Ok(()),
+        Ok(found) => Err(format!("{name} ended well and left no data directory ({found:?})")),
+        Err(error) => {
+            // Whatever it is, it is what the command has left.
+            parts.postgres.mark_copy(true).await.map_err(text)?;
+            Err(format!("{name} ended well and left no data directory: {error}"))
+        }
+    }
 }

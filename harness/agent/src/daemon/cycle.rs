@@ -20,9 +20,10 @@ use super::{
     configure,
     fencing::Guarded,
     member,
+    namesake::{Name, Verdict},
     observe::Observed,
     parts::{Parts, Ports},
-    peers, pending, server_config,
+    pending, server_config,
     task::TaskSlot,
 };
 use crate::ports::{AgentEvent, Observer, Watchdog, WatchdogState};
@@ -53,8 +54,8 @@ pub(crate) struct HaLoop<T: Ports> {
     /// A server that was running before us has not yet been given our configuration.
     configure_adopted: bool,
     told: (bool, Option<MemberRole>),
-    /// No other agent runs under our name.
-    name_is_ours: bool,
+    /// Whether another agent runs under our name.
+    pub(super) name: Name,
 }
 
 /// What comes after a cycle.
@@ -84,7 +85,7 @@ impl<T: Ports> HaLoop<T> {
             watchdog_for: None,
             configure_adopted: false,
             told: (false, None),
-            name_is_ours: false,
+            name: Name::default(),
             parts,
         }
     }
@@ -95,8 +96,10 @@ impl<T: Ports> HaLoop<T> {
         self.parts.shared.published().cycle_started = self.parts.clock.now();
         self.task.begin_cycle().await.map_err(|error| AgentError::Task(error.to_string()))?;
         let mut view = self.read_dcs().await;
-        if let Some(taken) = self.namesake(&view).await {
-            return Ok(Next::Exit(taken));
+        match self.namesake(&view).await {
+            Verdict::GoOn => {}
+            Verdict::Wait(at_most) => return Ok(Next::Sleep(Some(at_most))),
+            Verdict::Taken(why) => return Ok(Next::Exit(why)),
         }
         let mut postgres = self.look().await;
         self.tend_fence(&postgres).await;
@@ -190,16 +193,7 @@ impl<T: Ports> HaLoop<T> {
         }
     }
 
-    /// Looks once, as soon as the DCS can be read, whether another agent runs under our name.
-    async fn namesake(&mut self, view: &ClusterView) -> Option<String> {
-        let ClusterView::Known(cluster) = view else { return None };
-        if std::mem::replace(&mut self.name_is_ours, true) {
-            return None;
-        }
-        peers::namesake(&self.parts, cluster).await
-    }
-
-    async fn look(&mut self) -> PostgresView {
+    pub(super) async fn look(&mut self) -> PostgresView {
         let mut view = self.observed.look(&self.parts, self.stopped_on_purpose).await;
         view.was_managed = self.was_managed;
         if let (false, Some(server)) = (self.adopted, &self.observed.server) {

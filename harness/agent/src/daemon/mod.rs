@@ -10,7 +10,7 @@
 //! | `task`, `lifecycle`, `bootstrap`, `copy` | what runs in the background |
 //! | `configure` | the configuration: dynamic, own, read again |
 //! | `callbacks`, `scripts` | what an operator wants to be run |
-//! | `peers` | asking other members |
+//! | `peers`, `namesake` | asking other members; another one of our name |
 //! | `member` | our own record |
 //! | `requests`, `shared` | between REST and the loop |
 //! | `server_config` | PostgreSQL's configuration |
@@ -29,6 +29,7 @@ mod demote;
 mod fencing;
 mod lifecycle;
 pub(crate) mod member;
+mod namesake;
 mod nosync;
 mod observe;
 mod parts;
@@ -68,6 +69,11 @@ use crate::{
 
 /// However often the loop is woken, cycles are at least this far apart.
 const SHORTEST_CYCLE: Duration = Duration::from_millis(100);
+/// As often in a row the loop may be woken before it is told, and slowed down to [`SLOWED_CYCLE`]: no sequence of changes that
+/// somebody waits for is so long.
+const MOST_WAKES: u32 = 50;
+/// How far cycles are apart that wake each other.
+const SLOWED_CYCLE: Duration = Duration::from_secs(1);
 /// Patroni: a non-leader sleeps a little longer than the leader, so that it sees what the leader wrote.
 const FOLLOWER_EXTRA: Duration = Duration::from_millis(500);
 
@@ -234,6 +240,7 @@ async fn objection<T: Ports>(parts: &Parts<T>) -> Option<String> {
 async fn run_loop<T: Ports>(ha: &mut HaLoop<T>, shutdown: &Shutdown) -> Result<(), AgentError> {
     let parts = Arc::clone(&ha.parts);
     let mut next_run = Instant::now();
+    let mut wakes = 0;
     loop {
         let began = Instant::now();
         let at_most = match ha.cycle().await? {
@@ -249,7 +256,8 @@ async fn run_loop<T: Ports>(ha: &mut HaLoop<T>, shutdown: &Shutdown) -> Result<(
         if let Some(at_most) = at_most {
             until = until.min(Instant::now() + at_most);
         }
-        let until = until.max(began + SHORTEST_CYCLE);
+        let shortest = if wakes < MOST_WAKES { SHORTEST_CYCLE } else { SLOWED_CYCLE };
+        let until = until.max(began + shortest);
         // A server that does not come up has not crashed: starting it again at once would not help.
         let may_crash = !ha.task.is_starting_postgres();
         let woken = tokio::select! {
@@ -260,8 +268,12 @@ async fn run_loop<T: Ports>(ha: &mut HaLoop<T>, shutdown: &Shutdown) -> Result<(
             () = parts.fencing.exited() => true,
             () = sleep_until(until) => false,
         };
+        wakes = if woken { wakes + 1 } else { 0 };
+        if wakes == MOST_WAKES {
+            parts.trouble("ha", format!("the loop was woken {wakes} times in a row: something goes round in circles"));
+        }
         if woken || at_most.is_some() {
-            sleep_until(began + SHORTEST_CYCLE).await;
+            sleep_until(began + shortest).await;
             next_run = Instant::now();
         }
     }

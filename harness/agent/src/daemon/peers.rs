@@ -1,16 +1,14 @@
-//! Asks other members: their state before a race, their consent in failsafe mode, the leader's timelines before a rewind,
-//! and, once, whether somebody else has our name.
+//! Asks other members: their state before a race, their consent in failsafe mode, the leader's timelines before a rewind.
 
 use std::{collections::BTreeMap, io, time::Duration};
 
 use futures::future::join_all;
 use http::{Method, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pgdrill_ha::{
     Lsn,
     config::{Tags, remote_primary},
     decision::{Peer, Upstream},
-    view::{Cluster, FailsafeAnswer, LeaderInspection, PeerAnswer, PeerStatus},
+    view::{FailsafeAnswer, LeaderInspection, PeerAnswer, PeerStatus},
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -22,35 +20,8 @@ use super::{
 use crate::{
     config::HostPort,
     postgres::{Sql, SqlError, statements},
-    rest::{
-        STARTS,
-        client::{PEER_TIMEOUT, endpoint},
-    },
+    rest::client::{PEER_TIMEOUT, endpoint},
 };
-
-/// How long somebody with our name has to answer (Patroni's limit).
-const NAMESAKE_LIMIT: Duration = Duration::from_secs(3);
-
-/// Why this agent must not run: another one that answers has the same name (Patroni's `ensure_unique_name`). Two of them would
-/// share one member key, and take the leader lock of either for their own.
-///
-/// What is in the DCS may be our own record, of a life before this one. Then it is this agent itself that is asked, and its REST
-/// API notices that.
-pub(crate) async fn namesake<T: Ports>(parts: &Parts<T>, cluster: &Cluster) -> Option<String> {
-    let config = parts.config();
-    let api_url = cluster.members.get(&config.name)?.api_url.as_ref()?;
-    let name = utf8_percent_encode(&config.name, NON_ALPHANUMERIC);
-    let url = format!("{}?{STARTS}={name}", endpoint(api_url, "liveness"));
-    parts.members.request(Method::GET, &url, None, NAMESAKE_LIMIT).await.ok()?;
-    if parts.shared.has_heard_itself() {
-        return None;
-    }
-    Some(format!(
-        "name: there is already a node named {} running in {}, which answers at {api_url}: give this node a name of its own, or \
-         stop the other one",
-        config.name, config.scope
-    ))
-}
 
 /// `GET api_url` of all at once.
 pub(crate) async fn ask_peers<T: Ports>(parts: &Parts<T>, peers: &[Peer]) -> BTreeMap<String, PeerStatus> {

@@ -97,7 +97,8 @@ pub(crate) async fn custom_bootstrap<T: Ports>(parts: &Parts<T>, method: &Bootst
             .arg(format!("--scope={}", parts.config().scope))
             .arg(format!("--datadir={}", parts.config().postgresql.data_dir));
     }
-    run(parts, &what, with_options(program, &method.params)).await
+    let replaced = |name: &str| ["scope", "datadir"].contains(&name);
+    run(parts, &what, with_options(program, &method.params, |name| !replaced(name))).await
 }
 
 /// Makes a replica's data directory with an own method. `from`: a running server to copy from, if there is one.
@@ -109,13 +110,18 @@ pub(crate) async fn custom_replica<T: Ports>(
 ) -> Outcome {
     let what = format!("create_replica_method {name}");
     let mut program = parse(&what, method.command.as_deref().unwrap_or(name))?;
-    program = with_options(program, &method.params);
     let config = parts.config();
     let user = &config.postgresql.replication;
     if let Some(from) = from {
         program.pgpass = pgpass(vec![from.host.clone()], from.port, user);
     }
-    if !method.no_params {
+    if method.no_params {
+        let ours = |name: &str| ["no_params", "no_leader", "keep_data"].contains(&name);
+        program = with_options(program, &method.params, |name| !ours(name));
+    } else {
+        // Scripts that were written for Patroni look for `--no_leader` (its own `patroni_wale_restore`).
+        let replaced = |name: &str| ["scope", "role", "datadir", "connstring"].contains(&name);
+        program = with_options(program, &method.params, |name| !replaced(name));
         let options = &config.postgresql.connection.replication;
         let connstring = from.map(|from| connection_string(from, user, options)).unwrap_or_default();
         program = program
@@ -127,8 +133,9 @@ pub(crate) async fn custom_replica<T: Ports>(
     run(parts, &what, program).await
 }
 
-fn with_options(program: Program, options: &[(String, String)]) -> Program {
-    options.iter().fold(program, |program, (name, value)| program.arg(format!("--{name}={value}")))
+fn with_options(program: Program, options: &[(String, String)], is_meant: impl Fn(&str) -> bool) -> Program {
+    let meant = options.iter().filter(|(name, _)| is_meant(name));
+    meant.fold(program, |program, (name, value)| program.arg(format!("--{name}={value}")))
 }
 
 #[cfg(test)]

@@ -95,21 +95,24 @@ async fn own_methods_are_told_what_patroni_tells_them() {
         no_params: false,
         keep_existing_recovery_conf: false,
         recovery_conf: serde_json::Map::new(),
-        params: vec![("delta".into(), "on".into())],
+        params: vec![("delta".into(), "on".into()), ("scope".into(), "other".into())],
     };
     custom_bootstrap(&*parts(told.clone(), &recorder), &method).await.expect("exit code 0");
     let expected = ["0", "--stanza", "main", "--scope=demo", "--datadir=/data/pg", "--delta=on"];
     assert_eq!(recorder.only_call().argv, expected);
 
     let (recorder, from) = (Recorder::default(), HostPort::new("pg 1", 5433));
-    let mut method = ReplicaMethod { params: vec![("jobs".into(), "2".into())], ..ReplicaMethod::default() };
+    let params = [("no_leader", "1"), ("jobs", "2"), ("role", "primary")];
+    let params = params.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let mut method = ReplicaMethod { params, no_leader: true, ..ReplicaMethod::default() };
     custom_replica(&*parts(told.clone(), &recorder), "0", &method, Some(&from)).await.expect("exit code 0");
     let connstring = r"--connstring=dbname=postgres user=replicator host=pg\ 1 port=5433 sslmode=verify-ca";
-    let expected = ["0", "--jobs=2", "--scope=demo", "--role=replica", "--datadir=/data/pg", connstring];
+    let expected =
+        ["0", "--no_leader=1", "--jobs=2", "--scope=demo", "--role=replica", "--datadir=/data/pg", connstring];
     assert_eq!(recorder.only_call().argv, expected);
 
     let recorder = Recorder::default();
     method.no_params = true;
     custom_replica(&*parts(told, &recorder), "0", &method, None).await.expect("exit code 0");
-    assert_eq!(recorder.only_call().argv, ["0", "--jobs=2"]);
+    assert_eq!(recorder.only_call().argv, ["0", "--jobs=2", "--role=primary"]);
 }

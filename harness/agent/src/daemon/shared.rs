@@ -1,8 +1,12 @@
 //! What the HA loop publishes for the REST API, and what the REST API asks of the loop.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use jiff::Timestamp;
@@ -121,7 +125,12 @@ pub struct Shared {
     failsafe_ping: Mutex<Option<FailsafePing>>,
     desired: Mutex<Desired>,
     heard_itself: AtomicBool,
+    /// Where the latest connections to the REST API came from; `None`: nobody asks any more.
+    accepted: Mutex<Option<VecDeque<SocketAddr>>>,
 }
+
+/// So many connections are remembered while the agent looks for itself among them.
+const ACCEPTED: usize = 64;
 
 impl Shared {
     pub(crate) fn new(config: &AgentConfig, clock: Clock) -> Self {
@@ -132,6 +141,7 @@ impl Shared {
             failsafe_ping: Mutex::new(None),
             desired: Mutex::new(Desired::new(config)),
             heard_itself: AtomicBool::new(false),
+            accepted: Mutex::new(Some(VecDeque::new())),
         }
     }
 
@@ -158,6 +168,24 @@ impl Shared {
     /// Whether that was so.
     pub(crate) fn has_heard_itself(&self) -> bool {
         self.heard_itself.load(Ordering::SeqCst)
+    }
+
+    /// The REST API has accepted a connection from there.
+    pub(crate) fn accept(&self, from: SocketAddr) {
+        if let Some(accepted) = lock(&self.accepted).as_mut() {
+            accepted.truncate(ACCEPTED - 1);
+            accepted.push_front(from);
+        }
+    }
+
+    /// Whether that was so lately, as long as it was not forgotten.
+    pub(crate) fn has_accepted(&self, from: SocketAddr) -> bool {
+        lock(&self.accepted).as_ref().is_some_and(|accepted| accepted.contains(&from))
+    }
+
+    /// Nobody asks any more.
+    pub(crate) fn forget_accepted(&self) {
+        *lock(&self.accepted) = None;
     }
 
     /// Hands a request to the loop, which must be woken to see it.

@@ -13,7 +13,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{act::unfenced, cycle::HaLoop, demote, lifecycle, member, nosync, parts::Ports};
+use super::{act::unfenced, cycle::HaLoop, demote, lifecycle, member, namesake::Name, nosync, parts::Ports};
 use crate::ports::{AgentEvent, ClusterState, Observer, Postgres, Watchdog};
 
 /// How long the callback that tells of the stop may still run.
@@ -151,6 +151,10 @@ impl<T: Ports> HaLoop<T> {
 
     /// Writes the member key as we are published; tells whether it was written.
     async fn write_member(&self) -> bool {
+        if matches!(self.name, Name::Watched { .. }) {
+            // It may be somebody else's.
+            return false;
+        }
         let record = member::record(&self.parts.config(), &self.parts.shared.published(), false);
         let started = tokio::time::Instant::now();
         let written = self.parts.dcs.touch_member(&record, self.config.ttl, started, true).await;

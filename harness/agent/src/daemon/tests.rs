@@ -10,9 +10,12 @@ use tokio::time::{sleep, timeout};
 use super::{AgentError, Parts, PortTypes, Request, Shutdown, run};
 use crate::{
     AgentConfig,
-    fixtures::{FakeKv, FakePostgres, Heard, Lose, config, parts},
-    ports::{AgentEvent, ClusterState, ConfigSource, ControlData, NoFence, NoWatchdog, Observer, Reread},
-    rest,
+    config::ReplicaMethod,
+    fixtures::{FakeKv, FakePostgres, Heard, Lose, config, parts, parts_with_programs},
+    ports::{
+        AgentEvent, ClusterState, ConfigSource, ControlData, NoFence, NoWatchdog, Observer, Program, ProgramError,
+        ProgramExit, Programs, Reread,
+    },
 };
 
 /// Runs an agent for some simulated seconds, then ends it gracefully.
@@ -92,6 +95,74 @@ async fn what_fails_is_tried_again_with_the_next_regular_cycle_and_not_at_once()
     run_for(35, &kv, &postgres, &heard).await.unwrap();
     let starts = postgres.calls().iter().filter(|call| *call == "start").count();
     assert!((2..=5).contains(&starts), "one a loop_wait: {:?}", postgres.calls());
+}
+
+/// Whatever it is that wakes it: a key that the loop itself writes, a process that ends at once.
+#[tokio::test(start_paused = true)]
+async fn a_loop_that_is_woken_without_end_slows_down_and_says_so() {
+    let (kv, heard) = (FakeKv::default(), Heard::default());
+    kv.set("/service/demo/initialize", "7437112345678901234");
+    let parts = parts(config(), kv.clone(), FakePostgres::default(), heard.clone());
+    let (shutdown, wake) = (Shutdown::new(), Arc::clone(&parts.wake));
+    let circles = tokio::spawn(async move {
+        loop {
+            wake.notify_one();
+            sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let end = async {
+        sleep(Duration::from_secs(60)).await;
+        shutdown.request();
+    };
+    let (ended, ()) = tokio::join!(timeout(Duration::from_secs(120), run(parts, shutdown.clone())), end);
+    ended.expect("it ends in time").expect("it ends well");
+    circles.abort();
+    let reads = kv.requests().iter().filter(|request| **request == "range").count();
+    assert!((90..130).contains(&reads), "50 in 5 s, then one a second: {reads}");
+    let told = heard.all().iter().filter(|event| event.contains("goes round in circles")).count();
+    assert_eq!(told, 1, "{:?}", heard.all());
+}
+
+/// Ends every program at once with exit code 1, and counts them.
+#[derive(Clone, Default)]
+struct Failing(Arc<std::sync::Mutex<Vec<String>>>);
+
+impl Programs for Failing {
+    fn run(&self, program: Program) -> BoxFuture<'_, Result<ProgramExit, ProgramError>> {
+        self.0.lock().expect("nobody panics while holding it").push(program.argv.join(" "));
+        Box::pin(std::future::ready(Ok(ProgramExit::Code(1))))
+    }
+}
+
+/// A node whose method to make a replica fails, for 35 s: with a leader, or with none and a method that needs none.
+async fn with_a_method_that_fails(leader: bool) -> usize {
+    let (kv, failing, mut config) = (FakeKv::default(), Failing::default(), config());
+    kv.set("/service/demo/initialize", "7437112345678901234");
+    if leader {
+        kv.set("/service/demo/leader", "pg2");
+        let leader = json!({"conn_url": "postgres://10.0.0.2:5433/postgres", "state": "running", "role": "primary"});
+        kv.set("/service/demo/members/pg2", &leader.to_string());
+    }
+    config.postgresql.create_replica_methods = vec!["restore".into()];
+    let method = ReplicaMethod { no_leader: true, ..ReplicaMethod::default() };
+    config.postgresql.replica_methods = [("restore".to_owned(), method)].into();
+    let parts = parts_with_programs(config, kv, FakePostgres::default(), Heard::default(), failing.clone());
+    let shutdown = Shutdown::new();
+    let end = async {
+        sleep(Duration::from_secs(35)).await;
+        shutdown.request();
+    };
+    let (ended, ()) = tokio::join!(timeout(Duration::from_secs(95), run(parts, shutdown.clone())), end);
+    ended.expect("it ends in time").expect("it ends well");
+    failing.0.lock().expect("nobody panics while holding it").len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_method_that_fails_is_tried_once_a_loop_wait_whether_there_is_a_leader_or_not() {
+    for leader in [true, false] {
+        let tries = with_a_method_that_fails(leader).await;
+        assert!((3..=5).contains(&tries), "leader: {leader}, {tries} tries in 35 s");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -256,48 +327,6 @@ async fn a_broken_configuration_is_told_and_changes_nothing() {
     for said in [&broken, "what the agent runs with stays"] {
         assert!(heard.all().iter().any(|event| event.starts_with("config: ") && event.contains(said)), "{said}");
     }
-}
-
-/// Runs an agent while the DCS says that somebody of its name answers at `api_url`.
-async fn beside(api_url: &str, config: AgentConfig) -> (Result<(), AgentError>, FakeKv) {
-    let kv = FakeKv::default();
-    kv.set("/service/demo/initialize", "7437112345678901234");
-    kv.set("/service/demo/members/pg1", &json!({"api_url": api_url, "state": "running"}).to_string());
-    let parts = parts(config, kv.clone(), FakePostgres::default(), Heard::default());
-    let shutdown = Shutdown::new();
-    let end = async {
-        sleep(Duration::from_secs(5)).await;
-        shutdown.request();
-    };
-    let (ended, ()) = tokio::join!(timeout(Duration::from_secs(60), run(parts, shutdown.clone())), end);
-    (ended.expect("it ends in time"), kv)
-}
-
-#[tokio::test]
-async fn an_agent_whose_name_another_running_agent_has_does_not_start() {
-    let other = parts(config(), FakeKv::default(), FakePostgres::default(), Heard::default());
-    let server = rest::Server::bind(&other).await.expect("a free port");
-    let api_url = format!("http://{}/patroni", server.local_addr().expect("it is bound"));
-    let serving = tokio::spawn(server.serve(other));
-    let (ended, kv) = beside(&api_url, config()).await;
-    let why = ended.expect_err("it must not run").to_string();
-    assert!(why.contains("already a node named pg1 running in demo") && why.contains(&api_url), "{why}");
-    let member = kv.get("/service/demo/members/pg1").expect("it is the other's").value;
-    assert!(!member.contains("role"), "nothing of the other was touched: {member}");
-    serving.abort();
-}
-
-#[tokio::test]
-async fn an_agent_that_finds_its_own_record_or_nobody_behind_it_starts() {
-    let mut config = config();
-    // A port of our own that is free now: the one that the record of our earlier life names.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("it is bound");
-    config.restapi.listen.port = free.port();
-    let (ended, kv) = beside(&format!("http://{free}/patroni"), config).await;
-    assert!(ended.is_ok(), "{ended:?}");
-    assert!(kv.get("/service/demo/members/pg1").expect("it is ours").value.contains("role"));
-    let (ended, _) = beside("http://127.0.0.1:1/patroni", self::config()).await;
-    assert!(ended.is_ok(), "{ended:?}");
 }
 
 /// Calls the agent's own REST API while the agent says that it has stopped: is anybody there?

@@ -1,24 +1,23 @@
 //! One gRPC connection to one etcd member, over the [`Net`] port.
 
-use std::{io, sync::OnceLock, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use etcd_client::{Channel, Client, ConnectOptions};
 use hyper_util::rt::TokioIo;
 use pgdrill_net::{Keepalive, Net, SocketOptions};
-use tokio_rustls::TlsConnector;
 use tonic::transport::Endpoint;
 use tower::service_fn;
 
 use super::{EtcdTiming, status};
 use crate::{
     config::{EtcdConfig, HostPort, User},
-    tls::{self, Checks, ClientFiles, MaybeTls},
+    tls::{Checks, ClientFiles, Connector, Connectors, MaybeTls, Settings},
 };
 
 /// How etcd is to be sure of us and we of it.
 pub(super) struct Security {
-    files: Option<ClientFiles>,
-    connector: OnceLock<TlsConnector>,
+    /// `None` without TLS.
+    tls: Option<Arc<Connectors>>,
     user: Option<User>,
 }
 
@@ -29,8 +28,10 @@ impl Security {
             cert: tls.cert.clone(),
             key: tls.key.clone(),
             checks: Checks::AuthorityAndName,
+            settings: Settings { cacert: "etcd3.cacert", cert: "etcd3.cert" },
         });
-        Self { files, connector: OnceLock::new(), user: config.user.clone() }
+        let tls = files.map(|files| Arc::new(Connectors::new(files, "h2")));
+        Self { tls, user: config.user.clone() }
     }
 
     /// Whether a user is configured.
@@ -38,14 +39,14 @@ impl Security {
         self.user.is_some()
     }
 
-    /// Certificates are read when they are first needed; `None` without TLS.
-    fn connector(&self) -> io::Result<Option<&TlsConnector>> {
-        let Some(files) = &self.files else { return Ok(None) };
-        if let Some(connector) = self.connector.get() {
-            return Ok(Some(connector));
-        }
-        let connector = files.connector("h2")?;
-        Ok(Some(self.connector.get_or_init(|| connector)))
+    /// What TLS has to say of an error: etcd's verdict on our certificate comes after the handshake.
+    pub fn tls_failure(&self, host: &HostPort, error: &(dyn std::error::Error + 'static)) -> Option<io::Error> {
+        self.tls.as_ref().and_then(|tls| tls.files().explained(host, error))
+    }
+
+    /// What TLS has to say, or what is at the end of the chain of causes: tonic says "transport error".
+    fn explained(&self, host: &HostPort, error: &(dyn std::error::Error + 'static)) -> io::Error {
+        self.tls_failure(host, error).unwrap_or_else(|| io::Error::other(deepest(error)))
     }
 }
 
@@ -66,13 +67,14 @@ pub(super) async fn connect<N: Net>(
         keepalive: Some(Keepalive { idle: timing.ttl / 3, interval: per_node.max(Duration::from_secs(1)), count: 3 }),
         user_timeout: Some(timing.retry_timeout),
     };
-    let (net, target, tls) = (net.clone(), host.clone(), security.connector()?.cloned());
+    let tls: Option<Connector> = security.tls.as_ref().map(|tls| tls.get()).transpose()?;
+    let (net, target) = (net.clone(), host.clone());
     let connector = service_fn(move |_: http::Uri| {
         let (net, target, tls) = (net.clone(), target.clone(), tls.clone());
         async move {
             let stream = net.connect(&target.host, target.port, &options).await?;
             let stream = match tls {
-                Some(connector) => tls::connect(&connector, &target.host, stream).await?,
+                Some(connector) => connector.connect(&target, stream).await?,
                 None => MaybeTls::Left(stream),
             };
             Ok::<_, io::Error>(TokioIo::new(stream))
@@ -84,7 +86,7 @@ pub(super) async fn connect<N: Net>(
         .http2_keep_alive_interval(timing.ping_interval)
         .keep_alive_timeout(per_node)
         .keep_alive_while_idle(true);
-    let channel = endpoint.connect_with_connector(connector).await.map_err(deepest)?;
+    let channel = endpoint.connect_with_connector(connector).await.map_err(|error| security.explained(host, &error))?;
     // A watch on a member that lost its leader would go on in silence; this makes the server cancel it instead.
     let anonymous = ConnectOptions::new().with_require_leader(true);
     if let Some(user) = &security.user {
@@ -93,17 +95,16 @@ pub(super) async fn connect<N: Net>(
         match Client::from_channel(Channel::Tonic(channel.clone()), Some(options)).await {
             // As in Patroni: users may be configured here before etcd is told to ask for them.
             Err(error) if status::is_auth_disabled(&error) => {}
-            outcome => return outcome.map_err(io::Error::other),
+            outcome => return outcome.map_err(|error| security.explained(host, &error)),
         }
     }
     Client::from_channel(Channel::Tonic(channel), Some(anonymous)).await.map_err(io::Error::other)
 }
 
-/// tonic says "transport error"; what happened is at the end of the chain of causes.
-fn deepest(error: tonic::transport::Error) -> io::Error {
-    let mut cause: &dyn std::error::Error = &error;
+fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;
     }
-    io::Error::other(cause.to_string())
+    cause.to_string()
 }

@@ -129,7 +129,10 @@ impl<N: Net> Etcd<N> {
                     may_log_in = false;
                     continue;
                 }
-                Ok(Err(error)) => status::classify(&error),
+                Ok(Err(error)) => match self.security.tls_failure(&self.hosts[index], &error) {
+                    Some(why) => KvError::Unknown(why.to_string()),
+                    None => status::classify(&error),
+                },
                 Err(_) => KvError::Unknown(format!("{}: no answer in time", self.hosts[index])),
             };
             // After silence or a broken connection a new connection is better than hoping for the old one.
@@ -285,6 +288,13 @@ impl<N: Net> Kv for Etcd<N> {
             }
         };
         self.call(Tries::Repeat, |_| Ok(()), call).await
+    }
+
+    async fn lease_time_to_live(&self, lease: LeaseId) -> Result<Option<i64>, KvError> {
+        let call = |mut client: Client| async move { client.lease_time_to_live(lease, None).await };
+        let left = self.call(Tries::Repeat, |_| Ok(()), call).await?.ttl();
+        // etcd says -1 of one that it does not know.
+        Ok((left >= 0).then_some(left))
     }
 
     async fn lease_revoke(&self, lease: LeaseId) -> Result<(), KvError> {

@@ -136,6 +136,9 @@ pub trait Kv: Send + Sync + 'static {
     /// Sets a lease back to its full time; `false`: there is no such lease any more.
     fn lease_keepalive(&self, lease: LeaseId) -> impl Future<Output = Result<bool, KvError>> + Send;
 
+    /// How long a lease still has, in whole seconds; `None`: there is no such lease any more.
+    fn lease_time_to_live(&self, lease: LeaseId) -> impl Future<Output = Result<Option<i64>, KvError>> + Send;
+
     /// Ends a lease and deletes the keys attached to it.
     fn lease_revoke(&self, lease: LeaseId) -> impl Future<Output = Result<(), KvError>> + Send;
 

@@ -24,11 +24,34 @@ pub(super) struct LeaseState {
     pub current: Option<Lease>,
     /// After a change of `ttl`: the lease before, to be revoked once no key of ours hangs on it any more.
     pub retired: Option<LeaseId>,
-    /// What the member key holds and which lease it hangs on, as of our last write.
+    /// What the member key holds and which lease it hangs on, as of our last write or look.
     pub member: Option<(String, LeaseId)>,
+    /// The latest leases that were granted to this agent, the newest last.
+    pub granted: Vec<LeaseId>,
+    /// The member key was written by this agent since it was started.
+    pub has_written: bool,
 }
 
+/// So many leases are remembered as ours; all but the last two have ended.
+const REMEMBERED: usize = 16;
+
 impl LeaseState {
+    /// Takes note of a new lease.
+    pub fn grant(&mut self, lease: Lease) {
+        if self.granted.len() == REMEMBERED {
+            self.granted.remove(0);
+        }
+        self.granted.push(lease.id);
+        self.current = Some(lease);
+    }
+
+    /// Whether the member key hangs on somebody else's lease although this agent has written it: another one of its name has
+    /// written it since. What hangs on no lease was written by hand.
+    pub fn is_taken_over(&self) -> bool {
+        let foreign = |lease: LeaseId| lease != 0 && !self.granted.contains(&lease);
+        self.has_written && self.member.as_ref().is_some_and(|(_, lease)| foreign(*lease))
+    }
+
     /// Forgets a lease that etcd does not know any more, and the keys that went with it.
     pub fn lost(&mut self, id: LeaseId) {
         if self.current.is_some_and(|lease| lease.id == id) {

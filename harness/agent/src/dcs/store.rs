@@ -16,7 +16,7 @@ use pgdrill_ha::{
 use tokio::time::Instant;
 
 use super::{
-    Compare, Kv, KvError, Op, Tries, Txn,
+    Compare, Kv, KvError, LeaseId, Op, Tries, Txn,
     lease::{Lease, LeaseState},
     snapshot,
 };
@@ -61,6 +61,16 @@ impl<K: Kv> Dcs<K> {
         Ok(snapshot::cluster(&self.keys, &range))
     }
 
+    /// The lease that the member key hangs on, as it was last read; `None`: there is no key, or it hangs on none.
+    pub fn member_lease(&self) -> Option<LeaseId> {
+        self.lease_state().member.as_ref().map(|(_, lease)| *lease).filter(|lease| *lease != 0)
+    }
+
+    /// Whether another agent of our name has written the member key after us, as it was last read.
+    pub fn is_taken_over(&self) -> bool {
+        self.lease_state().is_taken_over()
+    }
+
     /// A lease of `ttl` that was refreshed after `not_before`; granted if there is none or its `ttl` is another.
     /// `fresh` tells that it was granted just now, so that no key hangs on it yet.
     pub(super) async fn ensure_lease(&self, ttl: Duration, not_before: Instant) -> Result<(Lease, bool), KvError> {
@@ -83,7 +93,7 @@ impl<K: Kv> Dcs<K> {
         let mut state = self.lease_state();
         // Of a lease with another ttl the keys are moved away first; revoking it at once would delete them.
         state.retired = state.current.map(|old| old.id).or(state.retired);
-        state.current = Some(lease);
+        state.grant(lease);
         Ok((lease, true))
     }
 
@@ -111,7 +121,11 @@ impl<K: Kv> Dcs<K> {
         if self.lease_state().member != wanted {
             let path = self.keys.path(&Key::Member(self.name.clone()));
             match self.kv.put(&path, &value, lease.id, Tries::Once).await {
-                Ok(_) => self.lease_state().member = wanted,
+                Ok(_) => {
+                    let mut state = self.lease_state();
+                    state.member = wanted;
+                    state.has_written = true;
+                }
                 Err(error) => {
                     if matches!(error, KvError::Refused(_)) {
                         self.lease_state().lost(lease.id);

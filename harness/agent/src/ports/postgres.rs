@@ -251,8 +251,9 @@ pub trait Postgres: Send + Sync + 'static {
         std::future::ready(Err(PostgresError::Refused("this world copies no logical slots".into())))
     }
 
-    /// A command of the user's own is about to fill the data directory (`true`), or has done so (`false`): should the agent die
-    /// in between, what is there is [`DataDir::Incomplete`] and not somebody else's.
+    /// A command of the user's own is about to fill the data directory (`true`, and again now and then while it does), or has
+    /// done so (`false`): should the agent die in between, what is there is [`DataDir::Incomplete`], however whole it looks, and
+    /// not somebody else's. The directory is not made for it; what is missing above it is.
     fn mark_copy(&self, _runs: bool) -> impl Future<Output = PostgresResult<()>> + Send {
         std::future::ready(Ok(()))
     }

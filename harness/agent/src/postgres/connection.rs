@@ -2,8 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    error::Error,
-    io,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -12,7 +10,7 @@ use pgdrill_net::{Keepalive, Net, SocketOptions};
 use tokio::time::timeout;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow, error::SqlState};
 
-use super::ssl::{Ssl, Way, is_of_tls};
+use super::ssl::{Ssl, Way};
 use crate::config::{HostPort, User};
 
 /// How long connecting may take (Patroni's monitoring connection).
@@ -172,38 +170,53 @@ impl<N: Net> Sql<N> {
     }
 
     async fn connect_to(&self, database: &str, statement_timeout: Duration) -> Result<Client, SqlError> {
-        let config = self.config(database, statement_timeout);
+        let (config, address) = (self.config(database, statement_timeout), self.address());
         let connecting = async {
-            let (first, second) = self.ssl.ways();
-            match (self.open(first, &config).await, second) {
-                (Err(SqlError::NotConnected(why, text)), Some(second)) if why.depends_on_tls() => {
-                    self.open(second, &config).await.map_err(|error| match error {
-                        SqlError::NotConnected(why, then) => SqlError::NotConnected(why, format!("{text}; {then}")),
-                        other => other,
-                    })
+            let mut failed = None;
+            // As in libpq, of several hosts the first that can be reached counts.
+            for host in address.host.split(',').map(str::trim) {
+                match self.connect_host(&HostPort::new(host, address.port), &config).await {
+                    Err(error @ SqlError::NotConnected(Reachability::Unreachable, _)) => failed = Some(error),
+                    outcome => return outcome,
                 }
-                (outcome, _) => outcome,
             }
+            Err(failed.unwrap_or_else(|| SqlError::NotConnected(Reachability::Unreachable, "no host is named".into())))
         };
         let late = SqlError::NotConnected(Reachability::Silent, "connecting timed out".into());
         timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or(Err(late))
     }
 
-    async fn open(&self, way: Way, config: &Config) -> Result<Client, SqlError> {
+    async fn connect_host(&self, to: &HostPort, config: &Config) -> Result<Client, SqlError> {
+        // `sslmode` does not count for a socket in the file system.
+        let (first, second) = if to.host.starts_with('/') { (Way::Plain, None) } else { self.ssl.ways() };
+        match (self.open(to, first, config).await, second) {
+            (Err(SqlError::NotConnected(why, text)), Some(second)) if why.depends_on_tls() => {
+                self.open(to, second, config).await.map_err(|error| match error {
+                    SqlError::NotConnected(why, then) => SqlError::NotConnected(why, format!("{text}; {then}")),
+                    other => other,
+                })
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    async fn open(&self, to: &HostPort, way: Way, config: &Config) -> Result<Client, SqlError> {
         let options = SocketOptions {
             connect_timeout: CONNECT_TIMEOUT,
             keepalive: Some(Keepalive { idle: Duration::from_secs(5), interval: Duration::from_secs(2), count: 3 }),
             user_timeout: Some(Duration::from_secs(10)),
         };
-        let address = self.address();
         let stream = self
             .net
-            .connect(&address.host, address.port, &options)
+            .connect(&to.host, to.port, &options)
             .await
             .map_err(|error| SqlError::NotConnected(Reachability::Unreachable, error.to_string()))?;
-        let stream = self.ssl.open(way, &address, stream).await?;
+        let stream = self.ssl.open(way, to, stream).await?;
         // tokio-postgres must not know of TLS, which is ours: to it every server is plain.
-        let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|error| rejected(&error))?;
+        let (client, connection) = config
+            .connect_raw(stream, NoTls)
+            .await
+            .map_err(|error| self.ssl.explained(to, &error).unwrap_or_else(|| rejected(&error)))?;
         // The task ends with the connection, and the connection with the client; how it ended is seen there.
         tokio::spawn(async move {
             let _ = connection.await;
@@ -249,14 +262,6 @@ fn is_login(code: &SqlState) -> bool {
 
 /// What a server that does not let us in says about itself.
 fn rejected(error: &tokio_postgres::Error) -> SqlError {
-    // The server may find fault with our certificate after its own was found good.
-    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
-    if let Some(cause) = cause.filter(|cause| is_of_tls(cause)) {
-        return SqlError::NotConnected(
-            Reachability::TlsFailed,
-            format!("TLS: the server turns the agent away: {cause}"),
-        );
-    }
     let reachability = match error.as_db_error() {
         // One code for both directions: the text tells them apart, and it is not translated by the servers we start.
         Some(db) if *db.code() == SqlState::CANNOT_CONNECT_NOW && db.message().contains("shutting down") => {

@@ -1,18 +1,21 @@
 //! `sslmode` and its like for the agent's own connections to PostgreSQL, with libpq's meaning (its documentation, "SSL
-//! Support"): what Patroni's connections have from libpq. Files in `~/.postgresql` are not looked for.
+//! Support"): what Patroni's connections have from libpq. Over a socket in the file system nothing of it counts.
 
-use std::{collections::BTreeMap, io, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     task::spawn_blocking,
 };
-use tokio_rustls::TlsConnector;
 
 use super::{Reachability, SqlError};
 use crate::{
     config::HostPort,
-    tls::{self, Checks, ClientFiles, MaybeTls},
+    tls::{Checks, ClientFiles, Connector, MaybeTls, Settings, is_of_tls},
 };
 
 /// `SSLRequest` of the protocol: its length, and 1234 and 5679 in the place of a version.
@@ -96,61 +99,68 @@ impl Ssl {
             _ => return Err(broken(io::Error::other("the server answers the request for TLS with an error"))),
         }
         let connector = self.connector().await.map_err(|error| failed(to, error))?;
-        tls::connect(&connector, &to.host, stream).await.map_err(|error| match is_of_tls(&error) {
-            true => failed(to, self.explained(&error)),
+        connector.connect(to, stream).await.map_err(|error| match is_of_tls(&error) {
+            true => SqlError::NotConnected(Reachability::TlsFailed, error.to_string()),
             false => broken(error),
         })
     }
 
+    /// What TLS has to say of an error after the handshake: the server may find fault with our certificate after its own was
+    /// found good.
+    pub(super) fn explained(&self, to: &HostPort, error: &(dyn std::error::Error + 'static)) -> Option<SqlError> {
+        if self.mode == Mode::Disable {
+            return None;
+        }
+        let why = self.files().explained(to, error)?;
+        Some(SqlError::NotConnected(Reachability::TlsFailed, why.to_string()))
+    }
+
     /// The files are read for every connection: renewed ones count from the next one on. A disk that hangs holds up nobody
     /// else.
-    async fn connector(&self) -> io::Result<TlsConnector> {
+    async fn connector(&self) -> io::Result<Connector> {
         let it = self.clone();
-        let read = spawn_blocking(move || it.files().connector("postgresql"));
+        let read = spawn_blocking(move || {
+            let files = it.files();
+            if files.checks != Checks::Nothing && file_of_home("root.crl").exists() {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, REVOCATION));
+            }
+            files.connector("postgresql")
+        });
         read.await.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 
+    /// With the files that libpq takes where none are named (manual, "Libpq/Client SSL File Usage").
     fn files(&self) -> ClientFiles {
         let is_system = self.rootcert.as_ref().is_some_and(|file| file.as_os_str() == "system");
-        let is_there = is_system || self.rootcert.as_ref().is_some_and(|file| file.exists());
+        let rootcert = self.rootcert.clone().unwrap_or_else(|| file_of_home("root.crt"));
         let checks = match self.mode {
-            Mode::VerifyFull => Checks::AuthorityAndName,
+            Mode::VerifyFull => Checks::AuthorityAndLibpqName,
             Mode::VerifyCa => Checks::Authority,
             // As libpq: an authority that is known counts.
-            _ if is_there => Checks::Authority,
+            _ if is_system || rootcert.exists() => Checks::Authority,
             _ => Checks::Nothing,
         };
+        // One that is not there is not shown, whether it was named or not.
+        let cert = self.cert.clone().unwrap_or_else(|| file_of_home("postgresql.crt"));
+        let key = self.key.clone().or_else(|| Some(file_of_home("postgresql.key")).filter(|key| key.exists()));
         ClientFiles {
-            cacert: self.rootcert.clone().filter(|_| !is_system),
-            cert: self.cert.clone(),
-            key: self.key.clone(),
+            cacert: (!is_system).then_some(rootcert),
+            cert: cert.exists().then_some(cert),
+            key,
             checks,
+            settings: Settings { cacert: "sslrootcert", cert: "sslcert" },
         }
-    }
-
-    /// What rustls says, and what would be right.
-    fn explained(&self, error: &io::Error) -> String {
-        let said = error.to_string();
-        let file = self.rootcert.as_deref().unwrap_or(std::path::Path::new("")).display();
-        if said.contains("CaUsedAsEndEntity") {
-            return format!(
-                "{said}: the server shows an authority's own certificate; it needs one that an authority signed, or a \
-                 self-signed one with `-addext basicConstraints=critical,CA:FALSE`"
-            );
-        }
-        if said.contains("UnknownIssuer") || said.contains("BadSignature") {
-            return format!("{said}: no authority in sslrootcert ({file}) has signed the server's certificate");
-        }
-        if said.contains("not valid for name") {
-            return format!("{said} (subjectAltName); sslmode verify-ca does not compare names");
-        }
-        said
     }
 }
 
-/// Whether an error is about TLS: trying again brings the same.
-pub(super) fn is_of_tls(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::InvalidInput || error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+/// libpq would read it.
+const REVOCATION: &str = "~/.postgresql/root.crl is there, and the agent reads no revocation lists: it would trust what that \
+    revokes. Move it away, or use sslmode: require and no root certificate";
+
+/// One of libpq's files in `~/.postgresql`.
+fn file_of_home(name: &str) -> PathBuf {
+    let home = std::env::home_dir().unwrap_or_else(|| Path::new("~").to_owned());
+    home.join(".postgresql").join(name)
 }
 
 fn failed(to: &HostPort, why: impl std::fmt::Display) -> SqlError {

@@ -4,7 +4,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -16,12 +16,11 @@ use hyper_util::rt::TokioIo;
 use pgdrill_net::{Net, SocketOptions};
 use serde_json::Value;
 use tokio::{io::AsyncRead, io::AsyncWrite, time::timeout};
-use tokio_rustls::TlsConnector;
 
 use super::access::credentials;
 use crate::{
-    config::{CtlConfig, RestapiConfig, User},
-    tls::{self, Checks, ClientFiles, MaybeTls},
+    config::{CtlConfig, HostPort, RestapiConfig, User},
+    tls::{Checks, ClientFiles, Connectors, MaybeTls, Settings},
 };
 
 /// Patroni's limit for asking a member.
@@ -45,8 +44,7 @@ pub struct Answer {
 pub struct Client<N> {
     net: N,
     authorization: Arc<Mutex<Option<HeaderValue>>>,
-    files: ClientFiles,
-    connector: Arc<OnceLock<TlsConnector>>,
+    tls: Arc<Connectors>,
 }
 
 impl<N: Net> Client<N> {
@@ -57,8 +55,13 @@ impl<N: Net> Client<N> {
             cert: ctl.certfile.clone(),
             key: ctl.keyfile.clone(),
             checks: if ctl.insecure { Checks::Nothing } else { Checks::AuthorityAndName },
+            settings: Settings {
+                cacert: if ctl.cacert.is_some() { "ctl.cacert" } else { "restapi.cafile" },
+                cert: "ctl.certfile",
+            },
         };
-        let it = Self { net, authorization: Arc::default(), files, connector: Arc::default() };
+        let tls = Arc::new(Connectors::new(files, "http/1.1"));
+        let it = Self { net, authorization: Arc::default(), tls };
         it.set_user(restapi, ctl);
         it
     }
@@ -83,19 +86,18 @@ impl<N: Net> Client<N> {
     ) -> io::Result<Answer> {
         let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
         let uri: Uri = url.parse().map_err(|error| invalid(format!("{url}: {error}")))?;
-        // Brackets belong to the URL, not to the address.
-        let host = uri.host().ok_or_else(|| invalid(format!("{url} names no host")))?.trim_matches(['[', ']']);
-        let is_https = uri.scheme_str() == Some("https");
-        let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+        let (host, port) = host_and_port(url).ok_or_else(|| invalid(format!("{url} names no host")))?;
+        let (is_https, peer) = (uri.scheme_str() == Some("https"), HostPort::new(&host, port));
         let request = self.build(method, &uri, body).map_err(|error| invalid(error.to_string()))?;
         let options = SocketOptions { connect_timeout: limit, keepalive: None, user_timeout: Some(limit) };
         let exchange = async {
-            let stream = self.net.connect(host, port, &options).await?;
+            let stream = self.net.connect(&peer.host, peer.port, &options).await?;
             let stream = match is_https {
-                true => tls::connect(self.connector()?, host, stream).await?,
+                true => self.tls.get()?.connect(&peer, stream).await?,
                 false => MaybeTls::Left(stream),
             };
-            exchange(stream, request).await
+            let answer = exchange(stream, request).await;
+            answer.map_err(|error| self.tls.files().explained(&peer, &error).unwrap_or(error))
         };
         timeout(limit, exchange).await.unwrap_or_else(|_| {
             Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} ms", limit.as_millis())))
@@ -114,21 +116,21 @@ impl<N: Net> Client<N> {
         }
         request.body(Full::new(Bytes::from(body.map(Value::to_string).unwrap_or_default())))
     }
-
-    /// Certificates are read when they are first needed.
-    fn connector(&self) -> io::Result<&TlsConnector> {
-        if let Some(connector) = self.connector.get() {
-            return Ok(connector);
-        }
-        let connector = self.files.connector("http/1.1")?;
-        Ok(self.connector.get_or_init(|| connector))
-    }
 }
 
 /// The URL of another endpoint of the member with this `api_url`.
 #[must_use]
 pub fn endpoint(api_url: &str, name: &str) -> String {
     format!("{}/{name}", api_url.trim_end_matches('/').trim_end_matches("/patroni"))
+}
+
+/// Where a URL leads; `None`: it is none.
+#[must_use]
+pub fn host_and_port(url: &str) -> Option<(String, u16)> {
+    let uri: Uri = url.parse().ok()?;
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    // Brackets belong to the URL, not to the address.
+    Some((uri.host()?.trim_matches(['[', ']']).to_owned(), port))
 }
 
 fn basic(user: &User) -> Option<HeaderValue> {

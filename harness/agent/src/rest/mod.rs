@@ -3,7 +3,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `serve` | sockets, TLS, HTTP |
+//! | `serve`, `refusals` | sockets, TLS, HTTP; who could not open TLS |
 //! | `access` | who may call what |
 //! | `checks` | health checks |
 //! | `document`, `cluster`, `metrics` | what can be read |
@@ -21,6 +21,7 @@ mod metrics;
 mod operations;
 mod python;
 mod quantity;
+mod refusals;
 mod restart;
 mod serve;
 mod switchover;

@@ -10,11 +10,11 @@ use pgdrill_net::{Listener, Net, Socket};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tower::ServiceExt;
 
-use super::{access::Peer, router};
+use super::{access::Peer, refusals::Refusals, router};
 use crate::{
     daemon::{Parts, Ports},
     tls::{Acceptor, MaybeTls},
@@ -55,15 +55,21 @@ impl<N: Net> Server<N> {
 
     /// Serves for ever. Its connections end with it.
     pub async fn serve<T: Ports<Net = N>>(mut self, parts: Arc<Parts<T>>) {
-        let router = router(parts);
-        let mut connections = JoinSet::new();
+        let router = router(Arc::clone(&parts));
+        let mut connections: JoinSet<Option<String>> = JoinSet::new();
+        let mut refusals = Refusals::default();
         loop {
             tokio::select! {
                 biased;
-                // What became of a connection is its client's affair.
-                Some(_) = connections.join_next() => {}
+                // What became of a connection is its client's affair, but for who could not open TLS.
+                Some(ended) = connections.join_next() => {
+                    if let Some(text) = ended.ok().flatten().filter(|text| refusals.is_news(text, Instant::now())) {
+                        parts.trouble("rest", text);
+                    }
+                }
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => {
+                    Ok((stream, from)) => {
+                        parts.shared.accept(from);
                         connections.spawn(connection(stream, self.acceptor.clone(), router.clone()));
                     }
                     // Out of file descriptors, or the client gave up at once: the next may be luckier.
@@ -74,18 +80,21 @@ impl<N: Net> Server<N> {
     }
 }
 
-async fn connection<S: Socket>(stream: S, acceptor: Option<Arc<Acceptor>>, router: Router) {
-    let Ok(address) = stream.peer_addr() else { return };
-    let opened = match acceptor {
-        None => Ok((MaybeTls::Left(stream), false)),
-        Some(acceptor) => match timeout(PATIENCE, acceptor.accept(stream)).await {
+/// Tells why TLS could not be opened, if that is so.
+async fn connection<S: Socket>(stream: S, acceptor: Option<Arc<Acceptor>>, router: Router) -> Option<String> {
+    let address = stream.peer_addr().ok()?;
+    let (stream, has_certificate) = match acceptor {
+        None => (MaybeTls::Left(stream), false),
+        Some(acceptor) => match timeout(PATIENCE, acceptor.accept(stream)).await.ok()? {
             Ok(opened) => opened,
-            Err(_) => return,
+            // The client has been told by TLS itself, in a word.
+            Err(error) => {
+                return acceptor.explained(&error).map(|why| format!("TLS with {}: {why}", address.ip()));
+            }
         },
     };
-    // A client that speaks no TLS, or shows no certificate, has been told so by TLS itself.
-    let Ok((stream, has_certificate)) = opened else { return };
     speak(stream, Peer { address, has_certificate }, router).await;
+    None
 }
 
 async fn speak<S>(stream: S, peer: Peer, router: Router)

@@ -1,42 +1,44 @@
-//! TLS, where the configuration asks for it: rustls with the ring provider, certificates and keys from PEM files.
+//! TLS, where the configuration asks for it: rustls with the ring provider, certificates and keys from PEM files. What OpenSSL
+//! accepts with the same files is accepted (`path`), since users' files were made and tried with it.
 //!
 //! Nothing here runs unless certificates or an `sslmode` are configured: ring draws entropy from the kernel, and simulated
 //! agents must not.
 
+mod certificate;
+mod failure;
+mod files;
+mod names;
+mod path;
 mod verify;
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
-};
+use std::{error::Error, io, path::PathBuf, sync::Arc};
 
 use rustls::{
-    ClientConfig, RootCertStore, ServerConfig,
+    ClientConfig, ServerConfig,
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
-    server::WebPkiClientVerifier,
+    pki_types::ServerName,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use tokio_util::either::Either;
 
-use crate::config::{RestapiTls, VerifyClient};
-use verify::Lenient;
+pub use self::{
+    failure::{TlsFailure, is_of_tls},
+    files::is_encrypted,
+};
+use self::{
+    files::{Fresh, authorities, own, system_authorities, system_bundle, wrong},
+    verify::{Names, OfClients, OfServers},
+};
+use crate::config::{HostPort, RestapiTls, VerifyClient};
 
-/// Where a system keeps the authorities it trusts: Debian, Red Hat, SUSE, Alpine.
-const SYSTEM_BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
+/// A connection as it is, or inside TLS.
+pub type MaybeTls<S> = Either<S, Box<TlsStream<S>>>;
 
 /// Whom a client trusts and what it shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientFiles {
-    /// Authorities that are trusted; `None`: those of the system.
+    /// Certificates that are trusted, with all that they have signed; `None`: those of the system.
     pub cacert: Option<PathBuf>,
     /// The certificate that is shown.
     pub cert: Option<PathBuf>,
@@ -44,15 +46,34 @@ pub struct ClientFiles {
     pub key: Option<PathBuf>,
     /// How much of a server's certificate is checked.
     pub checks: Checks,
+    /// What these files are called in the configuration.
+    pub settings: Settings,
+}
+
+/// The settings that name the files, for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `ctl.cacert`, `etcd3.cacert`, `sslrootcert`.
+    pub cacert: &'static str,
+    /// `ctl.certfile`, `etcd3.cert`, `sslcert`.
+    pub cert: &'static str,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { cacert: "cacert", cert: "cert" }
+    }
 }
 
 /// How much of a server's certificate is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Checks {
-    /// An authority that is trusted signed it, for the name that was connected to.
+    /// It is trusted, or an authority that is trusted signed it, for the name that was connected to.
     #[default]
     AuthorityAndName,
-    /// An authority that is trusted signed it.
+    /// The same, with names compared as libpq does.
+    AuthorityAndLibpqName,
+    /// It is trusted, or an authority that is trusted signed it.
     Authority,
     /// Whatever is shown is trusted.
     Nothing,
@@ -63,66 +84,100 @@ impl ClientFiles {
     ///
     /// # Errors
     /// `InvalidInput`, naming the file, when one cannot be read or holds nothing of its kind.
-    pub fn connector(&self, alpn: &str) -> io::Result<TlsConnector> {
+    pub fn connector(&self, alpn: &str) -> io::Result<Connector> {
+        let names = match self.checks {
+            Checks::AuthorityAndName => Names::Alternative,
+            Checks::AuthorityAndLibpqName => Names::Libpq,
+            Checks::Authority | Checks::Nothing => Names::Any,
+        };
+        let authorities = match (self.checks, &self.cacert) {
+            (Checks::Nothing, _) => None,
+            (_, Some(file)) => Some(authorities(file)?),
+            (_, None) => Some(system_authorities()?),
+        };
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?;
-        let lenient = |authorities| Arc::new(Lenient { authorities, provider: provider() });
-        let builder = match self.checks {
-            Checks::AuthorityAndName => builder.with_root_certificates(self.roots()?),
-            Checks::Authority => builder.dangerous().with_custom_certificate_verifier(lenient(Some(self.roots()?))),
-            Checks::Nothing => builder.dangerous().with_custom_certificate_verifier(lenient(None)),
-        };
+            .map_err(io::Error::other)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(OfServers { authorities, names, provider: provider() }));
         let mut config = match &self.cert {
-            Some(cert) => {
-                let key_file = self.key.as_ref().unwrap_or(cert);
-                builder
-                    .with_client_auth_cert(certificates(cert)?, key(key_file)?)
-                    .map_err(|error| wrong(cert, error))?
-            }
+            Some(cert) => builder.with_client_cert_resolver(own(cert, self.key.as_ref().unwrap_or(cert))?),
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
-        Ok(TlsConnector::from(Arc::new(config)))
+        Ok(Connector { tls: TlsConnector::from(Arc::new(config)), files: Arc::new(self.clone()) })
     }
 
-    fn roots(&self) -> io::Result<RootCertStore> {
-        if let Some(file) = &self.cacert {
-            return authorities(file);
-        }
-        let found = SYSTEM_BUNDLES.iter().map(Path::new).find(|path| path.exists());
-        let bundle = found.ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidInput, "this system has no list of trusted authorities: name a cacert")
-        })?;
-        let mut roots = RootCertStore::empty();
-        // A system's list has entries that rustls does not take; the others count.
-        roots.add_parsable_certificates(certificates(bundle)?);
-        Ok(roots)
+    /// An error of a connection that was opened with these files, if it is TLS's: the server's verdict on our certificate comes
+    /// after the handshake.
+    #[must_use]
+    pub fn explained(&self, peer: &HostPort, error: &(dyn Error + 'static)) -> Option<io::Error> {
+        failure::if_of_tls(self, &peer.to_string(), error)
     }
 }
 
-/// Opens TLS over a connected stream, as a client.
-///
-/// # Errors
-/// When the server does not prove that it is `host`.
-pub async fn connect<S>(connector: &TlsConnector, host: &str, stream: S) -> io::Result<MaybeTls<S>>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let name = ServerName::try_from(host.to_owned())
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("{host}: {error}")))?;
-    Ok(MaybeTls::Right(Box::new(TlsStream::from(connector.connect(name, stream).await?))))
+/// Opens TLS as a client.
+#[derive(Clone)]
+pub struct Connector {
+    tls: TlsConnector,
+    files: Arc<ClientFiles>,
+}
+
+impl Connector {
+    /// Opens TLS over a stream that is connected to `peer`.
+    ///
+    /// # Errors
+    /// [`TlsFailure`] when the server does not prove what is checked; whatever the stream reports. Both name `peer`.
+    pub async fn connect<S>(&self, peer: &HostPort, stream: S) -> io::Result<MaybeTls<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let name = ServerName::try_from(peer.host.clone())
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("TLS with {peer}: {error}")))?;
+        let opened = self.tls.connect(name, stream).await;
+        let stream = opened.map_err(|error| failure::of_client(&self.files, &peer.to_string(), error))?;
+        Ok(MaybeTls::Right(Box::new(TlsStream::from(stream))))
+    }
+}
+
+/// The client's side for one purpose. Files that changed are read again for the next connection.
+pub struct Connectors {
+    files: ClientFiles,
+    alpn: &'static str,
+    loaded: Fresh<Connector>,
+}
+
+impl Connectors {
+    /// Nothing is read yet. `alpn`: as in [`ClientFiles::connector`].
+    #[must_use]
+    pub fn new(files: ClientFiles, alpn: &'static str) -> Self {
+        Self { files, alpn, loaded: Fresh::default() }
+    }
+
+    /// By the latest files that can be read.
+    ///
+    /// # Errors
+    /// As [`ClientFiles::connector`], when none could be read yet.
+    pub fn get(&self) -> io::Result<Connector> {
+        let system = if self.files.cacert.is_none() { system_bundle().ok() } else { None };
+        let ClientFiles { cacert, cert, key, .. } = &self.files;
+        let named = [cacert.as_deref().or(system.as_deref()), cert.as_deref(), key.as_deref()];
+        self.loaded.get(&named, || self.files.connector(self.alpn))
+    }
+
+    /// What is read.
+    #[must_use]
+    pub const fn files(&self) -> &ClientFiles {
+        &self.files
+    }
 }
 
 /// The server's side. Files that changed are read again for the next connection, so that a renewed certificate is served
 /// without a restart; while they cannot be read the last good ones stay.
 pub struct Acceptor {
     files: RestapiTls,
-    loaded: Mutex<(Stamp, TlsAcceptor)>,
+    loaded: Fresh<TlsAcceptor>,
 }
-
-/// When each of the files was last changed.
-type Stamp = Vec<Option<SystemTime>>;
 
 impl Acceptor {
     /// Reads the files.
@@ -130,8 +185,8 @@ impl Acceptor {
     /// # Errors
     /// `InvalidInput`, naming the file, when one cannot be read or holds nothing of its kind.
     pub fn new(files: RestapiTls) -> io::Result<Self> {
-        let loaded = Mutex::new((stamp(&files), server_config(&files)?));
-        Ok(Self { files, loaded })
+        let it = Self { loaded: Fresh::default(), files };
+        it.current().map(|_| it)
     }
 
     /// The handshake on an accepted connection. Tells also whether the client showed a certificate that we trust.
@@ -139,27 +194,21 @@ impl Acceptor {
     /// # Errors
     /// When the client does not speak TLS, or shows no certificate where one is required.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<(MaybeTls<S>, bool)> {
-        let stream = self.current().accept(stream).await?;
+        let stream = self.current()?.accept(stream).await?;
         let has_certificate = stream.get_ref().1.peer_certificates().is_some_and(|shown| !shown.is_empty());
         Ok((MaybeTls::Right(Box::new(TlsStream::from(stream))), has_certificate))
     }
 
-    fn current(&self) -> TlsAcceptor {
-        // Only replaced as a whole: a panic elsewhere leaves nothing half done.
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = stamp(&self.files);
-        if now != loaded.0
-            && let Ok(config) = server_config(&self.files)
-        {
-            *loaded = (now, config);
-        }
-        loaded.1.clone()
+    /// What an error of [`Acceptor::accept`] says of the client; `None`: only that it is gone.
+    #[must_use]
+    pub fn explained(&self, error: &io::Error) -> Option<String> {
+        failure::of_server(&self.files, error)
     }
-}
 
-fn stamp(files: &RestapiTls) -> Stamp {
-    let names = [Some(&files.certfile), files.keyfile.as_ref(), files.cafile.as_ref()];
-    names.into_iter().flatten().map(|file| fs::metadata(file).and_then(|found| found.modified()).ok()).collect()
+    fn current(&self) -> io::Result<TlsAcceptor> {
+        let RestapiTls { certfile, keyfile, cafile, .. } = &self.files;
+        self.loaded.get(&[Some(certfile), keyfile.as_deref(), cafile.as_deref()], || server_config(&self.files))
+    }
 }
 
 fn server_config(files: &RestapiTls) -> io::Result<TlsAcceptor> {
@@ -173,15 +222,13 @@ fn server_config(files: &RestapiTls) -> io::Result<TlsAcceptor> {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         (verify, Some(cafile)) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities(cafile)?), provider());
-            let verifier = if verify == VerifyClient::Optional { verifier.allow_unauthenticated() } else { verifier };
-            builder.with_client_cert_verifier(verifier.build().map_err(|error| wrong(cafile, error))?)
+            let required = verify == VerifyClient::Required;
+            let verifier = OfClients::new(authorities(cafile)?, required, provider());
+            builder.with_client_cert_verifier(Arc::new(verifier.map_err(|error| wrong(cafile, error))?))
         }
     };
     let key_file = files.keyfile.as_ref().unwrap_or(&files.certfile);
-    let config = builder
-        .with_single_cert(certificates(&files.certfile)?, key(key_file)?)
-        .map_err(|error| wrong(&files.certfile, error))?;
+    let config = builder.with_cert_resolver(own(&files.certfile, key_file)?);
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
@@ -189,44 +236,8 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-fn authorities(file: &Path) -> io::Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(file)? {
-        roots.add(certificate).map_err(|error| wrong(file, error))?;
-    }
-    Ok(roots)
-}
+#[cfg(test)]
+use tests::{test_certificate, test_file};
 
-fn certificates(file: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-    let found = found.map_err(|error| wrong(file, error))?;
-    if found.is_empty() { Err(wrong(file, "no certificate (PEM) in it")) } else { Ok(found) }
-}
-
-fn key(file: &Path) -> io::Result<PrivateKeyDer<'static>> {
-    let text = fs::read_to_string(file).map_err(|error| wrong(file, error))?;
-    if is_encrypted(&text) {
-        let text = "the private key is encrypted, which is not supported; `openssl pkey -in FILE -out FILE` takes the \
-            passphrase away, and the file's permissions protect it";
-        return Err(wrong(file, text));
-    }
-    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| wrong(file, format!("no private key: {error}")))
-}
-
-/// Whether a PEM file holds an encrypted private key: `BEGIN ENCRYPTED PRIVATE KEY`, or `Proc-Type: 4,ENCRYPTED` inside of an
-/// older one.
-#[must_use]
-pub fn is_encrypted(pem: &str) -> bool {
-    pem.lines().any(|line| line.trim() == "-----BEGIN ENCRYPTED PRIVATE KEY-----" || is_old_encryption(line))
-}
-
-fn is_old_encryption(line: &str) -> bool {
-    line.strip_prefix("Proc-Type:").is_some_and(|kind| kind.trim() == "4,ENCRYPTED")
-}
-
-fn wrong(file: &Path, error: impl std::fmt::Display) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("{}: {error}", file.display()))
-}
-
-/// A connection as it is, or inside TLS.
-pub type MaybeTls<S> = Either<S, Box<TlsStream<S>>>;
+#[cfg(test)]
+mod tests;

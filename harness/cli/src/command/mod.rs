@@ -112,6 +112,13 @@ fn report(failure: Failure) -> ExitCode {
     verdict::ExitCode::Usage.into()
 }
 
+/// Plays all of them with this major version of PostgreSQL, if one is asked for.
+pub(crate) fn use_postgresql(loaded: &mut [Loaded], major: Option<pgdrill_lab::scenario::PostgresqlMajor>) {
+    if let Some(major) = major {
+        loaded.iter_mut().for_each(|scenario| scenario.use_postgresql(major));
+    }
+}
+
 /// Prints the warnings about files that can be played all the same, once each however many scenarios share the file.
 pub(crate) fn warn(loaded: &[Loaded]) {
     let mut told = std::collections::BTreeSet::new();

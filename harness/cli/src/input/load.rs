@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use pgdrill_lab::{
-    scenario::{self, Account, Problem, Scenario},
+    scenario::{self, Account, PostgresqlMajor, Problem, Scenario},
     verdict::Rules,
 };
 
@@ -32,6 +32,13 @@ impl Invalid {
     /// Each problem drawn with the line it is about.
     pub(crate) fn rendered(&self) -> Vec<String> {
         self.0.iter().map(draw).collect()
+    }
+}
+
+impl Loaded {
+    /// Plays with another major version of PostgreSQL than the file says.
+    pub(crate) fn use_postgresql(&mut self, major: PostgresqlMajor) {
+        Arc::make_mut(&mut self.scenario).cluster.postgresql = major;
     }
 }
 

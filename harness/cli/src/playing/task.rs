@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, sync::Arc, thread};
 
-use pgdrill_lab::{scenario::Scenario, verdict::Rules};
+use pgdrill_lab::{
+    scenario::{PostgresqlMajor, Scenario},
+    verdict::Rules,
+};
 use pgdrill_reports::Reproduce;
 
 use crate::input::Loaded;
@@ -27,6 +30,8 @@ pub(crate) struct Conditions {
     pub(crate) world: Option<String>,
     /// The user's own settings, for the command that reproduces a run; they are in the scenarios already.
     pub(crate) patroni: Option<PathBuf>,
+    /// The major version of PostgreSQL that replaces the scenarios'.
+    pub(crate) postgresql: Option<PostgresqlMajor>,
     /// The file with the simulator's durations, where it is not the one that comes with pgdrill.
     pub(crate) calibration: Option<PathBuf>,
     /// Whether each seed is played twice and compared.
@@ -38,13 +43,20 @@ pub(crate) fn tasks(scenarios: &[Loaded], seeds: &[u64], conditions: &Conditions
     let mut tasks = Vec::with_capacity(scenarios.len() * seeds.len());
     for loaded in scenarios {
         for &seed in seeds {
-            let Conditions { world, patroni, calibration, twice } = conditions.clone();
+            let Conditions { world, patroni, postgresql, calibration, twice } = conditions.clone();
             tasks.push(Task {
                 label: loaded.file.label.clone(),
                 scenario: Arc::clone(&loaded.scenario),
                 rules: Arc::clone(&loaded.rules),
                 does_not_apply: loaded.does_not_apply.clone(),
-                reproduce: Reproduce { world, patroni, calibration, twice, ..Reproduce::new(&loaded.file.path, seed) },
+                reproduce: Reproduce {
+                    world,
+                    patroni,
+                    postgresql,
+                    calibration,
+                    twice,
+                    ..Reproduce::new(&loaded.file.path, seed)
+                },
             });
         }
     }

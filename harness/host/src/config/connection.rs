@@ -13,14 +13,14 @@ pub(super) fn passed_on() -> impl Iterator<Item = &'static str> {
     SSL.into_iter().chain(["gssencmode", "channel_binding", "sslnegotiation"])
 }
 
-/// `sslmode`, the least first, with whether it asks for a certificate that is trusted.
-const MODES: [(&str, (&str, bool)); 6] = [
-    ("disable", ("disable", false)),
-    ("allow", ("allow", false)),
-    ("prefer", ("prefer", false)),
-    ("require", ("require", false)),
-    ("verify-ca", ("verify-ca", true)),
-    ("verify-full", ("verify-full", true)),
+/// `sslmode`, the least first.
+const MODES: [(&str, &str); 6] = [
+    ("disable", "disable"),
+    ("allow", "allow"),
+    ("prefer", "prefer"),
+    ("require", "require"),
+    ("verify-ca", "verify-ca"),
+    ("verify-full", "verify-full"),
 ];
 
 /// What libpq knows and the agent cannot keep: what would be right, and why.
@@ -42,24 +42,18 @@ const NO_REVOCATION: &str = "pgdrill's agent reads no revocation lists, and woul
 pub(super) fn options(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> BTreeMap<String, String> {
     let mut options = BTreeMap::new();
     let mode = fields.take_set("sslmode");
-    let chosen = mode.as_ref().map_or(Some(("prefer", false)), |at| reader.word(at, &MODES));
+    let chosen = mode.as_ref().map_or(Some("prefer"), |at| reader.word(at, &MODES));
     let files = ["sslrootcert", "sslcert", "sslkey"].map(|name| (name, fields.take_set(name)));
-    if let Some((sslmode, verifies)) = chosen {
+    if let Some(sslmode) = chosen {
         options.insert("sslmode".into(), sslmode.into());
-        if let (true, Some(at), (_, None)) = (verifies, &mode, &files[0]) {
-            reader.wrong(at, "sslrootcert beside it").help =
-                "it names the file with the authorities that are trusted; ~/.postgresql/root.crt is not looked for"
-                    .into();
-        }
         if sslmode == "disable" {
             unused(reader, &files);
         }
     }
-    pair(reader, &files);
     for (name, at) in &files {
         let Some(at) = at else { continue };
         let system = *name == "sslrootcert" && matches!(&at.node.value, Value::Text(text) if text == "system");
-        if system && chosen.is_some_and(|(sslmode, _)| sslmode != "verify-full") {
+        if system && chosen.is_some_and(|sslmode| sslmode != "verify-full") {
             reader.wrong(at, "sslmode: verify-full beside it").help =
                 "the system trusts authorities that sign for everybody: only the name tells servers apart, and libpq asks for it as well"
                     .into();
@@ -93,20 +87,6 @@ fn file(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
         return None;
     }
     Some(text)
-}
-
-/// A certificate and its key.
-fn pair(reader: &mut Reader<'_>, files: &[Named<'_>; 3]) {
-    match files {
-        [_, (_, Some(cert)), (_, None)] => {
-            reader.wrong(cert, "sslkey beside it").help =
-                "it names the file with the certificate's key; ~/.postgresql/postgresql.key is not looked for".into();
-        }
-        [_, (_, None), (_, Some(key))] => {
-            reader.wrong(key, "sslcert beside it").help = "a key without its certificate proves nothing".into();
-        }
-        _ => {}
-    }
 }
 
 fn others(reader: &mut Reader<'_>, fields: &mut Fields<'_>, options: &mut BTreeMap<String, String>) {

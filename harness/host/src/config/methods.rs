@@ -54,14 +54,16 @@ pub(super) fn replica_methods(
 
 fn replica_method(reader: &mut Reader<'_>, at: &At<'_>) -> ReplicaMethod {
     let mut fields = reader.fields(at);
+    let run = fields.take_set("command").and_then(|at| command(reader, &at));
+    let params = params(reader, &fields);
     let no_leader = fields.take_set("no_leader");
     let no_leader = no_leader.or_else(|| fields.take_set("no_master"));
     ReplicaMethod {
-        command: fields.take_set("command").and_then(|at| command(reader, &at)),
+        command: run,
         keep_data: fields.take_set("keep_data").and_then(|at| switch(reader, &at)).unwrap_or(false),
         no_params: fields.take_set("no_params").and_then(|at| switch(reader, &at)).unwrap_or(false),
         no_leader: no_leader.and_then(|at| switch(reader, &at)).unwrap_or(false),
-        params: params(reader, &fields),
+        params,
     }
 }
 
@@ -96,11 +98,16 @@ pub(super) fn bootstrap_method(
     })
 }
 
-/// Everything else: passed on as it is.
+/// Everything else: passed on as Python would write it.
 fn params(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (key, node) in fields.rest() {
-        match scalar(node) {
+        let value = match node.value {
+            Value::Bool(true) => Some("True".into()),
+            Value::Bool(false) => Some("False".into()),
+            _ => scalar(node),
+        };
+        match value {
             Some(value) => found.push((key.name.clone(), value)),
             None if node.value == Value::Null => {}
             None => {

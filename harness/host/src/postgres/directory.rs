@@ -43,10 +43,14 @@ pub(super) fn state(settings: &Settings) -> PostgresResult<DataDir> {
     };
     // pg_basebackup gives the manifest its final name when everything else is there and durable.
     let being_copied = there("backup_manifest.tmp")?.then_some("holds a pg_basebackup that has not ended");
-    let Some(what) = lacks.or(being_copied) else { return Ok(DataDir::Valid) };
-    if is_own_copy(settings).map_err(|error| inaccessible(&marker(settings), &error))? {
+    let lacks = lacks.or(being_copied);
+    // A command of the user's own may copy in any order: what looks whole is not, while the mark is there. Only a server that
+    // somebody has started in it all the same proves otherwise.
+    let own = is_own_copy(settings).map_err(|error| inaccessible(&marker(settings), &error))?;
+    if own && (lacks.is_some() || !there("postmaster.pid")?) {
         return Ok(DataDir::Incomplete);
     }
+    let Some(what) = lacks else { return Ok(DataDir::Valid) };
     Err(PostgresError::Refused(format!(
         "{} {what}, and it was not this agent that began to make it: it is neither started nor removed nor copied over. \
          Restore it; or move it away, and the agent makes it anew; is postgresql.data_dir right?",
@@ -59,29 +63,58 @@ fn marker(settings: &Settings) -> PathBuf {
     settings.beside(".copying")
 }
 
-/// Says so before the copy begins. Makes the directory: it is what the mark is about, and a directory that somebody puts in its
-/// place is another one.
+/// What the mark says while there is no directory yet: whatever takes its place is ours.
+const NOTHING_YET: &str = "nothing yet\n";
+
+/// Says so before the copy begins. Makes the directory, with its parents as `initdb` makes them: it is what the mark is about, and
+/// a directory that somebody puts in its place is another one.
 pub(super) fn copy_begins(settings: &Settings) -> PostgresResult<()> {
-    let dir = &settings.data_dir;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| failed(dir, &error))?;
-    let marked = identity(dir).and_then(|identity| durable::replace(&marker(settings), &identity, 0o600));
+    make(&settings.data_dir)?;
+    mark(settings);
+    Ok(())
+}
+
+/// Says so before a command of the user's own begins to fill the directory, and again while it does. Most of them make it
+/// themselves and want it not to be there (pgBackRest, WAL-G, Barman, `cp -r`): only its parents are made.
+pub(super) fn own_copy_begins(settings: &Settings) -> PostgresResult<()> {
+    if let Some(parent) = settings.data_dir.parent() {
+        make(parent)?;
+    }
+    mark(settings);
+    Ok(())
+}
+
+fn make(dir: &Path) -> PostgresResult<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| failed(dir, &error))
+}
+
+fn mark(settings: &Settings) {
+    let identity = match identity(&settings.data_dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(NOTHING_YET.to_owned()),
+        known => known,
+    };
+    let marked = identity.and_then(|identity| durable::replace(&marker(settings), &identity, 0o600));
     if let Err(error) = marked {
         // The copy can be made all the same; only an interrupted one will not be told from somebody else's files.
         warn!("an interrupted copy will have to be removed by hand: {error}");
     }
-    Ok(())
 }
 
 /// The copy has ended well, or is gone.
-pub(super) fn copy_ended(settings: &Settings) {
-    if let Err(error) = durable::remove(&marker(settings)) {
-        warn!("{error}");
-    }
+///
+/// # Errors
+/// The mark is still there: the directory counts as an unfinished copy.
+pub(super) fn copy_ended(settings: &Settings) -> PostgresResult<()> {
+    durable::remove(&marker(settings)).map_err(|error| {
+        PostgresError::Failed(format!(
+            "{error}: while this file is there, the data directory counts as an unfinished copy"
+        ))
+    })
 }
 
 fn is_own_copy(settings: &Settings) -> io::Result<bool> {
     match fs::read_to_string(marker(settings)) {
-        Ok(marked) => Ok(marked == identity(&settings.data_dir)?),
+        Ok(marked) => Ok(marked == NOTHING_YET || marked == identity(&settings.data_dir)?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
@@ -102,8 +135,13 @@ pub(super) fn remove(settings: &Settings) -> PostgresResult<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(dir, &error)),
     };
-    refuse_strange(dir, &names)?;
-    info!("removing the data directory {}", dir.display());
+    // What a command of the user's own has left need not look like PostgreSQL's.
+    if !is_own_copy(settings).map_err(|error| failed(&marker(settings), &error))? {
+        refuse_strange(dir, &names)?;
+    }
+    if !names.is_empty() {
+        info!("removing the data directory {}", dir.display());
+    }
     // Without this file nothing takes what is left of an interrupted removal for a cluster.
     let control = dir.join("global/pg_control");
     durable::remove(&control).map_err(|error| failed(&control, &error))?;
@@ -115,8 +153,7 @@ pub(super) fn remove(settings: &Settings) -> PostgresResult<()> {
         info!("{} stays as an empty directory: {error}", dir.display());
     }
     rewind::forget(settings);
-    copy_ended(settings);
-    Ok(())
+    copy_ended(settings)
 }
 
 /// Renames it to `<data_dir>.failed`, and where `pg_wal` points to as well.
@@ -128,7 +165,9 @@ pub(super) fn set_aside(settings: &Settings) -> PostgresResult<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(dir, &error)),
     };
-    refuse_strange(dir, &names)?;
+    if !is_own_copy(settings).map_err(|error| failed(&marker(settings), &error))? {
+        refuse_strange(dir, &names)?;
+    }
     let links = links(dir).map_err(|error| failed(dir, &error))?;
     if links.iter().any(|link| link.only.is_some()) {
         let text = format!("{} has tablespaces: it cannot be set aside; move it yourself", dir.display());
@@ -147,9 +186,8 @@ pub(super) fn set_aside(settings: &Settings) -> PostgresResult<()> {
         std::os::unix::fs::symlink(&target, &wal.link).map_err(|error| failed(&wal.link, &error))?;
     }
     fs::rename(dir, &aside).and_then(|()| durable::sync_parent(dir)).map_err(|error| failed(dir, &error))?;
-    copy_ended(settings);
     warn!("the data directory was set aside: {}", aside.display());
-    Ok(())
+    copy_ended(settings)
 }
 
 /// Only what looks like PostgreSQL's is ever removed: a wrong `data_dir` must not cost anybody his files.
@@ -261,9 +299,46 @@ mod tests {
         fs::write(settings.data_dir.join("PG_VERSION"), "16\n").expect("it is written");
         assert_eq!(now(), DataDir::Incomplete);
         cluster(&settings);
+        assert_eq!(now(), DataDir::Incomplete, "nobody has said that it has ended");
+        copy_ended(&settings).expect("it is said");
         assert_eq!(now(), DataDir::Valid);
+        copy_begins(&settings).expect("it is marked");
+        fs::write(settings.data_dir.join("postmaster.pid"), "17\n").expect("it is written");
+        assert_eq!(now(), DataDir::Valid, "somebody has started it all the same");
         fs::write(settings.data_dir.join("backup_manifest.tmp"), "").expect("it is written");
         assert_eq!(now(), DataDir::Incomplete, "a copy that has not ended");
+    }
+
+    /// pgBackRest, WAL-G, Barman and `cp -r` want to make it themselves.
+    #[test]
+    fn for_a_command_of_the_users_own_the_parents_are_made_and_the_directory_is_not() {
+        use std::os::unix::fs::PermissionsExt;
+        let (dir, mut settings) = settings();
+        settings.data_dir = dir.path().join("a/b/pg");
+        own_copy_begins(&settings).expect("it is marked");
+        assert_eq!(state(&settings), Ok(DataDir::Missing));
+        let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        assert_eq!(
+            (mode(&dir.path().join("a")), mode(&dir.path().join("a/b"))),
+            (0o700, 0o700),
+            "as initdb makes them"
+        );
+        // The agent dies while the command runs: what it has left is the agent's to remove, whatever it looks like.
+        fs::create_dir(&settings.data_dir).expect("the command makes it");
+        fs::write(settings.data_dir.join("backup.tar"), "x").expect("it is written");
+        assert_eq!(state(&settings), Ok(DataDir::Incomplete));
+        own_copy_begins(&settings).expect("it is marked again");
+        cluster(&settings);
+        assert_eq!(state(&settings), Ok(DataDir::Incomplete), "it may be half of a copy");
+        // Kept, so that its number is not given again.
+        fs::rename(&settings.data_dir, dir.path().join("copied")).expect("it is moved away");
+        fs::create_dir(&settings.data_dir).expect("somebody restores");
+        fs::write(settings.data_dir.join("thesis.tex"), "x").expect("it is written");
+        assert!(state(&settings).is_err() && remove(&settings).is_err(), "the mark is about another directory");
+        fs::remove_dir_all(&settings.data_dir).expect("it is removed");
+        fs::create_dir(&settings.data_dir).expect("an empty one");
+        remove(&settings).expect("it is removed");
+        assert!(!settings.data_dir.exists() && !marker(&settings).exists());
     }
 
     /// A lost `pg_control`, or a restore that has not ended: what is left may be all that somebody has.
@@ -276,7 +351,7 @@ mod tests {
         assert!(refused.contains("has no global/pg_control") && refused.contains("move it away"), "{refused}");
         copy_begins(&settings).expect("it is marked");
         assert_eq!(state(&settings), Ok(DataDir::Incomplete));
-        copy_ended(&settings);
+        copy_ended(&settings).expect("it is said");
         assert!(state(&settings).is_err(), "the copy has ended");
         copy_begins(&settings).expect("it is marked");
         // Kept, so that its number is not given again.

@@ -61,11 +61,7 @@ impl LocalPostgres {
     }
 
     async fn copy_ended(&self) -> PostgresResult<()> {
-        self.files(|settings| {
-            directory::copy_ended(settings);
-            Ok(())
-        })
-        .await
+        self.files(directory::copy_ended).await
     }
 
     async fn refuse_running(&self, what: &str) -> PostgresResult<()> {
@@ -193,7 +189,7 @@ impl Postgres for LocalPostgres {
     async fn start(&self) -> PostgresResult<()> {
         self.refuse_running("start").await?;
         self.refuse_unless(&[DataDir::Valid], "start").await?;
-        // An agent that died before it could say so: what is started is no copy any longer.
+        // Somebody has started it before the mark was taken away: it is no copy any longer.
         self.copy_ended().await?;
         let config = self.config.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.server.start(config.as_ref()).await
@@ -265,7 +261,7 @@ impl Postgres for LocalPostgres {
     }
 
     async fn mark_copy(&self, runs: bool) -> PostgresResult<()> {
-        if runs { self.files(directory::copy_begins).await } else { self.copy_ended().await }
+        if runs { self.files(directory::own_copy_begins).await } else { self.copy_ended().await }
     }
 
     async fn remove_data_dir(&self) -> PostgresResult<()> {

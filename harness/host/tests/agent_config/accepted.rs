@@ -98,6 +98,8 @@ fn parameters_of_a_users_connection_are_libpqs() {
         (", sslmode: disable".into(), "sslmode=disable"),
         (", sslmode: allow".into(), "sslmode=allow"),
         (", sslmode: require".into(), "sslmode=require"),
+        (", sslmode: require, sslcert: /crt".into(), "sslcert=/crt sslmode=require"),
+        (", sslmode: verify-ca".into(), "sslmode=verify-ca"),
         (", sslmode: verify-ca, sslrootcert: /ca".into(), "sslmode=verify-ca sslrootcert=/ca"),
         (format!(", sslmode: verify-full, {files}"), "sslcert=/crt sslkey=/key sslmode=verify-full sslrootcert=/ca"),
         (", sslmode: verify-full, sslrootcert: system".into(), "sslmode=verify-full sslrootcert=system"),

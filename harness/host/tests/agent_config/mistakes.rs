@@ -41,8 +41,6 @@ fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
         with(pg, "  data_dir: /data\n  basebackup: [pgdata: /x, { max-rate: 1M, checkpoint: fast }]"),
         with(pg, "  data_dir: /data\n  callbacks: { on_rolechange: /x, on_stop: 'say \"bye' }"),
         with("username: replicator }", "username: replicator, sslmode: verify_full }"),
-        with("username: replicator }", "username: replicator, sslmode: verify-ca }"),
-        with("username: replicator }", "username: replicator, sslmode: require, sslcert: /crt }"),
         with("username: replicator }", "username: replicator, sslmode: require, sslkey: our.key }"),
         with("username: replicator }", "username: replicator, sslmode: disable, sslrootcert: /ca }"),
         with("username: replicator }", "username: replicator, sslrootcert: system, sslcrl: /crl, sslcrldir: /crls }"),

@@ -62,11 +62,17 @@ impl Cluster {
     pub(crate) fn start_etcd(&mut self) {
         let host = &self.members[0].node.etcd;
         let mut etcd = self.place.command("etcd");
-        let (client, peer) = (format!("http://{host}:2379"), format!("http://{host}:2380"));
+        let everything = self.members[0].node.more.everything.as_ref();
+        let scheme = if everything.is_some() { "https" } else { "http" };
+        let (client, peer) = (format!("{scheme}://{host}:2379"), format!("http://{host}:2380"));
         etcd.arg("--data-dir").arg(self.place.folder("etcd")).args(["--name", "e", "--log-level", "error"]);
         etcd.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
         etcd.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
         etcd.args(["--initial-cluster", &format!("e={peer}")]);
+        if let Some(dir) = everything {
+            etcd.arg("--cert-file").arg(dir.join("all.pem")).arg("--key-file").arg(dir.join("all.key"));
+            etcd.arg("--client-cert-auth").arg("--trusted-ca-file").arg(dir.join("all.pem"));
+        }
         self.etcd = Some(Process::start(etcd));
     }
 

@@ -13,7 +13,7 @@ use nix::unistd::{Gid, Uid, User, chown};
 pub(crate) struct Programs;
 
 impl Programs {
-    /// The folder with PostgreSQL 16's programs, or why there is none.
+    /// The folder with the programs of a PostgreSQL, 15 to 18, or why there is none.
     pub(crate) fn postgres() -> Result<String, String> {
         let dir =
             env::var("PGDRILL_POSTGRES_BIN").map_err(|_| "PGDRILL_POSTGRES_BIN names no PostgreSQL".to_owned())?;
@@ -21,7 +21,11 @@ impl Programs {
         let said = Command::new(&postgres).arg("--version").output();
         let said = said.map_err(|error| format!("PGDRILL_POSTGRES_BIN: {}: {error}", postgres.display()))?;
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
-        if said.contains("PostgreSQL) 16") { Ok(dir) } else { Err(format!("{}: {said}", postgres.display())) }
+        if ["15", "16", "17", "18"].iter().any(|major| said.contains(&format!("PostgreSQL) {major}"))) {
+            Ok(dir)
+        } else {
+            Err(format!("{}: {said}", postgres.display()))
+        }
     }
 
     /// As [`Self::postgres`], of programs that were built with TLS: where those are not, Debian's, of any version that the agent
@@ -42,6 +46,11 @@ impl Programs {
         found.ok_or_else(|| {
             "PGDRILL_POSTGRES_BIN was built without TLS, and /usr/lib/postgresql has nothing else".to_owned()
         })
+    }
+
+    /// That there is `openssl`, or why it cannot be started.
+    pub(crate) fn openssl() -> Result<(), String> {
+        Command::new("openssl").arg("version").output().map(drop).map_err(|error| format!("openssl: {error}"))
     }
 
     /// The name of etcd's program, or why it cannot be started.
@@ -91,16 +100,42 @@ impl Place {
     pub(crate) fn certificates(&self) -> PathBuf {
         let dir = self.folder("tls");
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../agent/src/fixtures/tls");
-        for name in ["ca.pem", "server.pem", "server.key", "client.pem", "client.key"] {
-            let file = dir.join(name);
+        let of_ours = ["ca.pem", "server.pem", "server.key", "client.pem", "client.key"].map(str::to_owned);
+        let of_openssl =
+            ["self.pem", "self.key", "v1.pem", "v1.key", "namesake.pem"].map(|name| format!("openssl/{name}"));
+        for name in of_ours.iter().chain(&of_openssl) {
+            let file = dir.join(Path::new(name).file_name().expect("a file"));
             fs::copy(from.join(name), &file).expect("it is copied");
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is ours");
-            self.give(&file);
+            self.protect(&file);
         }
+        // Who has signed the ones of openssl.
+        let trusted =
+            ["self.pem", "root.pem"].map(|name| fs::read(from.join("openssl").join(name)).expect("it is there"));
+        fs::write(dir.join("trusted.pem"), trusted.concat()).expect("it is written");
+        self.protect(&dir.join("trusted.pem"));
         dir
     }
 
-    fn give(&self, path: &Path) {
+    /// A certificate that is its own authority, for these addresses, as users make it: `all.pem` and `all.key`.
+    pub(crate) fn certificate_for_everything(&self, addresses: &[String]) -> PathBuf {
+        let dir = self.folder("everything");
+        let names: Vec<_> = addresses.iter().map(|address| format!("IP:{address}")).collect();
+        let mut command = Command::new("openssl");
+        command.args(["req", "-nodes", "-new", "-x509", "-subj", "/CN=a", "-newkey", "rsa:2048", "-days", "30"]);
+        command.args(["-addext", &format!("subjectAltName={}", names.join(","))]);
+        let made = command.arg("-keyout").arg(dir.join("all.key")).arg("-out").arg(dir.join("all.pem")).output();
+        let made = made.expect("openssl runs");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        ["all.key", "all.pem"].iter().for_each(|name| self.protect(&dir.join(name)));
+        dir
+    }
+
+    fn protect(&self, file: &Path) {
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600)).expect("it is ours");
+        self.give(file);
+    }
+
+    pub(crate) fn give(&self, path: &Path) {
         if let Some((uid, gid)) = self.user {
             chown(path, Some(uid), Some(gid)).expect("root may do that");
         }

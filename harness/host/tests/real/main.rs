@@ -1,13 +1,16 @@
 //! The agent and its adapter with real programs: PostgreSQL's from `PGDRILL_POSTGRES_BIN`, `etcd` from `PATH`. Without them
-//! nothing is played, and each test says so and counts as ignored.
+//! nothing is played, and each test says so and counts as ignored; with `PGDRILL_REAL=all` that is a failure.
 //!
 //! PostgreSQL does not run as root. So this program starts itself again as an ordinary user: `adapter` plays the adapter's
 //! test, `agent` is the agent of one node, `internal deadman` its dead-man process.
 
 mod adapter;
 mod cluster;
+mod everything;
+mod libpq;
 mod machine;
 mod member;
+mod methods;
 mod obstacles;
 mod tls;
 mod traffic;
@@ -22,6 +25,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.iter().skip(1).map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["adapter", dir, bin] => return adapter::play(dir, bin),
+        ["libpq", dir, bin, tls] => return libpq::play(dir, bin, tls),
         ["agent", node] => return member::run(node),
         ["internal", "deadman", data_dir] => {
             let ended = pgdrill_host::deadman::run(data_dir.as_ref());
@@ -30,15 +34,20 @@ fn main() -> ExitCode {
         _ => {}
     }
     let (postgres, tls, etcd) = (Programs::postgres(), Programs::postgres_with_tls(), Programs::etcd());
+    let openssl = Programs::openssl();
     let mut missing: Vec<_> = [&postgres, &tls, &etcd].into_iter().filter_map(|found| found.as_ref().err()).collect();
     missing.dedup();
-    for missing in missing {
+    missing.extend(openssl.as_ref().err());
+    for missing in &missing {
         eprintln!("not played: {missing}");
     }
+    if !missing.is_empty() && std::env::var("PGDRILL_REAL").is_ok_and(|all| all == "all") {
+        return ExitCode::FAILURE;
+    }
     let trial = |name: &str, play: fn(&str)| {
-        let bin = if name == TLS { tls.clone().ok() } else { postgres.clone().ok() };
-        let needs_etcd = name != ADAPTER;
-        let ignored = bin.is_none() || (needs_etcd && etcd.is_err());
+        let bin = if [TLS, LIBPQ, EVERYTHING].contains(&name) { tls.clone().ok() } else { postgres.clone().ok() };
+        let needs_etcd = ![ADAPTER, LIBPQ].contains(&name);
+        let ignored = bin.is_none() || (needs_etcd && etcd.is_err()) || (name == EVERYTHING && openssl.is_err());
         Trial::test(name, move || {
             play(&bin.expect("ignored without it"));
             Ok(())
@@ -52,6 +61,9 @@ fn main() -> ExitCode {
         trial("what_does_not_fit_to_a_cluster_is_told_and_nothing_is_touched", cluster::strangers),
         trial("a_frozen_agents_server_is_stopped_before_another_leads", cluster::frozen_agent),
         trial(TLS, tls::cluster),
+        trial(LIBPQ, libpq::start),
+        trial(EVERYTHING, everything::cluster),
+        trial("own_methods_find_no_data_directory_and_what_they_leave_after_a_failure_is_gone", methods::play),
         trial("what_is_wrong_with_a_machine_is_told_and_nothing_is_touched", cluster::refusals),
         trial("a_port_that_somebody_else_has_is_told_and_nothing_is_made_or_lost", obstacles::port_taken),
         trial("an_agent_that_starts_before_etcd_waits_for_it_and_says_so", obstacles::without_etcd),
@@ -64,3 +76,5 @@ fn main() -> ExitCode {
 
 const ADAPTER: &str = "the_adapter_does_with_real_programs_what_the_port_says";
 const TLS: &str = "inside_tls_a_cluster_is_made_copied_and_rewound_and_no_other_authority_is_trusted";
+const LIBPQ: &str = "the_agents_connections_come_to_what_psql_comes_to_with_the_same_parameters";
+const EVERYTHING: &str = "one_certificate_that_is_its_own_authority_does_for_rest_etcd_and_postgresql";

@@ -12,16 +12,23 @@ use std::{
 
 use pgdrill_agent::{
     AgentConfig,
-    config::{BootstrapConfig, ConnectionOptions, HostPort, Password, User},
+    config::{
+        BootstrapConfig, BootstrapMethod, ConnectionOptions, CtlConfig, EtcdTls, HostPort, Password, ReplicaMethod,
+        RestapiTls, User, VerifyClient,
+    },
     ports::NoSource,
     postgres::{Sql, SqlError},
+    rest::client::Client,
 };
 use pgdrill_host::daemon;
 use pgdrill_net::TokioNet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::machine::{Place, Process};
+use crate::{
+    cluster::block_on,
+    machine::{Place, Process},
+};
 
 /// The superuser's password.
 pub(crate) const SECRET: &str = "p:w\\with 'all'";
@@ -37,15 +44,41 @@ pub(crate) struct Node {
     pub(crate) password: String,
     /// The folder with certificates, and which of them is taken for the authority's; `None`: without TLS.
     pub(crate) tls: Option<(PathBuf, String)>,
+    pub(crate) more: More,
+}
+
+/// What only some nodes have.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(crate) struct More {
+    /// The folder with `all.pem`, a certificate that is its own authority and everybody's: of PostgreSQL, etcd and REST, servers
+    /// and clients.
+    pub(crate) everything: Option<PathBuf>,
+    /// Whether the agent's own calls to other agents show none.
+    pub(crate) calls_without: bool,
+    /// The data directory below the node's folder, if that is not `pg`.
+    pub(crate) data_dir: Option<PathBuf>,
+    /// `bootstrap.method`.
+    pub(crate) bootstrap: Option<String>,
+    /// The only one of `create_replica_methods`; it needs no leader.
+    pub(crate) replica: Option<String>,
 }
 
 impl Node {
     pub(crate) fn data_dir(&self) -> PathBuf {
-        self.dir.join("pg")
+        self.dir.join(self.more.data_dir.as_deref().unwrap_or(Path::new("pg")))
     }
 
     /// `sslmode` and its like, of every user.
     pub(crate) fn connection(&self) -> BTreeMap<String, String> {
+        if let Some(dir) = &self.more.everything {
+            let file = |name: &str| dir.join(name).to_string_lossy().into_owned();
+            return BTreeMap::from([
+                ("sslmode".into(), "verify-full".into()),
+                ("sslrootcert".into(), file("all.pem")),
+                ("sslcert".into(), file("all.pem")),
+                ("sslkey".into(), file("all.key")),
+            ]);
+        }
         let Some((dir, authority)) = &self.tls else { return BTreeMap::new() };
         let file = |name: &str| dir.join(name).to_string_lossy().into_owned();
         BTreeMap::from([
@@ -84,29 +117,75 @@ impl Node {
         let connection = self.connection();
         postgresql.connection =
             ConnectionOptions { superuser: connection.clone(), replication: connection, rewind: BTreeMap::new() };
-        let (kind, how) = match self.tls {
-            None => ("host", "scram-sha-256"),
-            Some(_) => ("hostssl", "scram-sha-256 clientcert=verify-ca"),
+        let (kind, how) = match (&self.tls, &self.more.everything) {
+            (None, None) => ("host", "scram-sha-256"),
+            _ => ("hostssl", "scram-sha-256 clientcert=verify-ca"),
         };
         let host = |database: &str| format!("{kind} {database} all 127.0.0.0/8 {how}");
         let all = ["local all all trust".to_owned(), host("all"), host("replication")];
         let mut parameters = json!({"unix_socket_directories": self.dir, "shared_buffers": "16MB"});
-        if let Some((dir, _)) = &self.tls {
+        let files = match (&self.tls, &self.more.everything) {
+            (_, Some(dir)) => Some((dir, ["all.pem", "all.key", "all.pem"])),
+            (Some((dir, _)), None) => Some((dir, ["server.pem", "server.key", "ca.pem"])),
+            (None, None) => None,
+        };
+        if let Some((dir, files)) = files {
             parameters["ssl"] = "on".into();
-            for (name, file) in [("cert", "server.pem"), ("key", "server.key"), ("ca", "ca.pem")] {
+            for (name, file) in ["cert", "key", "ca"].into_iter().zip(files) {
                 parameters[format!("ssl_{name}_file")] = dir.join(file).to_string_lossy().into();
             }
         }
         postgresql.parameters = parameters.as_object().expect("an object").clone();
+        if let Some(command) = &self.more.replica {
+            postgresql.create_replica_methods = vec!["restore".into()];
+            let method = ReplicaMethod { command: Some(command.clone()), no_leader: true, ..ReplicaMethod::default() };
+            postgresql.replica_methods = BTreeMap::from([("restore".into(), method)]);
+        }
         let option = |name: &str, value: &str| (name.to_owned(), Some(value.to_owned()));
         config.bootstrap = Some(BootstrapConfig {
             dcs: json!({"ttl": 20, "loop_wait": 2, "retry_timeout": 3, "postgresql": {
                 "use_pg_rewind": true, "parameters": {"max_connections": 40, "wal_keep_size": "64MB"}}}),
             initdb: vec![option("encoding", "UTF8"), option("locale", "C.UTF-8"), ("data-checksums".into(), None)],
             pg_hba: Some(all.to_vec()),
+            method: self.more.bootstrap.as_ref().map(|command| BootstrapMethod {
+                name: "restore".into(),
+                command: command.clone(),
+                no_params: false,
+                keep_existing_recovery_conf: false,
+                recovery_conf: serde_json::Map::new(),
+                params: Vec::new(),
+            }),
             ..BootstrapConfig::default()
         });
+        self.everything_inside_tls(&mut config);
         config
+    }
+
+    /// REST and etcd.
+    fn everything_inside_tls(&self, config: &mut AgentConfig) {
+        let Some(dir) = &self.more.everything else { return };
+        let (certificate, key) = (dir.join("all.pem"), dir.join("all.key"));
+        config.etcd.tls = Some(EtcdTls {
+            cacert: Some(certificate.clone()),
+            cert: Some(certificate.clone()),
+            key: Some(key.clone()),
+        });
+        config.restapi.tls = Some(RestapiTls {
+            certfile: certificate.clone(),
+            keyfile: Some(key),
+            cafile: Some(certificate),
+            verify_client: VerifyClient::Required,
+        });
+        if !self.more.calls_without {
+            config.ctl = self.caller();
+        }
+    }
+
+    /// What calls to REST show and trust.
+    fn caller(&self) -> CtlConfig {
+        let file = |name: &str| self.more.everything.as_ref().map(|dir| dir.join(name));
+        let (cacert, certfile, keyfile) = (file("all.pem"), file("all.pem"), file("all.key"));
+        CtlConfig { cacert, certfile, keyfile, ..CtlConfig::default() }
     }
 }
 
@@ -135,7 +214,16 @@ impl Member {
         let address = format!("{subnet}.{number}");
         let (dir, log) = (place.folder(&name), place.path().join(format!("{name}.log")));
         let etcd = format!("{subnet}.100");
-        let node = Node { name, address, etcd, bin: bin.into(), dir, password: SECRET.into(), tls: None };
+        let node = Node {
+            name,
+            address,
+            etcd,
+            bin: bin.into(),
+            dir,
+            password: SECRET.into(),
+            tls: None,
+            more: More::default(),
+        };
         let sql = node.sql();
         Self { node, agent: None, log, sql }
     }
@@ -143,6 +231,13 @@ impl Member {
     /// From now on inside TLS.
     pub(crate) fn with_tls(mut self, certificates: &Path) -> Self {
         self.node.tls = Some((certificates.to_owned(), "ca.pem".into()));
+        self.sql = self.node.sql();
+        self
+    }
+
+    /// From now on with everything inside TLS, by one certificate.
+    pub(crate) fn with_everything(mut self, certificate: &Path) -> Self {
+        self.node.more.everything = Some(certificate.to_owned());
         self.sql = self.node.sql();
         self
     }
@@ -170,6 +265,9 @@ impl Member {
 
     /// Status and body of a request to its REST API; `None`: it does not answer.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> Option<(u16, String)> {
+        if self.node.more.everything.is_some() {
+            return self.call(&self.node.caller(), method, path, body).ok();
+        }
         let mut stream = TcpStream::connect((self.node.address.as_str(), 8008)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
         let body = if body.is_null() { String::new() } else { body.to_string() };
@@ -179,6 +277,21 @@ impl Member {
         stream.read_to_string(&mut text).ok()?;
         let status = text.split_whitespace().nth(1)?.parse().ok()?;
         Some((status, text.split_once("\r\n\r\n")?.1.to_owned()))
+    }
+
+    /// The same inside TLS, showing and trusting what `caller` says.
+    pub(crate) fn call(
+        &self,
+        caller: &CtlConfig,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> std::io::Result<(u16, String)> {
+        let client = Client::new(TokioNet, None, caller);
+        let url = format!("https://{}:8008{path}", self.node.address);
+        let method = method.parse().expect("a method");
+        let answer = block_on(client.request(method, &url, Some(body), Duration::from_secs(60)))?;
+        Ok((answer.status.as_u16(), String::from_utf8_lossy(&answer.body).into_owned()))
     }
 
     pub(crate) fn is_primary(&self) -> bool {

@@ -26,7 +26,7 @@ mod write;
 use std::path::PathBuf;
 
 pub use check::HostKind;
-pub use cluster::{Cluster, Devices, Fencing, Network, Process, Router, Watchdog};
+pub use cluster::{Cluster, Devices, Fencing, Network, PostgresqlMajor, Process, Router, Watchdog};
 pub use expect::{Bounds, End, Expect, SHOWABLE};
 pub use load::{Loaded, WithFile, load, load_all, load_text, load_with_warnings, use_patroni_file};
 pub use patroni::{Account, Fate, Patroni, Postgresql, SynchronousMode, Tags, WatchdogMode};

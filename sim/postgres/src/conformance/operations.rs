@@ -21,6 +21,8 @@ pub enum Stop {
 
 /// PostgreSQL servers of one body, by number. What cannot be done is a panic, as in any test.
 pub trait Operations: Sync {
+    /// The major version of the servers.
+    fn major(&self) -> u16;
     /// `initdb` with data checksums and the superuser `postgres`.
     fn initdb(&self, node: usize) -> impl Future<Output = ()> + Send;
     /// Starts a server without waiting until it accepts connections.

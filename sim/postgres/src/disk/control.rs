@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Lsn;
+use crate::{Lsn, Version};
 
 /// "Database cluster state", in the words of `pg_controldata`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +56,8 @@ pub struct Checkpoint {
 /// `pg_control`. Every change of it is fsynced before it counts, as PostgreSQL does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Control {
+    /// Whose cluster it is: `PG_VERSION`.
+    pub version: Version,
     /// Given by `initdb`, copied by base backups.
     pub system_identifier: u64,
     /// Database cluster state.

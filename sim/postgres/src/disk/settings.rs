@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-/// PostgreSQL 16's defaults of the parameters that can be shown. Anything else is an unknown parameter unless set.
+use crate::Version;
+
+/// PostgreSQL's defaults of the parameters that can be shown. Anything else is an unknown parameter unless set.
 const DEFAULTS: &[(&str, &str)] = &[
     ("archive_command", ""),
     ("archive_mode", "off"),
@@ -41,8 +43,6 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("restore_command", ""),
     ("search_path", "\"$user\", public"),
     ("server_encoding", "UTF8"),
-    ("server_version", "16.14"),
-    ("server_version_num", "160014"),
     ("session_authorization", "postgres"),
     ("shared_buffers", "128MB"),
     ("standard_conforming_strings", "on"),
@@ -85,6 +85,8 @@ pub const POSTMASTER_PARAMETERS: &[&str] = &[
 /// The configuration a process works with.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
+    /// The server's version.
+    pub version: Version,
     /// All parameters as text, lower-case names.
     pub values: BTreeMap<String, String>,
     /// `wal_keep_size` in bytes.
@@ -106,13 +108,15 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Defaults overlaid with a configuration file's values.
+    /// Defaults of a version overlaid with a configuration file's values.
     #[must_use]
-    pub fn load(configuration: &BTreeMap<String, String>) -> Self {
+    pub fn load(version: Version, configuration: &BTreeMap<String, String>) -> Self {
         let mut values: BTreeMap<String, String> =
             DEFAULTS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         values.extend(configuration.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let mut settings = Self { values, ..Self::default() };
+        values.insert("server_version".to_owned(), version.server_version());
+        values.insert("server_version_num".to_owned(), version.server_version_num());
+        let mut settings = Self { version, values, ..Self::default() };
         settings.derive();
         settings
     }
@@ -120,7 +124,7 @@ impl Settings {
     /// What a reload makes of it: parameters that need a restart keep their value.
     #[must_use]
     pub fn reload(&self, configuration: &BTreeMap<String, String>) -> Self {
-        let mut fresh = Self::load(configuration);
+        let mut fresh = Self::load(self.version, configuration);
         for name in POSTMASTER_PARAMETERS {
             if let Some(value) = self.values.get(*name) {
                 fresh.values.insert((*name).to_owned(), value.clone());
@@ -239,8 +243,8 @@ mod tests {
         }
         assert_eq!(parse_duration("soon", 1.0), None);
         let configured = BTreeMap::from([("wal_keep_size".to_owned(), "128MB".to_owned())]);
-        assert_eq!(Settings::load(&configured).wal_keep_bytes, 128 << 20);
-        assert_eq!(Settings::load(&configured).max_slot_wal_keep_bytes, None);
+        assert_eq!(Settings::load(Version::default(), &configured).wal_keep_bytes, 128 << 20);
+        assert_eq!(Settings::load(Version::default(), &configured).max_slot_wal_keep_bytes, None);
     }
 
     #[test]
@@ -253,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_reload_leaves_parameters_that_need_a_restart() {
-        let old = Settings::load(&BTreeMap::new());
+        let old = Settings::load(Version::default(), &BTreeMap::new());
         let file = BTreeMap::from([("max_connections".into(), "7".into()), ("wal_keep_size".into(), "1GB".into())]);
         let new = old.reload(&file);
         assert_eq!((new.get("max_connections"), new.get("wal_keep_size")), ("100", "1GB"));

@@ -144,7 +144,7 @@ impl Server {
         let (settings, tli, replayed, db) = dir.with(|cluster| {
             let control = &cluster.control;
             let (tli, redo) = (control.checkpoint.tli, control.checkpoint.redo);
-            (Settings::load(&cluster.configuration), tli, redo, cluster.image.clone())
+            (Settings::load(control.version, &cluster.configuration), tli, redo, cluster.image.clone())
         });
         let now = now_us();
         let state = State {

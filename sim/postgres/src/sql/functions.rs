@@ -203,14 +203,17 @@ fn information(scope: &Scope<'_>, name: &str, arguments: &[Typed]) -> Result<Opt
     Ok(Some(match name {
         "current_setting" => setting(scope, arguments)?,
         "current_database" | "current_user" => Typed::text("postgres"),
-        "version" => Typed::text("PostgreSQL 16.14 (pgdrill model) on x86_64-pc-linux-gnu"),
+        "version" => {
+            let version = server.state().settings.version.server_version();
+            Typed::text(format!("PostgreSQL {version} (pgdrill model) on x86_64-pc-linux-gnu"))
+        }
         "inet_server_addr" => Typed::new(Datum::Text(scope.local.ip().to_string()), PgType::Inet),
         "inet_server_port" => Typed::new(Datum::Int(scope.local.port().into()), PgType::Int4),
         "now" | "clock_timestamp" | "current_timestamp" => Typed::new(Datum::Timestamp(now_us()), PgType::Timestamptz),
         "pg_postmaster_start_time" => Typed::new(Datum::Timestamp(server.state().started_us), PgType::Timestamptz),
         "pg_conf_load_time" => Typed::new(Datum::Timestamp(server.state().reloaded_us), PgType::Timestamptz),
         "pg_is_in_recovery" => bool_of(server.state().in_recovery),
-        "pg_read_file" | "pg_read_binary_file" => read_file(server, arguments)?,
+        "pg_read_file" | "pg_read_binary_file" => read_file(server, name, arguments)?,
         // Bytes are kept as the text that they are in UTF8.
         "convert_from" => arguments.first().cloned().unwrap_or_else(|| Typed::null(PgType::Text)),
         "substr" | "substring" => substr(arguments)?,
@@ -359,9 +362,12 @@ fn setting(scope: &Scope<'_>, arguments: &[Typed]) -> Result<Typed, PgError> {
 }
 
 /// Only timeline history files can be read.
-fn read_file(server: &Server, arguments: &[Typed]) -> Result<Typed, PgError> {
+fn read_file(server: &Server, name: &str, arguments: &[Typed]) -> Result<Typed, PgError> {
     let path = text_argument(arguments, 0)?;
-    // pg_read_file(name, missing_ok) or pg_read_file(name, offset, length, missing_ok)
+    // (name, missing_ok) or (name, offset, length, missing_ok)
+    if arguments.len() == 2 && !server.state().settings.version.reads_files_that_may_be_missing() {
+        return Err(PgError::error("42883", format!("function {name}(unknown, boolean) does not exist")));
+    }
     let missing_ok = arguments.last().is_some_and(|argument| argument.datum == Datum::Bool(true));
     let tli = path.strip_prefix("pg_wal/").and_then(|file| file.strip_suffix(".history"));
     let tli = tli.and_then(|digits| u32::from_str_radix(digits, 16).ok());

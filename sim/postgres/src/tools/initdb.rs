@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    DataDir, Lsn, Timings,
+    DataDir, Lsn, Timings, Version,
     disk::{
         Cluster,
         control::{Checkpoint, ClusterState, Control},
@@ -23,6 +23,8 @@ pub struct InitDb {
     pub system_identifier: u64,
     /// `--data-checksums`.
     pub data_checksums: bool,
+    /// Whose `initdb` it is.
+    pub version: Version,
     /// `--username`: the superuser.
     pub username: String,
 }
@@ -56,6 +58,7 @@ pub async fn initdb(dir: &DataDir, options: &InitDb, timings: &Timings) -> Resul
         time_s: now_us() / 1_000_000,
     };
     let control = Control {
+        version: options.version,
         system_identifier: options.system_identifier,
         state: ClusterState::ShutDown,
         checkpoint,

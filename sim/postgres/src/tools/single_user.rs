@@ -34,7 +34,7 @@ pub async fn single_user_recovery(dir: &DataDir, timings: &Timings) -> Result<()
     let last_tli = cluster.wal.records().next_back().map_or(cluster.control.own_tli(), |record| record.tli);
     let record = cluster.wal.append(last_tli, Body::CheckpointShutdown);
     cluster.wal.flush(record.end);
-    let settings = Settings::load(&cluster.configuration);
+    let settings = Settings::load(cluster.control.version, &cluster.configuration);
     let checkpoint = crate::disk::control::Checkpoint {
         location: record.start,
         end: record.end,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use model::Model;
 use pgdrill_sim_postgres::{
+    Version,
     conformance::{
         durability,
         operations::{Operations, Stop, cluster, error_code, value},
@@ -27,6 +28,14 @@ macro_rules! on_the_model {
 }
 
 for_each_conformance_body!(on_the_model);
+
+#[tokio::test]
+async fn what_differs_between_versions_is_in_the_model() {
+    for version in Version::ALL {
+        sql::answers(&Model::of(version, 1)).await;
+        timelines::promote(&Model::of(version, 2)).await;
+    }
+}
 
 #[tokio::test]
 async fn unsynced_wal_is_lost_with_the_power() {

@@ -4,7 +4,7 @@ use std::{net::TcpListener, sync::Mutex, time::Duration};
 
 use pgdrill_net::TokioNet;
 use pgdrill_sim_postgres::{
-    DataDir, ExitStatus, Signal, SignalSender, Timings,
+    DataDir, ExitStatus, Signal, SignalSender, Timings, Version,
     conformance::{
         operations::{Operations, Stop},
         session::{Ending, Session},
@@ -15,6 +15,7 @@ use tokio::{net::TcpStream, task::JoinHandle};
 
 /// Servers of one test.
 pub struct Model {
+    version: Version,
     nodes: Vec<Node>,
 }
 
@@ -26,13 +27,18 @@ pub struct Node {
 
 impl Model {
     pub fn new(nodes: usize) -> Self {
+        Self::of(Version::default(), nodes)
+    }
+
+    /// Servers of another version.
+    pub fn of(version: Version, nodes: usize) -> Self {
         let node = |_| {
             // Asking for any free port and giving it back; the server binds it a moment later.
             let probe = TcpListener::bind("127.0.0.1:0").expect("loopback");
             let port = probe.local_addr().expect("bound").port();
             Node { dir: DataDir::new(), port, process: Mutex::new(None) }
         };
-        Self { nodes: (0..nodes).map(node).collect() }
+        Self { version, nodes: (0..nodes).map(node).collect() }
     }
 
     pub fn dir(&self, node: usize) -> &DataDir {
@@ -61,10 +67,15 @@ impl Model {
 }
 
 impl Operations for Model {
+    fn major(&self) -> u16 {
+        self.version.major()
+    }
+
     async fn initdb(&self, node: usize) {
         let options = tools::InitDb {
             system_identifier: 7_000_000_000_000_000_001,
             data_checksums: true,
+            version: self.version,
             username: "postgres".into(),
         };
         tools::initdb(self.dir(node), &options, &Self::timings()).await.expect("empty directory");

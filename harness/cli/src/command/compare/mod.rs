@@ -34,6 +34,7 @@ pub(crate) fn run(arguments: &CompareArgs, mut screen: Screen) -> Result<ExitCod
         let message = format!("{path}: {found} scenarios; compare takes one, since each needs a table of its own");
         return Err(Failure::Usage(vec![error(message)]));
     }
+    super::use_postgresql(&mut loaded, arguments.postgresql);
     super::warn(&loaded);
     let loaded = loaded.remove(0);
     let calibration = calibration(arguments.calibration.as_deref())?;
@@ -73,6 +74,7 @@ fn play_in(
     let conditions = Conditions {
         world: (!simulated).then(|| world.to_owned()),
         patroni: arguments.patroni.clone(),
+        postgresql: arguments.postgresql,
         calibration: arguments.calibration.clone(),
         twice: false,
     };

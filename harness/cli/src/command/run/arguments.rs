@@ -2,6 +2,8 @@
 
 use std::{num::NonZeroU16, path::PathBuf};
 
+use pgdrill_lab::scenario::PostgresqlMajor;
+
 use crate::{command::Paths, input::Seeds};
 
 const EXAMPLES: &str = "\
@@ -39,6 +41,9 @@ pub(crate) struct RunArgs {
     /// Take the settings of the cluster from this patroni.yml instead of the scenarios
     #[arg(long, value_name = "FILE")]
     pub(crate) patroni: Option<PathBuf>,
+    /// Play with this major version of PostgreSQL (15 to 18) instead of the scenarios' [default: 16]
+    #[arg(long, value_name = "MAJOR")]
+    pub(crate) postgresql: Option<PostgresqlMajor>,
     /// The simulator's durations, as `pgdrill calibrate` measured them [default: those that come with pgdrill]
     #[arg(long, value_name = "FILE")]
     pub(crate) calibration: Option<PathBuf>,

@@ -39,6 +39,7 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
             return Err(Failure::Usage(vec![error(format_args!("no scenario has `{filter}` in its name"))]));
         }
     }
+    super::use_postgresql(&mut loaded, arguments.postgresql);
     super::warn(&loaded);
     if !arguments.quiet {
         super::tell_account(arguments.patroni.as_deref(), &loaded);
@@ -46,6 +47,7 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
     let conditions = Conditions {
         world: (arguments.world != worlds::DEFAULT).then(|| arguments.world.clone()),
         patroni: arguments.patroni.clone(),
+        postgresql: arguments.postgresql,
         calibration: arguments.calibration.clone(),
         twice: arguments.twice,
     };

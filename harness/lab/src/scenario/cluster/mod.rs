@@ -1,12 +1,14 @@
 //! The cluster that a scenario is played on.
 
 mod fencing;
+mod postgresql;
 mod process;
 mod watchdog;
 
 use std::collections::BTreeMap;
 
 pub use fencing::Fencing;
+pub use postgresql::PostgresqlMajor;
 pub use process::Process;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,8 @@ pub struct Cluster {
     pub nodes: u16,
     /// etcd members, `etcd1` to `etcdN`, each on a host of its own; 1, 3 or 5.
     pub etcd: u16,
+    /// PostgreSQL's major version, 15 to 18.
+    pub postgresql: PostgresqlMajor,
     /// How clients find the primary.
     pub router: Router,
     /// Patroni's settings, the same on every node.
@@ -52,6 +56,7 @@ impl Default for Cluster {
         Self {
             nodes: 3,
             etcd: 3,
+            postgresql: PostgresqlMajor::default(),
             router: Router::Haproxy,
             patroni: Patroni::default(),
             tags: BTreeMap::new(),

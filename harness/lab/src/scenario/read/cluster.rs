@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{At, Reader, Value, one_of};
 use crate::scenario::{
-    cluster::{Cluster, Devices, Fencing, Network, Router, Watchdog},
+    cluster::{Cluster, Devices, Fencing, Network, PostgresqlMajor, Router, Watchdog},
     patroni::{self, Tags, WatchdogMode},
     quantity::{Latency, Size},
 };
@@ -17,6 +17,11 @@ pub(super) fn cluster(reader: &mut Reader<'_>, at: &At<'_>) -> Cluster {
     }
     if let Some(etcd) = fields.take("etcd").and_then(|at| members(reader, &at)) {
         it.etcd = etcd;
+    }
+    let majors = PostgresqlMajor::OLDEST.into()..=PostgresqlMajor::NEWEST.into();
+    if let Some(at) = fields.take("postgresql") {
+        let major = reader.integer(&at, majors, "PostgreSQL's major version").and_then(PostgresqlMajor::new);
+        it.postgresql = major.unwrap_or_default();
     }
     let routers = [("haproxy", Router::Haproxy), ("direct", Router::Direct)];
     if let Some(router) = fields.take("router").and_then(|at| reader.word(&at, &routers)) {

@@ -1,0 +1,177 @@
+//! Certificates that OpenSSL accepts and webpki does not, by OpenSSL's rules (`check_chain` and `check_issued` of `x509_vfy.c`,
+//! `check_purpose_ssl_server` and `..._client` of `v3_purp.c`):
+//! * one that is an authority (`CA:TRUE`), as `openssl req -x509` makes it, and is shown as a server's or client's own;
+//! * X.509 v1, as `openssl x509 -req` made it before version 3.2 (the way of PostgreSQL's manual, "Creating Certificates").
+//!
+//! What is trusted is the certificate itself, byte for byte, or who signed it. Beyond OpenSSL's default a trusted certificate need
+//! not be signed by itself (its `X509_V_FLAG_PARTIAL_CHAIN`, which Python 3.13 and Go have on). Name constraints are not
+//! weighed here: below an authority that has them only what webpki accepts is accepted.
+
+use std::sync::Arc;
+
+use rustls::{
+    CertificateError, OtherError,
+    pki_types::{SignatureVerificationAlgorithm, UnixTime},
+};
+use x509_cert::der::asn1::ObjectIdentifier;
+
+use super::certificate::{Authority, Certificate};
+
+/// As many signatures are looked at for one peer, who may send any number of certificates.
+const MOST_SIGNATURES: u32 = 64;
+
+/// What a certificate is shown for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To clients, by a server.
+    Server,
+    /// To a server, by a client.
+    Client,
+}
+
+impl Purpose {
+    /// Of `extKeyUsage`. `anyExtendedKeyUsage` is not enough for OpenSSL.
+    const fn usage(self) -> ObjectIdentifier {
+        match self {
+            Self::Server => ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1"),
+            Self::Client => ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2"),
+        }
+    }
+}
+
+/// Why a path is not accepted that OpenSSL might accept.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "an authority above it has name constraints, which are only weighed for X.509 v3 certificates that are no authorities \
+     themselves"
+)]
+struct NameConstraints;
+
+/// What does not change from one step of a path to the next.
+pub(super) struct Rules<'a> {
+    pub trusted: &'a [Certificate],
+    pub purpose: Purpose,
+    pub now: UnixTime,
+    pub algorithms: &'a [&'static dyn SignatureVerificationAlgorithm],
+}
+
+impl Rules<'_> {
+    /// Whether a peer that shows `leaf`, and sends `others` with it, is trusted.
+    ///
+    /// # Errors
+    /// Of several reasons the one that came closest.
+    pub fn verify(&self, leaf: &Certificate, others: &[Certificate]) -> Result<(), CertificateError> {
+        self.usable(leaf)?;
+        self.may_speak_tls(leaf)?;
+        if self.trusted.iter().any(|trusted| trusted.der() == leaf.der()) {
+            return Ok(());
+        }
+        let mut climb = Climb { rules: self, others, signatures: MOST_SIGNATURES };
+        climb.from(leaf, &mut Vec::new(), 0)
+    }
+
+    /// What holds for every certificate of a path: its dates, what it is for, and that it is understood.
+    fn usable(&self, certificate: &Certificate) -> Result<(), CertificateError> {
+        certificate.is_valid_at(self.now)?;
+        if certificate.has_unknown_critical_extension() {
+            return Err(CertificateError::UnhandledCriticalExtension);
+        }
+        match certificate.may_be_used_for(self.purpose.usage())? {
+            true => Ok(()),
+            false => Err(CertificateError::InvalidPurpose),
+        }
+    }
+
+    /// `keyUsage` of who is spoken to.
+    fn may_speak_tls(&self, leaf: &Certificate) -> Result<(), CertificateError> {
+        let Some(usage) = leaf.key_usage()? else { return Ok(()) };
+        let enciphers = self.purpose == Purpose::Server && usage.key_encipherment();
+        match usage.digital_signature() || usage.key_agreement() || enciphers {
+            true => Ok(()),
+            false => Err(CertificateError::InvalidPurpose),
+        }
+    }
+
+    /// Whether `issuer` may sign certificates with `below` other authorities between it and the leaf.
+    fn may_sign(&self, issuer: &Certificate, is_trusted: bool, below: u32) -> Result<(), CertificateError> {
+        self.usable(issuer)?;
+        let usage = issuer.key_usage()?;
+        if usage.is_some_and(|usage| !usage.key_cert_sign()) {
+            return Err(CertificateError::InvalidPurpose);
+        }
+        if issuer.has_name_constraints()? {
+            return Err(CertificateError::Other(OtherError(Arc::new(NameConstraints))));
+        }
+        let limit = match issuer.authority()? {
+            Authority::Yes(limit) => limit,
+            // Without a word about it: from before there was one, and only by whom we trust anyway.
+            Authority::Silent if is_trusted && (usage.is_some() || issuer.is_v1() && issuer.is_self_issued()) => None,
+            Authority::Silent | Authority::No => return Err(CertificateError::UnknownIssuer),
+        };
+        match limit.is_none_or(|limit| below <= u32::from(limit)) {
+            true => Ok(()),
+            false => Err(CertificateError::UnknownIssuer),
+        }
+    }
+}
+
+/// The search for a way up from a leaf to somebody who is trusted.
+struct Climb<'a> {
+    rules: &'a Rules<'a>,
+    others: &'a [Certificate],
+    signatures: u32,
+}
+
+impl<'a> Climb<'a> {
+    /// `taken`: which of the others are below already. `below`: how many authorities are, apart from those that have signed
+    /// themselves (RFC 5280, 4.2.1.9).
+    fn from(&mut self, child: &Certificate, taken: &mut Vec<usize>, below: u32) -> Result<(), CertificateError> {
+        let mut closest = CertificateError::UnknownIssuer;
+        for issuer in self.rules.trusted {
+            match self.step(child, issuer, true, below) {
+                Some(Ok(())) => return Ok(()),
+                Some(Err(error)) => closest = error,
+                None => {}
+            }
+        }
+        for (number, issuer) in self.others.iter().enumerate() {
+            if taken.contains(&number) {
+                continue;
+            }
+            match self.step(child, issuer, false, below) {
+                None => continue,
+                Some(Err(error)) => closest = error,
+                Some(Ok(())) => {
+                    taken.push(number);
+                    match self.from(issuer, taken, below + u32::from(!issuer.is_self_issued())) {
+                        Ok(()) => return Ok(()),
+                        Err(error) => closest = error,
+                    }
+                    taken.pop();
+                }
+            }
+        }
+        Err(closest)
+    }
+
+    /// One step up; `None`: it leads elsewhere.
+    fn step(
+        &mut self,
+        child: &Certificate,
+        issuer: &Certificate,
+        is_trusted: bool,
+        below: u32,
+    ) -> Option<Result<(), CertificateError>> {
+        if !child.names_as_issuer(issuer) {
+            return None;
+        }
+        self.signatures = self.signatures.checked_sub(1)?;
+        // Another authority of the same name is no mistake of anybody's.
+        child.was_signed_by(issuer, self.rules.algorithms).ok()?;
+        Some(self.rules.may_sign(issuer, is_trusted, below))
+    }
+}
+
+#[cfg(test)]
+#[path = "path_tests.rs"]
+mod tests;
