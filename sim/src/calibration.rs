@@ -1,7 +1,8 @@
 //! How long real servers take for what a model cannot know: data, not constants.
 
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
 
+use pgdrill_file::WRITTEN_BY_HAND;
 use pgdrill_sim_postgres::Timings;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -67,7 +68,7 @@ impl Calibration {
     /// See [`CalibrationError`].
     pub fn read(file: &Path) -> Result<Self, CalibrationError> {
         let named = file.display().to_string();
-        match fs::read_to_string(file) {
+        match pgdrill_file::text(file, WRITTEN_BY_HAND) {
             Ok(text) => Self::parse(named, &text),
             Err(why) => Err(CalibrationError::Unreadable { file: named, why }),
         }

@@ -216,6 +216,11 @@ pub fn known_as(here: &str, name: &str, known: &[&str], document: Document) -> O
 /// The name that is so near to what was written that it was meant.
 #[must_use]
 pub fn meant<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    /// Nobody means a name with something so long.
+    const LONGEST: usize = 64;
+    if name.len() > LONGEST {
+        return None;
+    }
     let (distance, best) = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), *known)).min()?;
     (distance > 0 && distance <= 1 + best.len() / 4).then_some(best)
 }

@@ -1,11 +1,13 @@
-//! From a path to the text of the file, within limits: a file that somebody was sent must not take the machine down.
+//! From a path to the text of a YAML file, within limits: a file that somebody was sent must not take the machine down.
 
-use std::{fs, io::Read, path::Path};
+use std::{io::ErrorKind, path::Path};
+
+use pgdrill_file::WRITTEN_BY_HAND;
 
 use crate::Problem;
 
-/// The largest file that is read. The longest hand-written one has some tens of kilobytes.
-pub const MAX_BYTES: u64 = 1 << 20;
+/// The largest file that is read, in bytes.
+pub const MAX_BYTES: u64 = WRITTEN_BY_HAND;
 
 /// The text of a file.
 ///
@@ -13,23 +15,17 @@ pub const MAX_BYTES: u64 = 1 << 20;
 /// When it is no regular file, cannot be read, is longer than [`MAX_BYTES`], or is no text. `what` names what it should have
 /// been: `scenario`.
 pub fn text_of(path: &Path, what: &str) -> Result<String, Box<Problem>> {
-    let about = fs::metadata(path).map_err(|error| cannot_read(path, &error))?;
-    if !about.is_file() {
-        let found = if about.is_dir() { "a folder" } else { "something that is no regular file" };
-        return Err(Box::new(Problem::of_file(path.to_owned(), found, "a YAML file")));
-    }
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(|error| cannot_read(path, &error))?;
-    // One byte beyond the limit tells a file that is too long from one that just fits, however long it really is.
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| cannot_read(path, &error))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        let found = format!("{} bytes", about.len());
-        let problem = Problem::of_file(path.to_owned(), found, "at most 1 MiB");
-        return Err(Box::new(problem.with_help(format!("is it a {what} at all?"))));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        Box::new(Problem::of_file(path.to_owned(), format!("bytes that are no UTF-8 text, from byte {at} on"), "YAML"))
+    pgdrill_file::text(path, MAX_BYTES).map_err(|error| {
+        let said = error.to_string();
+        // What is said of the file's kind already says what would be right.
+        let (found, expected) = said.split_once(", expected ").unwrap_or((&said, "a file that can be read"));
+        let problem = Problem::of_file(path.to_owned(), found, expected);
+        Box::new(match error.kind() {
+            ErrorKind::InvalidInput if found == "a folder" => Problem { expected: "a YAML file".into(), ..problem },
+            ErrorKind::InvalidData => Problem { expected: "YAML".into(), ..problem },
+            ErrorKind::FileTooLarge => problem.with_help(format!("is it a {what} at all?")),
+            _ => problem,
+        })
     })
 }
 

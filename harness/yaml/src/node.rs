@@ -9,6 +9,8 @@ use serde::{
 use serde_json::Number;
 use serde_saphyr::Spanned;
 
+use crate::secret;
+
 /// A value and where it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -142,21 +144,28 @@ impl Node {
         }
     }
 
-    /// What it is, for messages: `the text "30s"`, `a list`.
-    #[must_use]
-    pub fn describe(&self) -> String {
+    /// What it is, for messages: `the text "30s"`, `a list`; without the secrets that are inside of a text. What is a secret itself is
+    /// for [`crate::Reader::wrong`] to know, from the place.
+    pub(crate) fn describe(&self) -> String {
         match &self.value {
             Value::Null => "nothing".into(),
             Value::Bool(flag) => flag.to_string(),
             Value::Number(number) => number.to_string(),
-            Value::Text(text) if text.chars().count() > 60 => {
-                format!("\"{}...\"", text.chars().take(57).collect::<String>())
-            }
-            Value::Text(text) => format!("{text:?}"),
+            Value::Text(text) => quoted(&secret::without(text)),
             Value::List(_) => "a list".into(),
             Value::Map(_) => "a group of fields".into(),
         }
     }
+}
+
+/// The text in quotes; of a long one the beginning.
+pub(crate) fn quoted(text: &str) -> String {
+    if text.chars().count() > 60 {
+        // What the quotes of a short one escape, a long one has as well.
+        let beginning: String = text.chars().take(57).collect();
+        return format!("\"{beginning}...\"");
+    }
+    format!("{text:?}")
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -210,6 +219,15 @@ impl<'de> Visitor<'de> for AnyValue {
 
     fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
         Ok(Value::Number(number.into()))
+    }
+
+    fn visit_i128<E>(self, number: i128) -> Result<Value, E> {
+        // Too long for a number: as text it fails every check that expects one.
+        Ok(Value::Text(number.to_string()))
+    }
+
+    fn visit_u128<E>(self, number: u128) -> Result<Value, E> {
+        Ok(Value::Text(number.to_string()))
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Value, E> {

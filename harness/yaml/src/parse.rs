@@ -5,8 +5,9 @@ use std::path::Path;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 
 use crate::{
-    node::{Node, Value},
-    problem::{Problem, Severity},
+    node::{Node, Place, Value},
+    problem::Problem,
+    source::Source,
 };
 
 /// What a file is expected to be.
@@ -50,8 +51,10 @@ pub fn parse(file: &Path, text: &str, document: Document) -> Result<Node, Box<Pr
         .map_err(|error| Box::new(broken(file, text, &error, document.what)))?;
     let found = match node.value {
         Value::Map(_) => return Ok(node),
-        Value::Null => "an empty file".into(),
-        _ => node.describe(),
+        Value::Null => "an empty file",
+        Value::List(_) => "a list",
+        // What it says may be a secret that somebody keeps in a file.
+        _ => "a single value",
     };
     Err(Box::new(Problem::of_file(file.into(), found, document.fields)))
 }
@@ -61,13 +64,15 @@ fn broken(file: &Path, text: &str, error: &serde_saphyr::Error, what: &str) -> P
     let (found, expected, help) = explain(error, what);
     let number = |n: u64| usize::try_from(n).unwrap_or(0);
     let (line, column) = error.location().map_or((0, 0), |at| (number(at.line()), number(at.column())));
+    let place = Place { line, column, width: 1, ..Place::default() };
+    let excerpt = Source::new(file.into(), text).excerpt(place);
     Problem {
         line,
         column,
         help,
-        severity: Severity::Error,
-        excerpt: excerpt(text, line),
-        width: 1,
+        excerpt: excerpt.text,
+        mark: excerpt.mark,
+        width: excerpt.width,
         ..Problem::of_file(file.into(), found, expected)
     }
 }
@@ -98,16 +103,19 @@ fn explain(error: &serde_saphyr::Error, what: &str) -> (String, String, String) 
             "an anchor (`&name`) before it".into(),
             "quote a text that starts with *".into(),
         ),
+        // What they quote is from the file, and may be a secret.
+        Error::SerdeInvalidType { .. }
+        | Error::SerdeInvalidValue { .. }
+        | Error::NonFiniteFloat { .. }
+        | Error::DuplicateMappingKey { .. } => (
+            "a value that no setting has".into(),
+            "a text, a number, true, false, a list or a group".into(),
+            String::new(),
+        ),
         other => (format!("no valid YAML: {}", first_line(&other.to_string())), "YAML".into(), String::new()),
     }
 }
 
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().trim().to_owned()
-}
-
-/// The text of a line, counted from 1; empty when there is none.
-#[must_use]
-pub fn excerpt(text: &str, line: usize) -> String {
-    line.checked_sub(1).and_then(|n| text.lines().nth(n)).unwrap_or_default().to_owned()
 }

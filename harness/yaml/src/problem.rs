@@ -7,6 +7,8 @@ use miette::{
 };
 use serde::Serialize;
 
+use crate::visible::{on_one_line, visible};
+
 /// Whether the file cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -36,10 +38,13 @@ pub struct Problem {
     pub help: String,
     /// How bad it is.
     pub severity: Severity,
-    /// The text of the line, for showing the place.
+    /// The text of the line, for showing the place: of a long line the part around it, and no secret.
     #[serde(skip)]
     pub excerpt: String,
-    /// How many characters of the line it is about.
+    /// Where in the excerpt the place is, in characters, from 1.
+    #[serde(skip)]
+    pub mark: usize,
+    /// How many characters of the excerpt it is about.
     #[serde(skip)]
     pub width: usize,
 }
@@ -58,6 +63,7 @@ impl Problem {
             help: String::new(),
             severity: Severity::Error,
             excerpt: String::new(),
+            mark: 0,
             width: 0,
         }
     }
@@ -74,12 +80,18 @@ impl Problem {
     pub fn report(&self) -> miette::Report {
         miette::Report::new(Drawn {
             source: OneLine {
-                file: self.file.display().to_string(),
+                file: on_one_line(&self.file.display().to_string()).into_owned(),
                 text: self.excerpt.clone(),
                 line: self.line,
                 column: self.column,
             },
-            problem: self.clone(),
+            problem: Self {
+                field: visible(&self.field).into_owned(),
+                found: visible(&self.found).into_owned(),
+                expected: visible(&self.expected).into_owned(),
+                help: visible(&self.help).into_owned(),
+                ..self.clone()
+            },
         })
     }
 }
@@ -87,15 +99,15 @@ impl Problem {
 impl fmt::Display for Problem {
     /// One line: `leader.yaml:4:3: workload.rate: found "5", expected ...`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.file.display())?;
+        write!(f, "{}:", on_one_line(&self.file.display().to_string()))?;
         if self.line > 0 {
             write!(f, "{}:{}:", self.line, self.column)?;
         }
         if !self.field.is_empty() {
-            write!(f, " {}:", self.field)?;
+            write!(f, " {}:", visible(&self.field))?;
         }
-        write!(f, " {}", self.sentence())?;
-        if self.help.is_empty() { Ok(()) } else { write!(f, " ({})", self.help) }
+        write!(f, " {}", visible(&self.sentence()))?;
+        if self.help.is_empty() { Ok(()) } else { write!(f, " ({})", visible(&self.help)) }
     }
 }
 
@@ -103,6 +115,37 @@ impl Problem {
     fn sentence(&self) -> String {
         format!("found {}, expected {}", self.found, self.expected)
     }
+}
+
+/// So many problems of one file are told one by one.
+const TOLD: usize = 20;
+
+/// The first problems of each file, in their order, the errors and the warnings for themselves; what is more is counted.
+#[must_use]
+pub fn first_of_each(problems: Vec<Problem>) -> Vec<Problem> {
+    let mut counts: Vec<(PathBuf, Severity, usize)> = Vec::new();
+    let mut told = Vec::new();
+    for problem in problems {
+        // Problems of one file stand together mostly: the newest count is looked at first.
+        let same =
+            |(file, severity, _): &(PathBuf, Severity, usize)| *severity == problem.severity && *file == problem.file;
+        let n = counts.iter().rposition(same).unwrap_or_else(|| {
+            counts.push((problem.file.clone(), problem.severity, 0));
+            counts.len() - 1
+        });
+        counts[n].2 += 1;
+        if counts[n].2 <= TOLD {
+            told.push(problem);
+        }
+    }
+    for (file, severity, count) in counts.into_iter().filter(|(.., count)| *count > TOLD) {
+        let more = count - TOLD;
+        let what = if severity == Severity::Error { "mistake" } else { "warning" };
+        let plural = if more == 1 { "" } else { "s" };
+        let problem = Problem::of_file(file, format!("{more} more {what}{plural}"), "none");
+        told.push(Problem { severity, ..problem.with_help(format!("the first {TOLD} are told")) });
+    }
+    told
 }
 
 /// A problem with its source, for miette.
@@ -172,10 +215,9 @@ impl Diagnostic for Drawn {
         }
         // Columns count characters, spans count bytes.
         let bytes = |text: &mut dyn Iterator<Item = char>| text.map(char::len_utf8).sum::<usize>();
-        let before = bytes(&mut self.problem.excerpt.chars().take(self.problem.column.saturating_sub(1)));
-        let within = bytes(
-            &mut self.problem.excerpt.chars().skip(self.problem.column.saturating_sub(1)).take(self.problem.width),
-        );
+        let skipped = self.problem.mark.saturating_sub(1);
+        let before = bytes(&mut self.problem.excerpt.chars().take(skipped));
+        let within = bytes(&mut self.problem.excerpt.chars().skip(skipped).take(self.problem.width));
         Some(Box::new(std::iter::once(LabeledSpan::new(Some("here".into()), before, within))))
     }
 }

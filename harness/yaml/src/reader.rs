@@ -1,6 +1,7 @@
 //! Reads fields strictly and collects everything that is wrong, so that one look at the messages mends the whole file.
 
 use std::{
+    collections::BTreeMap,
     fmt::Display,
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -8,16 +9,17 @@ use std::{
 };
 
 use crate::{
-    node::{Key, Node, Place, Value},
-    parse,
+    node::{Key, Node, Place, Value, quoted},
     problem::{Problem, Severity},
+    secret,
+    source::{Cover, Source},
 };
 
 /// Collects the problems of one file, or of several that are read together.
 #[derive(Debug)]
 pub struct Reader<'t> {
     /// Names and texts, in the order that [`Place::source`] counts.
-    sources: Vec<(PathBuf, &'t str)>,
+    sources: Vec<Source<'t>>,
     /// Whether problems are errors, or warnings about a file that Patroni itself would accept.
     severity: Severity,
     /// What was found so far.
@@ -51,6 +53,7 @@ impl<'t> Reader<'t> {
     /// A reader of several files; [`Place::source`] says which a value is from.
     #[must_use]
     pub fn of_all(sources: Vec<(PathBuf, &'t str)>) -> Self {
+        let sources = sources.into_iter().map(|(file, text)| Source::new(file, text)).collect();
         Self { sources, severity: Severity::Error, problems: Vec::new() }
     }
 
@@ -63,7 +66,7 @@ impl<'t> Reader<'t> {
     /// The file that is read; of several, the first.
     #[must_use]
     pub fn file(&self) -> &Path {
-        self.sources.first().map_or(Path::new(""), |(file, _)| file)
+        self.sources.first().map_or(Path::new(""), |source| &source.file)
     }
 
     /// What `read` complains of are warnings.
@@ -76,7 +79,40 @@ impl<'t> Reader<'t> {
 
     /// Notes a problem with a value.
     pub fn wrong(&mut self, at: &At<'_>, expected: impl Into<String>) -> &mut Problem {
-        self.problem(at.node.place, &at.path, at.node.describe(), expected)
+        let found = self.describe(at.node);
+        self.problem(at.node.place, &at.path, found, expected)
+    }
+
+    /// What a value is, for messages: `"30s"`, `a list`. Of a secret nothing is told.
+    #[must_use]
+    pub fn describe(&self, node: &Node) -> String {
+        let single = matches!(node.value, Value::Bool(_) | Value::Number(_) | Value::Text(_));
+        if single && self.cover(node.place) == Cover::Hidden {
+            return "a value that is not shown".into();
+        }
+        node.describe()
+    }
+
+    /// The path of a field that is told by its own name, which may be a secret in the wrong place.
+    #[must_use]
+    pub fn field(&self, at: &At<'_>, key: &Key) -> String {
+        match self.cover(key.place) {
+            Cover::Hidden => at.field(secret::HIDDEN),
+            _ => at.field(&key.name),
+        }
+    }
+
+    fn cover(&self, place: Place) -> Cover {
+        self.sources.get(place.source).map_or(Cover::Open, |source| source.cover(place))
+    }
+
+    /// A field's name in quotes, for messages, without the secret that somebody may have written in its place: `"password:********"`.
+    #[must_use]
+    pub fn name(&self, key: &Key) -> String {
+        match self.cover(key.place) {
+            Cover::Hidden => format!("{:?}", secret::HIDDEN),
+            _ => quoted(&secret::without(&key.name)),
+        }
     }
 
     /// Notes a problem at a place.
@@ -87,15 +123,23 @@ impl<'t> Reader<'t> {
         found: impl Into<String>,
         expected: impl Into<String>,
     ) -> &mut Problem {
-        let (file, text) = self.sources.get(place.source).cloned().unwrap_or_default();
-        let problem = Problem {
-            line: place.line,
-            column: place.column,
-            field: field.to_owned(),
-            severity: self.severity,
-            excerpt: parse::excerpt(text, place.line),
-            width: place.width,
-            ..Problem::of_file(file, found, expected)
+        let problem = match self.sources.get(place.source) {
+            None => Problem::of_file(PathBuf::new(), found, expected),
+            Some(source) => {
+                let excerpt = source.excerpt(place);
+                let cover = if place.line > 0 { source.cover(place) } else { Cover::Open };
+                let found = if cover == Cover::Open { found.into() } else { without_secret(cover, found.into()) };
+                Problem {
+                    line: place.line,
+                    column: place.column,
+                    field: shortened(secret::without(field).into_owned()),
+                    severity: self.severity,
+                    excerpt: excerpt.text,
+                    mark: excerpt.mark,
+                    width: excerpt.width,
+                    ..Problem::of_file(source.file.clone(), found, expected)
+                }
+            }
         };
         self.problems.push(problem);
         self.problems.last_mut().expect("one was pushed in the line before")
@@ -115,12 +159,16 @@ impl<'t> Reader<'t> {
     }
 
     fn refuse_duplicates(&mut self, entries: &[(&Key, &Node)], at: &At<'_>) {
-        for (n, (key, _)) in entries.iter().enumerate() {
-            if let Some((first, _)) = entries[..n].iter().find(|(earlier, _)| earlier.name == key.name) {
-                let found = format!("the field {:?} a second time", key.name);
-                let help = format!("it is in line {} already; remove one of them", first.place.line);
-                self.problem(key.place, &at.field(&key.name), found, "every field once").help = help;
-            }
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for (key, _) in entries {
+            let Some(first) = seen.get(key.name.as_str()) else {
+                seen.insert(&key.name, key.place.line);
+                continue;
+            };
+            let found = format!("the field {} a second time", self.name(key));
+            let help = format!("it is in line {first} already; remove one of them");
+            let path = self.field(at, key);
+            self.problem(key.place, &path, found, "every field once").help = help;
         }
     }
 
@@ -162,7 +210,9 @@ impl<'t> Reader<'t> {
         match text.trim().parse() {
             Ok(value) => Some(value),
             Err(why) => {
-                self.wrong(at, expected).help = why;
+                // It may quote the text.
+                let is_open = self.cover(at.node.place) == Cover::Open;
+                self.wrong(at, expected).help = if is_open { why } else { String::new() };
                 None
             }
         }
@@ -210,8 +260,32 @@ impl<'t> Reader<'t> {
             return Some(*value);
         }
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        self.wrong(at, one_of(&names)).help = did_you_mean(&text, names.iter().copied());
+        // What a secret is close to says something about it.
+        let is_open = self.cover(at.node.place) == Cover::Open;
+        let hint = if is_open { did_you_mean(&text, names.iter().copied()) } else { String::new() };
+        self.wrong(at, one_of(&names)).help = hint;
         None
+    }
+}
+
+/// Leaves out of what was found what may not be shown of the name or value that it quotes.
+fn without_secret(cover: Cover, found: String) -> String {
+    match (found.find('"'), found.rfind('"')) {
+        (Some(open), Some(close)) if open < close => {
+            let quoted = &found[open + 1..close];
+            let shown = if cover == Cover::Hidden { secret::HIDDEN.into() } else { secret::without(quoted) };
+            format!("{}{shown}{}", &found[..=open], &found[close..])
+        }
+        _ => found,
+    }
+}
+
+/// A path that somebody can read; longer ones are those of names that nobody has.
+fn shortened(path: String) -> String {
+    const LONGEST: usize = 200;
+    match path.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}...", &path[..at]),
+        None => path,
     }
 }
 
@@ -290,10 +364,18 @@ impl<'n> Fields<'n> {
 
     /// Complains about every field that nobody took.
     pub fn finish(self, reader: &mut Reader<'_>) {
-        for (key, _) in &self.entries {
-            let path = self.at.field(&key.name);
-            let problem = reader.problem(key.place, &path, format!("the field {:?}", key.name), one_of(&self.known));
+        /// Of more, only the number is told: such a group is something else altogether.
+        const TOLD: usize = 10;
+        let expected = one_of(&self.known);
+        for (key, _) in self.entries.iter().take(TOLD) {
+            let path = reader.field(&self.at, key);
+            let found = format!("the field {}", reader.name(key));
+            let problem = reader.problem(key.place, &path, found, expected.clone());
             problem.help = did_you_mean(&key.name, self.known.iter().copied());
+        }
+        if let Some((key, _)) = self.entries.get(TOLD) {
+            let more = self.entries.len() - TOLD;
+            reader.problem(key.place, &self.at.path, format!("{more} more fields that are not known"), expected);
         }
     }
 }
@@ -313,6 +395,11 @@ pub fn one_of(names: &[impl Display]) -> String {
 
 /// `did you mean X?` when one of the names is close to what was written; else nothing.
 pub fn did_you_mean<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> String {
+    /// Nobody means a name with something so long.
+    const LONGEST: usize = 64;
+    if found.len() > LONGEST {
+        return String::new();
+    }
     let best = names.map(|name| (strsim::damerau_levenshtein(found, name), name)).min();
     match best {
         Some((distance, name)) if distance <= 1 + name.len() / 4 => format!("did you mean {name}?"),

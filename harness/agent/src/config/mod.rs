@@ -10,7 +10,7 @@ mod restapi;
 mod running;
 
 pub use bootstrap::{BootstrapConfig, BootstrapMethod, BootstrapUser};
-pub use etcd::{EtcdConfig, EtcdTls, is_https};
+pub use etcd::{EtcdConfig, EtcdTls, EtcdUrl, is_https};
 pub use identity::{HostPort, Password, User};
 pub use overlay::tcp_local_address;
 pub use postgresql::{Callbacks, ConnectionOptions, PostgresqlConfig, ReplicaMethod};

@@ -44,8 +44,8 @@ pub enum ProgramExit {
 /// Why a program was not run to its end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProgramError {
-    /// The command line cannot be split into words.
-    #[error("{0:?} has an unfinished quote, or nothing in it")]
+    /// The command line cannot be split into words. It is not told: a password may be in it.
+    #[error("a command line with an unfinished quote, or with nothing in it")]
     CommandLine(String),
     /// It could not be started.
     #[error("{program} cannot be started: {reason}")]

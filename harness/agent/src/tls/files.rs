@@ -7,6 +7,7 @@ use std::{
     time::SystemTime,
 };
 
+use pgdrill_file::CERTIFICATES;
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
@@ -73,13 +74,14 @@ pub(super) fn own(cert_file: &Path, key_file: &Path) -> io::Result<Arc<SingleCer
 }
 
 fn certificates(file: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    let text = pgdrill_file::bytes(file, CERTIFICATES).map_err(|error| wrong(file, error))?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let found = found.map_err(|error| wrong(file, error))?;
     if found.is_empty() { Err(wrong(file, "no certificate (PEM) in it")) } else { Ok(found) }
 }
 
 fn key(file: &Path) -> io::Result<PrivateKeyDer<'static>> {
-    let text = fs::read_to_string(file).map_err(|error| wrong(file, error))?;
+    let text = pgdrill_file::text(file, CERTIFICATES).map_err(|error| wrong(file, error))?;
     if is_encrypted(&text) {
         let text = "the private key is encrypted, which is not supported; `openssl pkey -in FILE -out FILE` takes the \
             passphrase away, and the file's permissions protect it";

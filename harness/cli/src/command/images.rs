@@ -11,6 +11,7 @@ use clap::{Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use pgdrill_containers::images::{self, Engine, Images, Listed, Source, Step, Wanted};
 use pgdrill_lab::verdict;
+use pgdrill_yaml::visible;
 
 use super::{Failure, Screen, unless_interrupted};
 use crate::playing::INTERRUPTED;
@@ -117,9 +118,9 @@ impl Teller {
         let text = format!("{}: {}", step.what, step.says);
         if step.begins && self.lines {
             let line = format!("{:5.1} s  {text}", self.began.elapsed().as_secs_f64());
-            self.bar.suspend(|| anstream::eprintln!("{line}"));
+            self.bar.suspend(|| anstream::eprintln!("{}", visible(&line)));
         }
-        self.bar.set_message(text);
+        self.bar.set_message(visible(&text).into_owned());
     }
 }
 

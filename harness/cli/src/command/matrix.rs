@@ -6,6 +6,7 @@ use std::{
     process::ExitCode,
 };
 
+use pgdrill_file::WRITTEN_BY_A_PROGRAM;
 use pgdrill_lab::verdict;
 use pgdrill_reports::{PlayedRun, PlayedRuns, matrix};
 
@@ -39,7 +40,7 @@ pub(crate) fn run(arguments: &MatrixArgs, mut screen: Screen) -> Result<ExitCode
     let mut runs: Vec<PlayedRun> = Vec::new();
     let mut wrong: Vec<String> = Vec::new();
     for file in &arguments.results {
-        let read = fs::read_to_string(file).map_err(|why| why.to_string());
+        let read = pgdrill_file::text(file, WRITTEN_BY_A_PROGRAM).map_err(|why| why.to_string());
         let played = read.and_then(|text| serde_json::from_str::<PlayedRuns>(&text).map_err(|why| why.to_string()));
         match played {
             Ok(played) if played.format == "pgdrill-summary-1" => {
@@ -67,7 +68,7 @@ pub(crate) fn run(arguments: &MatrixArgs, mut screen: Screen) -> Result<ExitCode
         screen.print(&table);
         return Ok(verdict::ExitCode::Pass.into());
     };
-    let text = fs::read_to_string(file)
+    let text = pgdrill_file::text(file, WRITTEN_BY_A_PROGRAM)
         .map_err(|why| Failure::Usage(vec![error(format_args!("{}: {why}", file.display()))]))?;
     let marks = text.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
     let Some((before, after)) = marks else {

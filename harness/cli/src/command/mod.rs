@@ -21,6 +21,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use pgdrill_lab::verdict;
 use pgdrill_sim::Calibration;
+use pgdrill_yaml::visible;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub(crate) use screen::Screen;
@@ -167,7 +168,8 @@ pub(crate) fn unless_interrupted<T, E: std::fmt::Display>(
 /// `error: ` in front, as clap does.
 pub(crate) fn error(message: impl std::fmt::Display) -> String {
     let style = anstyle::AnsiColor::Red.on_default().bold();
-    format!("{style}error:{style:#} {message}")
+    // Names of files and answers of servers are in it.
+    format!("{style}error:{style:#} {}", visible(&message.to_string()))
 }
 
 /// The simulator's durations: of this file, or those that come with pgdrill.

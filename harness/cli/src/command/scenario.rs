@@ -46,7 +46,8 @@ pub(crate) enum ScenarioCommand {
 }
 
 /// Does it.
-pub(crate) fn run(command: ScenarioCommand, mut screen: Screen) -> Result<ExitCode, Failure> {
+pub(crate) fn run(command: ScenarioCommand, screen: Screen) -> Result<ExitCode, Failure> {
+    let mut screen = screen.plain();
     match command {
         ScenarioCommand::Check { paths, patroni } => {
             let loaded = load(&paths.paths, patroni.as_deref())?;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use pgdrill_lab::verdict::ExitCode;
+use pgdrill_yaml::visible;
 
 /// Lines are this long where there is no terminal to ask.
 const WIDTH: usize = 100;
@@ -15,6 +16,8 @@ pub(crate) struct Screen {
     out: anstream::AutoStream<io::Stdout>,
     /// `pgdrill run | head`: the reader has what it wanted. The runs go on, for the exit code and the files.
     closed: bool,
+    /// Nothing of what is printed has a style: whatever looks like one is somebody else's.
+    plain: bool,
     width: usize,
 }
 
@@ -27,7 +30,7 @@ impl Screen {
         } else {
             WIDTH
         };
-        Self { out: anstream::AutoStream::auto(stdout), closed: false, width }
+        Self { out: anstream::AutoStream::auto(stdout), closed: false, plain: false, width }
     }
 
     /// How many columns a line may have.
@@ -35,8 +38,23 @@ impl Screen {
         self.width
     }
 
-    /// Prints text as it is.
+    /// For a command whose output has no styles.
+    pub(crate) fn plain(self) -> Self {
+        Self { plain: true, ..self }
+    }
+
+    /// Clears the terminal.
+    pub(crate) fn clear(&mut self) {
+        self.write("\x1b[2J\x1b[H");
+    }
+
+    /// Prints text: of what a terminal would obey only the styles of reports, and everything else as it is. Names, errors and settings of
+    /// others are in it.
     pub(crate) fn print(&mut self, text: &str) {
+        if self.plain { self.write(&visible(text)) } else { self.write(&with_styles(text)) }
+    }
+
+    fn write(&mut self, text: &str) {
         if self.closed {
             return;
         }
@@ -48,6 +66,36 @@ impl Screen {
                 let _ = writeln!(io::stderr(), "pgdrill: cannot write to standard output: {error}");
                 exit(i32::from(ExitCode::Usage.number()));
             }
+        }
+    }
+}
+
+/// The text with a visible sign for everything that a terminal would act upon, but for the sequences that set a style (SGR, `ESC[1m`).
+fn with_styles(text: &str) -> String {
+    let mut pieces = text.split("\x1b[");
+    let mut shown = visible(pieces.next().unwrap_or_default()).into_owned();
+    for piece in pieces {
+        let end = piece.find(|c: char| !(c.is_ascii_digit() || c == ';')).unwrap_or(piece.len());
+        let is_style = piece[end..].starts_with('m');
+        shown.push_str(if is_style { "\x1b[" } else { "\u{241b}[" });
+        shown.push_str(&visible(piece));
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_a_terminal_obeys_only_styles_reach_it() {
+        for (text, expected) in [
+            ("\x1b[1mbold\x1b[0m \x1b[38;5;9mred\x1b[m", "\x1b[1mbold\x1b[0m \x1b[38;5;9mred\x1b[m"),
+            ("\x1b[2Jx\x1b[1;1H\x1b]0;t\x07\x1bc", "\u{241b}[2Jx\u{241b}[1;1H\u{241b}]0;t\u{2407}\u{241b}c"),
+            ("passed\rfailed \u{9b}2J", "passed\u{240d}failed \u{fffd}2J"),
+            ("\x1b[", "\u{241b}["),
+        ] {
+            assert_eq!(with_styles(text), expected, "{text:?}");
         }
     }
 }

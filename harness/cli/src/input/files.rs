@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use pgdrill_yaml::on_one_line;
+
 /// A scenario file and the name that reports use.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ScenarioFile {
@@ -75,10 +77,12 @@ fn search(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
 fn label(path: &Path) -> String {
     let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
     let theme = path.parent().and_then(Path::file_name).map(|theme| theme.to_string_lossy());
-    match theme {
+    let label = match theme {
         Some(theme) if theme != "scenarios" => format!("{theme}/{name}"),
         _ => name.into_owned(),
-    }
+    };
+    // It is printed in tables and lists.
+    on_one_line(&label).into_owned()
 }
 
 #[cfg(test)]
@@ -92,6 +96,7 @@ mod tests {
             ("/abs/crash/leader-killed.yml", "crash/leader-killed"),
             ("scenarios/plain.yaml", "plain"),
             ("plain.yaml", "plain"),
+            ("x/\u{1b}[2J\n.yaml", "x/\u{241b}[2J\u{240a}"),
         ];
         for (path, expected) in cases {
             assert_eq!(label(Path::new(path)), expected);

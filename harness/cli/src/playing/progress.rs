@@ -7,6 +7,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pgdrill_reports::Run;
+use pgdrill_yaml::visible;
 
 /// A progress line.
 pub(crate) struct Progress {
@@ -68,6 +69,6 @@ impl Lines {
     /// Says a line.
     pub(crate) fn say(&self, line: &str) {
         // Nobody to tell when standard error is gone; the run goes on.
-        self.0.suspend(|| _ = writeln!(stderr(), "{line}"));
+        self.0.suspend(|| _ = writeln!(stderr(), "{}", visible(line)));
     }
 }

@@ -1,6 +1,6 @@
 //! `etcd3`, and the stores that pgdrill does not speak to.
 
-use pgdrill_agent::config::{EtcdConfig, EtcdTls, HostPort, Password, User, is_https};
+use pgdrill_agent::config::{EtcdConfig, EtcdTls, EtcdUrl, HostPort, User, is_https};
 use pgdrill_yaml::{At, Fields, Node, Reader, Value, patroni as warts};
 
 use super::value::{host_port, parse_host_port, path, secret, switch, word};
@@ -93,12 +93,10 @@ fn tls(reader: &mut Reader<'_>, fields: &mut Fields<'_>, https: bool) -> Option<
 fn user(reader: &mut Reader<'_>, fields: &mut Fields<'_>, url: Option<&str>) -> Option<User> {
     let name = fields.take_set("username");
     let password = fields.take_set("password");
-    let in_url = url.and_then(credentials).and_then(|it| it.split_once(':'));
+    let in_url = url.and_then(EtcdUrl::parse).and_then(|url| url.user);
     let place = fields.at.node.place;
     match (name, password, in_url) {
-        (None, None, in_url) => {
-            in_url.map(|(name, secret)| User { username: name.into(), password: Some(Password::new(secret)) })
-        }
+        (None, None, in_url) => in_url,
         (Some(name), Some(password), None) => {
             let username = word(reader, &name, "a user's name");
             let password = secret(reader, &password);
@@ -119,12 +117,6 @@ fn user(reader: &mut Reader<'_>, fields: &mut Fields<'_>, url: Option<&str>) -> 
             None
         }
     }
-}
-
-/// What is before the `@` of a URL, as it is written: Patroni decodes no `%40` either.
-pub(super) fn credentials(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
-    rest.split('/').next()?.rsplit_once('@').map(|(credentials, _)| credentials)
 }
 
 /// `host`, `hosts` or `url`: exactly one of them.
@@ -175,10 +167,7 @@ fn members(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Vec<HostPort>> {
 
 fn from_url(reader: &mut Reader<'_>, at: &At<'_>) -> Option<HostPort> {
     let text = word(reader, at, "a URL, such as https://10.0.0.1:2379")?;
-    let named = credentials(&text).is_none_or(|it| it.split_once(':').is_some_and(|(name, _)| !name.is_empty()));
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")).filter(|_| named);
-    let host = rest.map(|rest| rest.trim_end_matches('/')).map(|rest| rest.rsplit_once('@').map_or(rest, |(_, it)| it));
-    let parsed = host.and_then(|host| parse_host_port(host, PORT)).filter(|host| !host.host.contains(','));
+    let parsed = EtcdUrl::parse(&text).map(|url| url.host);
     if parsed.is_none() {
         // It may hold a password before an @.
         reader.problem(at.node.place, &at.path, "something else", "a URL, such as https://10.0.0.1:2379").help =

@@ -14,6 +14,7 @@ use pgdrill_agent::{
     config::{HostPort, PostgresqlConfig},
     tls,
 };
+use pgdrill_file::CERTIFICATES;
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,13 +118,13 @@ fn files(config: &AgentConfig, wrong: &mut Wrong<'_>) {
 }
 
 fn readable(field: &'static str, file: &Path, wrong: &mut Wrong<'_>) {
-    if let Err(error) = fs::File::open(file) {
+    if let Err(error) = pgdrill_file::bytes(file, CERTIFICATES) {
         wrong(field, format!("{} ({error})", file.display()), "a file that can be read");
     }
 }
 
 fn not_encrypted(field: &'static str, file: &Path, wrong: &mut Wrong<'_>) {
-    if fs::read_to_string(file).is_ok_and(|text| tls::is_encrypted(&text)) {
+    if pgdrill_file::text(file, CERTIFICATES).is_ok_and(|text| tls::is_encrypted(&text)) {
         let expected = "a private key without passphrase: `openssl pkey -in FILE -out FILE.new` takes it away";
         wrong(field, format!("{}, whose private key is encrypted", file.display()), expected);
     }

@@ -23,7 +23,6 @@ mod postgresql;
 mod reload;
 mod restapi;
 mod running;
-mod secrets;
 mod source;
 mod tags;
 mod value;
@@ -34,7 +33,7 @@ pub use environment::Environment;
 pub use machine::{Checks, Misfit, check as check_machine};
 use pgdrill_agent::AgentConfig;
 use pgdrill_settings::{postgresql::FROM_DCS_ONLY, value::switch};
-use pgdrill_yaml::{At, Fields, Node, Problem, Reader, Severity, patroni as warts};
+use pgdrill_yaml::{At, Fields, Node, Problem, Reader, Severity, first_of_each, patroni as warts};
 pub use reload::{Changes, ConfigFile, changes, with_live};
 use source::Sources;
 
@@ -52,7 +51,7 @@ pub struct Loaded {
 /// `PATRONI_CONFIGURATION`, or else from the other variables.
 ///
 /// # Errors
-/// Everything that is wrong, in the order of the files; warnings are among it.
+/// What is wrong, in the order of the files, of each file the first problems; warnings are among it.
 pub fn read(path: Option<&Path>, environment: &Environment) -> Result<Loaded, Vec<Problem>> {
     let sources = Sources::gather(path, environment)?;
     let mut reader = sources.reader();
@@ -64,8 +63,8 @@ pub fn read(path: Option<&Path>, environment: &Environment) -> Result<Loaded, Ve
     warn(&mut reader, &root, &config);
     sources.readable_by_all(&mut reader);
     let mut problems = reader.problems;
-    secrets::hide(&mut problems, &root);
     problems.sort_by(|a, b| (a.line == 0, &a.file, a.line, a.column).cmp(&(b.line == 0, &b.file, b.line, b.column)));
+    let problems = first_of_each(problems);
     match config {
         Some(config) if problems.iter().all(|problem| problem.severity == Severity::Warning) => {
             Ok(Loaded { config, warnings: problems })

@@ -1,7 +1,7 @@
 //! `restapi` and `ctl`.
 
 use pgdrill_agent::config::{CtlConfig, RestapiConfig, RestapiTls, ServerTokens, VerifyClient};
-use pgdrill_yaml::{At, Fields, Reader, Value, patroni as warts};
+use pgdrill_yaml::{At, Fields, Reader, Value, patroni as warts, without_secrets};
 
 use super::{
     required,
@@ -106,7 +106,8 @@ fn headers(reader: &mut Reader<'_>, at: &At<'_>) -> std::collections::BTreeMap<S
     for (name, value) in &headers {
         let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
         if name.is_empty() || !name.chars().all(token) || value.contains(['\r', '\n']) {
-            let found = format!("{name:?}: {value:?}");
+            // The value may be a password.
+            let found = format!("{:?} with {} bytes", without_secrets(name), value.len());
             reader.problem(at.node.place, &at.field(name), found, "a header's name, and its value in one line");
         }
     }

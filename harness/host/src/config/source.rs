@@ -39,11 +39,7 @@ impl Sources {
                     tree.set_source(n);
                     trees.push(tree);
                 }
-                Err(mut problem) => {
-                    // What is no YAML cannot be searched for passwords: the line is not shown.
-                    problem.excerpt.clear();
-                    problems.push(*problem);
-                }
+                Err(problem) => problems.push(*problem),
             }
         }
         let mut all = Self { texts, trees };

@@ -26,6 +26,7 @@ pub(super) fn tags(reader: &mut Reader<'_>, at: &At<'_>) -> Map<String, Json> {
         contradiction(reader, at, &all, flag, priority);
     }
     for (key, node) in fields.rest() {
+        let tags = at;
         let at = At { node, path: at.field(&key.name) };
         if matches!(node.value, Value::List(_) | Value::Map(_) | Value::Null) {
             reader.wrong(&at, "a single value");
@@ -35,7 +36,9 @@ pub(super) fn tags(reader: &mut Reader<'_>, at: &At<'_>) -> Map<String, Json> {
         let meant = did_you_mean(&key.name, known);
         if !meant.is_empty() {
             reader.warning(|reader| {
-                reader.problem(key.place, &at.path, format!("the tag {:?}", key.name), "one of Patroni's tags").help =
+                let path = reader.field(tags, key);
+                let found = format!("the tag {}", reader.name(key));
+                reader.problem(key.place, &path, found, "one of Patroni's tags").help =
                     format!("{meant} as it is, it means nothing to the agent");
             });
         }

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use jiff::Zoned;
 use pgdrill_agent::config::{LogConfig, LogType};
+use pgdrill_yaml::visible;
 use serde_json::{Map, Value};
 use tracing::{
     Event, Level, Subscriber,
@@ -27,7 +28,8 @@ impl Line {
 
     fn render(&self, time: &str, level: &str, text: &str) -> String {
         if !self.json {
-            return format!("{time} {level}: {text}");
+            // A log is read on terminals, and part of it is what others have said.
+            return format!("{time} {level}: {}", visible(text));
         }
         let mut line = Map::new();
         line.insert("asctime".into(), time.into());
@@ -88,6 +90,8 @@ mod tests {
         let mut config = LogConfig::default();
         let line = Line::new(&config).render("2026-11-24 15:00:00,123", "INFO", "no action");
         assert_eq!(line, "2026-11-24 15:00:00,123 INFO: no action");
+        let line = Line::new(&config).render("t", "INFO", "PostgreSQL says \u{1b}[2J\r");
+        assert_eq!(line, "t INFO: PostgreSQL says \u{241b}[2J\u{240d}");
         config.kind = LogType::Json;
         config.static_fields = json!({"app": "patroni"}).as_object().expect("an object").clone();
         let line = Line::new(&config).render("t", "WARNING", "a \"b\"\nc");

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pgdrill_yaml::{Problem, Severity, cannot_read, parse, text_of};
+use pgdrill_yaml::{Problem, Severity, cannot_read, first_of_each, parse, text_of};
 
 use super::{Account, Scenario, check, patroni, read};
 
@@ -38,7 +38,7 @@ pub fn load_with_warnings(path: &Path) -> Result<Loaded, Vec<Problem>> {
 /// Reads and checks the text of a scenario file; `path` gives its name and where `patroni.file` is looked for.
 ///
 /// # Errors
-/// Everything that is wrong with it, in the order of the file.
+/// What is wrong with it, in the order of the file; of many problems the first ones, and how many more there are.
 pub fn load_text(path: &Path, text: &str) -> Result<Loaded, Vec<Problem>> {
     let root = parse(path, text, read::SCENARIO).map_err(|problem| vec![*problem])?;
     let mut reader = read::Reader::new(path.to_owned(), text);
@@ -52,10 +52,10 @@ pub fn load_text(path: &Path, text: &str) -> Result<Loaded, Vec<Problem>> {
     let (mut errors, warnings): (Vec<_>, Vec<_>) =
         reader.problems.into_iter().partition(|problem| problem.severity == Severity::Error);
     if errors.is_empty() {
-        return Ok(Loaded { scenario, warnings });
+        return Ok(Loaded { scenario, warnings: first_of_each(warnings) });
     }
     errors.sort_by_key(|problem| (problem.line, problem.column));
-    Err(errors)
+    Err(first_of_each(errors))
 }
 
 /// Reads every scenario of these files and folders (with all below), each once, in the order of their paths.

@@ -3,6 +3,7 @@
 mod fencing;
 mod limits;
 mod mistakes;
+mod mutants;
 mod patroni_yml;
 mod round_trip;
 

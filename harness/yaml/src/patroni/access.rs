@@ -1,7 +1,7 @@
 //! Warts of a `patroni.yml` that are about who may come in: `pg_hba`, passwords, the REST API.
 
 use super::at;
-use crate::{At, Node, Reader, Value};
+use crate::{At, Node, Reader, Value, without_secrets};
 
 /// Lines of `pg_hba` that let in more than they should.
 pub fn hba(reader: &mut Reader<'_>, root: &Node) {
@@ -37,16 +37,9 @@ pub fn open_restapi(reader: &mut Reader<'_>, root: &Node) {
 
 fn secret(reader: &mut Reader<'_>, password: &At<'_>, variable: &str) {
     // The password itself does not belong into a message either.
-    let problem = reader.problem(
-        password.node.place,
-        &password.path,
-        "a password in the file",
-        format!("{variable} in the environment"),
-    );
-    problem.help = "configuration files are copied into tickets and repositories".into();
-    problem.excerpt =
-        format!("{}password: ********", " ".repeat(problem.column.saturating_sub("password: ".len() + 1)));
-    problem.width = "********".len();
+    let expected = format!("{variable} in the environment");
+    reader.problem(password.node.place, &password.path, "a password in the file", expected).help =
+        "configuration files are copied into tickets and repositories".into();
 }
 
 fn hba_lines(reader: &mut Reader<'_>, lines: &At<'_>) {
@@ -57,7 +50,7 @@ fn hba_lines(reader: &mut Reader<'_>, lines: &At<'_>) {
         let words: Vec<&str> = text.split_whitespace().collect();
         let remote = words.first().is_some_and(|kind| kind.starts_with("host"));
         if words.contains(&"md5") {
-            reader.wrong(&line, format!("{:?}", text.replace("md5", "scram-sha-256"))).help =
+            reader.wrong(&line, format!("{:?}", without_secrets(text).replace("md5", "scram-sha-256"))).help =
                 "md5 is deprecated: its stored hash is enough to log in, and PostgreSQL 18 warns of it".into();
         } else if remote && words.contains(&"trust") && !text.contains("127.0.0.1") && !text.contains("::1") {
             reader.wrong(&line, "scram-sha-256 instead of trust").help =

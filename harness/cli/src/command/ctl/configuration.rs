@@ -1,9 +1,15 @@
 //! `show-config` and `edit-config`.
 
-use std::{env, fs, io::Read, path::PathBuf, process::Command};
+use std::{
+    env, fs,
+    io::Read,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use clap::Args;
 use pgdrill_agent::{daemon::remarks, rest::merge_configuration};
+use pgdrill_file::WRITTEN_BY_HAND;
 use pgdrill_ha::{records::Key, view::Versioned};
 use serde_json::{Map, Value};
 
@@ -120,13 +126,13 @@ fn changed(args: &EditArgs, present: &Value, scope: &str, before: &str) -> Resul
     Ok(config)
 }
 
-fn read(file: &PathBuf) -> Result<Map<String, Value>, Stop> {
+fn read(file: &Path) -> Result<Map<String, Value>, Stop> {
     let name = file.display().to_string();
     let mut text = String::new();
     let got = if name == "-" {
-        std::io::stdin().read_to_string(&mut text).map(|_| ())
+        std::io::stdin().take(WRITTEN_BY_HAND).read_to_string(&mut text).map(|_| ())
     } else {
-        fs::read_to_string(file).map(|found| text = found)
+        pgdrill_file::text(file, WRITTEN_BY_HAND).map(|found| text = found)
     };
     got.map_err(|error| failed(format!("cannot read {name}: {error}")))?;
     edit::parse(&text, &name)
@@ -153,7 +159,8 @@ fn in_editor(before: &str, scope: &str) -> Result<Map<String, Value>, Stop> {
     if !status.success() {
         return Err(failed(format!("Editor exited with return code {}", status.code().unwrap_or(-1))));
     }
-    edit::parse(&fs::read_to_string(file.path()).map_err(wrong)?, "the edited configuration")
+    let edited = pgdrill_file::text(file.path(), WRITTEN_BY_HAND).map_err(wrong)?;
+    edit::parse(&edited, "the edited configuration")
 }
 
 #[cfg(test)]

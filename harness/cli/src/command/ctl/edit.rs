@@ -1,18 +1,26 @@
 //! Changes of the dynamic configuration, before they are written: pairs on the command line, YAML files, and what differs.
 
+use std::path::Path;
+
+use pgdrill_yaml::{Document, parse as parse_yaml, without_secrets};
 use serde_json::{Map, Value};
 use similar::TextDiff;
 
-use super::{Stop, failed, usage};
+use super::{Stop, failed, invalid, usage};
+
+/// What is expected of a document of somebody.
+const SETTINGS: Document = Document { what: "configuration", fields: "settings such as ttl: 30", yaml_1_1: true };
 
 /// Sets `a.b.c=value`, its value read as YAML; `null` removes. PostgreSQL's parameters keep the dots of their names
 /// (`postgresql.parameters.pg_stat_statements.max`).
 pub(super) fn set(config: &mut Map<String, Value>, pair: &str) -> Result<(), Stop> {
-    let (path, value) =
-        pair.split_once('=').ok_or_else(|| usage(format!("Invalid parameter setting {pair}: expected NAME=VALUE")))?;
+    let (path, value) = pair
+        .split_once('=')
+        .ok_or_else(|| usage(format!("Invalid parameter setting {}: expected NAME=VALUE", without_secrets(pair))))?;
     let value: Value = match value.trim().is_empty() {
         true => Value::Null,
-        false => serde_saphyr::from_str(value).map_err(|error| usage(format!("{pair}: {error}")))?,
+        // What it is may be a secret, and the parser's message shows it.
+        false => serde_saphyr::from_str(value).map_err(|_| usage(format!("{}: the value is no YAML", path.trim())))?,
     };
     let path: Vec<&str> = match path.trim().strip_prefix("postgresql.parameters.") {
         Some(name) => vec!["postgresql", "parameters", name],
@@ -54,8 +62,12 @@ pub(super) fn parse(text: &str, from: &str) -> Result<Map<String, Value>, Stop> 
     match serde_saphyr::from_str(text) {
         Ok(Value::Object(config)) => Ok(config),
         Ok(Value::Null) => Ok(Map::new()),
-        Ok(other) => Err(failed(format!("{from}: found {other}, expected settings such as ttl: 30"))),
-        Err(error) => Err(failed(format!("{from}: {error}"))),
+        Ok(Value::Array(_)) => Err(failed(format!("{from}: found a list, expected settings such as ttl: 30"))),
+        Ok(_) => Err(failed(format!("{from}: found a single value, expected settings such as ttl: 30"))),
+        Err(_) => Err(match parse_yaml(Path::new(from), text, SETTINGS) {
+            Err(problem) => invalid(vec![*problem]),
+            Ok(_) => failed(format!("{from}: found a value that no setting has, expected settings such as ttl: 30")),
+        }),
     }
 }
 

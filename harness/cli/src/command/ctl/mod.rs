@@ -35,9 +35,11 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
+use pgdrill_yaml::{Problem, first_of_each};
 
 use self::{output::Format, session::Session};
 use super::{Failure, Screen, error};
+use crate::input::draw;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -159,6 +161,8 @@ impl WatchArgs {
 enum Stop {
     /// Wrong usage or configuration: exit code 2.
     Usage(String),
+    /// A file that cannot be used: exit code 2.
+    Invalid(Vec<Problem>),
     /// Refused, impossible, or not answered: exit code 1.
     Failed(String),
 }
@@ -169,12 +173,17 @@ fn failed(text: impl Into<String>) -> Stop {
     Stop::Failed(text.into())
 }
 
+fn invalid(problems: Vec<Problem>) -> Stop {
+    Stop::Invalid(first_of_each(problems))
+}
+
 fn usage(text: impl Into<String>) -> Stop {
     Stop::Usage(text.into())
 }
 
 /// Runs one command.
-pub(crate) fn run(arguments: CtlArgs, mut screen: Screen) -> Result<ExitCode, Failure> {
+pub(crate) fn run(arguments: CtlArgs, screen: Screen) -> Result<ExitCode, Failure> {
+    let mut screen = screen.plain();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -183,6 +192,7 @@ pub(crate) fn run(arguments: CtlArgs, mut screen: Screen) -> Result<ExitCode, Fa
     match done {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(Stop::Usage(text)) => Err(Failure::Usage(vec![error(text)])),
+        Err(Stop::Invalid(problems)) => Err(Failure::Usage(problems.iter().map(draw).collect())),
         Err(Stop::Failed(text)) => {
             // Nobody to tell when standard error is gone: the exit code is all that is left.
             let _ = writeln!(anstream::stderr().lock(), "{}", error(text));
@@ -229,7 +239,7 @@ async fn watching(
         let began = tokio::time::Instant::now();
         let text = once().await?;
         if clear {
-            screen.print("\x1b[2J\x1b[H");
+            screen.clear();
         }
         screen.print(&text);
         let Some(interval) = watch.interval() else { return Ok(()) };

@@ -1,9 +1,10 @@
 //! `dsn` and `query`: PostgreSQL of a member, found by name or role.
 
-use std::{env, fs, path::PathBuf, time::Duration};
+use std::{env, path::PathBuf, time::Duration};
 
 use clap::Args;
 use pgdrill_agent::config::HostPort;
+use pgdrill_file::WRITTEN_BY_HAND;
 use pgdrill_ha::view::Cluster;
 use pgdrill_net::{Net, SocketOptions, TokioNet};
 use serde_json::Value;
@@ -89,9 +90,8 @@ pub(super) async fn dsn(session: &Session, screen: &mut Screen, args: &DsnArgs) 
 pub(super) async fn query(session: &Session, screen: &mut Screen, args: &QueryArgs) -> Done {
     let sql = match (&args.command, &args.file) {
         (Some(command), _) => command.clone(),
-        (None, Some(file)) => {
-            fs::read_to_string(file).map_err(|error| usage(format!("cannot read {}: {error}", file.display())))?
-        }
+        (None, Some(file)) => pgdrill_file::text(file, WRITTEN_BY_HAND)
+            .map_err(|error| usage(format!("cannot read {}: {error}", file.display())))?,
         (None, None) => return Err(usage("You need to specify either --command or --file")),
     };
     let scope = session.scope(&args.cluster)?;

@@ -225,6 +225,7 @@ mod tests {
     fn said(stop: Result<impl std::fmt::Debug, Stop>) -> String {
         match stop.expect_err("it is refused") {
             Stop::Usage(text) | Stop::Failed(text) => text,
+            Stop::Invalid(problems) => problems.iter().map(ToString::to_string).collect(),
         }
     }
 

@@ -10,7 +10,9 @@ use pgdrill_settings::{
     slots::permanent_slots,
     value::{switch, watchdog_mode},
 };
-use pgdrill_yaml::{At, Document, Fields, Node, Problem, Reader, Value, parse, patroni as warts, text_of};
+use pgdrill_yaml::{
+    At, Document, Fields, Node, Problem, Reader, Value, first_of_each, hide_secrets, parse, patroni as warts, text_of,
+};
 use serde_json::{Map, Value as Json};
 
 use super::{
@@ -64,7 +66,7 @@ pub(in crate::scenario) fn read_patroni_yml(file: &Path) -> Result<OwnFile, Vec<
     store(&mut reader, &root);
     watchdog_left_open(&mut reader, &root);
     reader.problems.sort_by_key(|problem| (problem.line, problem.column));
-    Ok(OwnFile { settings, fencing, warnings: reader.problems, account: Account::of(&root) })
+    Ok(OwnFile { settings, fencing, warnings: first_of_each(reader.problems), account: Account::of(&root) })
 }
 
 fn settings(reader: &mut Reader<'_>, root: &Node) -> (Patroni, Option<Fencing>) {
@@ -104,6 +106,7 @@ fn settings(reader: &mut Reader<'_>, root: &Node) -> (Patroni, Option<Fencing>) 
         fields.take(name);
     }
     misplaced(reader, &fields);
+    without_secrets(&mut it);
     (it, fencing)
 }
 
@@ -227,6 +230,12 @@ fn fencing(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Fencing> {
     let node = at.node.at("fencing.mode")?;
     let modes = [("off", Fencing::Off), ("automatic", Fencing::Automatic), ("required", Fencing::Required)];
     reader.word(&At { node, path: at.field("fencing.mode") }, &modes)
+}
+
+/// What the user's own programs and servers are told and no simulated one needs is kept out of events, reports and containers.
+fn without_secrets(it: &mut Patroni) {
+    let settings = [&mut it.postgresql.parameters, &mut it.postgresql.recovery_conf, &mut it.slots];
+    settings.into_iter().chain(&mut it.standby_cluster).for_each(hide_secrets);
 }
 
 /// The file is one node's: its tags are not every node's.

@@ -9,6 +9,7 @@ mod workload;
 
 use std::path::Path;
 
+use pgdrill_yaml::on_one_line;
 pub(crate) use pgdrill_yaml::{At, Fields, Node, Reader, Value, did_you_mean, one_of};
 
 use super::{Scenario, quantity::Span};
@@ -64,6 +65,9 @@ fn sentence(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     let text = reader.text(at, "one sentence that says what the scenario shows")?;
     if text.trim().is_empty() {
         reader.wrong(at, "one sentence that says what the scenario shows");
+    } else if on_one_line(text.trim()) != text.trim() {
+        reader.wrong(at, "one sentence in one line, without control characters").help =
+            "lists and reports print it to terminals".into();
     }
     Some(text.trim().to_owned())
 }

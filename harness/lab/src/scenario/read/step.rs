@@ -46,9 +46,10 @@ fn no_action(reader: &mut Reader<'_>, fields: &super::Fields<'_>) {
     let expected = format!("an action: {}", super::one_of(&action::KEYWORDS));
     match fields.rest().first() {
         Some((key, _)) => {
-            let path = fields.at.field(&key.name);
+            let path = reader.field(&fields.at, key);
             let hint = did_you_mean(&key.name, action::KEYWORDS.into_iter());
-            reader.problem(key.place, &path, format!("the field {:?}", key.name), expected).help = hint;
+            let found = format!("the field {}", reader.name(key));
+            reader.problem(key.place, &path, found, expected).help = hint;
         }
         None if matches!(fields.at.node.value, Value::Map(_)) => {
             reader.problem(fields.at.node.place, &fields.at.path, "no action", expected);

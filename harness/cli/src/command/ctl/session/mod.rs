@@ -1,5 +1,7 @@
 //! What a command works with: etcd, the members' REST API, and the cluster as it is now.
 
+mod etcd;
+mod section;
 mod settings;
 
 use std::{io, sync::Arc, time::Duration};

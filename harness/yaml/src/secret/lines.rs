@@ -1,0 +1,222 @@
+//! Secrets of a text that is no YAML, line by line: where its structure cannot be known, rather too much is hidden than too little.
+
+use std::ops::Range;
+
+use super::{name, within};
+
+/// The places, in characters.
+pub(super) fn places(chars: &[char]) -> Vec<Range<usize>> {
+    let mut scan = Scan::default();
+    for place in lines(chars) {
+        let text: String = chars[place.clone()].iter().collect();
+        scan.line(&Line::of(&text, place));
+    }
+    scan.anchors(chars);
+    scan.hidden
+}
+
+/// The lines of a text as YAML counts them, without what ends them.
+pub(crate) fn lines(chars: &[char]) -> Vec<Range<usize>> {
+    let (mut found, mut begin, mut at) = (Vec::new(), 0, 0);
+    while at < chars.len() {
+        if matches!(chars[at], '\n' | '\r') {
+            found.push(begin..at);
+            at += usize::from(chars[at] == '\r' && chars.get(at + 1) == Some(&'\n'));
+            begin = at + 1;
+        }
+        at += 1;
+    }
+    found.push(begin..chars.len());
+    found
+}
+
+struct Line<'t> {
+    text: &'t str,
+    place: Range<usize>,
+    indent: usize,
+}
+
+impl<'t> Line<'t> {
+    fn of(text: &'t str, place: Range<usize>) -> Self {
+        let indent = text.chars().take_while(|c| c.is_whitespace() || *c == '-').count();
+        Self { text, place, indent }
+    }
+
+    fn is_blank(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+
+    /// All of it but its indent.
+    fn content(&self) -> Range<usize> {
+        self.place.start + self.indent..self.place.end
+    }
+
+    fn is_word(&self) -> bool {
+        let content = self.text.trim_matches(|c: char| c.is_whitespace() || c == '-');
+        content.contains(char::is_alphanumeric)
+            && !content.contains(|c: char| c.is_whitespace() || "{}[],:#".contains(c))
+    }
+
+    /// The name with which it begins, `name:`, and how many bytes of the line that is.
+    fn field(&self) -> Option<(&'t str, usize)> {
+        let content = self.text.trim_start_matches(|c: char| c.is_whitespace() || c == '-');
+        let (name, value) = content.split_once(':')?;
+        let name = name.trim_matches(['"', '\'', ' ']);
+        let plain = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        (plain && (value.is_empty() || value.starts_with([' ', '\t']))).then(|| (name, self.text.len() - value.len()))
+    }
+
+    /// The rest of the line from a byte of it on, without what stands between a name and its value.
+    fn from(&self, byte: usize) -> Range<usize> {
+        let rest = self.text[byte..].trim_start_matches(['"', '\'', ' ', '\t']);
+        let rest = rest.trim_start_matches([':', '=']).trim_start();
+        self.place.end - rest.chars().count()..self.place.end
+    }
+}
+
+#[derive(Default)]
+struct Scan {
+    /// The indent of a secret that may go on in the lines that follow.
+    secret: Option<usize>,
+    /// The indent of a group of users.
+    users: Option<usize>,
+    /// The line before ended with a backslash: it goes on.
+    goes_on: bool,
+    /// The last word of the line before: a name may be torn apart.
+    last_word: String,
+    /// Names of anchors that stand for secrets.
+    named: Vec<String>,
+    hidden: Vec<Range<usize>>,
+}
+
+impl Scan {
+    fn line(&mut self, line: &Line<'_>) {
+        if line.is_blank() {
+            return;
+        }
+        let goes_on = std::mem::replace(&mut self.goes_on, line.text.ends_with('\\'));
+        if goes_on || self.goes_on {
+            return self.hide(line.content());
+        }
+        let field = line.field();
+        let torn = self.torn(line.text);
+        if torn {
+            self.secret = Some(line.indent);
+            return self.hide(line.content());
+        }
+        if let Some(indent) = self.secret {
+            if field.is_none() || line.indent > indent {
+                return self.hide(line.content());
+            }
+            self.secret = None;
+        }
+        if self.users.is_some_and(|indent| field.is_some() && line.indent <= indent) {
+            self.users = None;
+        }
+        if self.named(line) {
+            return;
+        }
+        match field {
+            Some((name, _)) if self.users.is_some() && name::is_harmless(name) => {}
+            Some((_, value)) if self.users.is_some() => self.hide(line.from(value)),
+            // A single word without a name may have lost it.
+            None if self.users.is_some() || line.is_word() => self.hide(line.content()),
+            _ => {}
+        }
+        let chars = |bytes: usize| line.place.start + line.text[..bytes].chars().count();
+        let within = within::places(line.text).into_iter().map(|range| chars(range.start)..chars(range.end));
+        self.hidden.extend(within);
+    }
+
+    /// What follows a secret's name, or the name of a group of users. Whether there is one.
+    fn named(&mut self, line: &Line<'_>) -> bool {
+        let unescaped = unescaped(line.text);
+        let words = |text: &str| {
+            let words = text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.')));
+            words.filter(|word| name::is_secret(word) || name::is_group(word)).count()
+        };
+        if unescaped.as_deref().is_some_and(|unescaped| words(unescaped) > 0) {
+            self.secret = Some(line.indent);
+            self.hide(line.content());
+            return true;
+        }
+        let mut begin = 0;
+        for word in line.text.split_inclusive(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))) {
+            let name = word.trim_end_matches(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.')));
+            let end = begin + name.len();
+            begin += word.len();
+            let is_group = name::is_group(name);
+            if !is_group && !name::is_secret(name) {
+                continue;
+            }
+            let value = line.from(end);
+            if is_group && value.is_empty() {
+                self.users = Some(line.indent);
+                return true;
+            }
+            self.secret = Some(line.indent);
+            self.note_aliases(&line.text[end..]);
+            self.hide(value);
+            return true;
+        }
+        false
+    }
+
+    /// Whether the end of the line before and the beginning of this one are a secret's name together.
+    fn torn(&mut self, text: &str) -> bool {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        let text = text.trim();
+        let first = text.split(|c: char| !is_part(c)).find(|word| !word.is_empty()).unwrap_or_default();
+        let last = text.rsplit(|c: char| !is_part(c)).next().unwrap_or_default().to_owned();
+        let before = std::mem::replace(&mut self.last_word, last);
+        !before.is_empty() && !name::is_secret(first) && name::is_secret(&(before + first))
+    }
+
+    fn note_aliases(&mut self, value: &str) {
+        let names = value.split('*').skip(1).map(|rest| rest.split([' ', ',', '}', ']']).next().unwrap_or_default());
+        self.named.extend(names.filter(|name| !name.is_empty()).map(str::to_owned));
+    }
+
+    /// What aliases of secrets stand for.
+    fn anchors(&mut self, chars: &[char]) {
+        for place in lines(chars).into_iter().filter(|_| !self.named.is_empty()).collect::<Vec<_>>() {
+            let text: String = chars[place.clone()].iter().collect();
+            for name in &self.named {
+                if let Some(at) = text.find(&format!("&{name}")) {
+                    self.hidden.push(place.start + text[..at].chars().count()..place.end);
+                }
+            }
+        }
+    }
+
+    fn hide(&mut self, place: Range<usize>) {
+        self.hidden.push(place);
+    }
+}
+
+/// The line with its escapes resolved: `"pass\u0077ord"`; nothing when it has none.
+fn unescaped(line: &str) -> Option<String> {
+    if !line.contains('\\') {
+        return None;
+    }
+    let (mut found, mut rest) = (String::new(), line);
+    while let Some((before, after)) = rest.split_once('\\') {
+        found.push_str(before);
+        let digits = match after.chars().next() {
+            Some('x') => 2,
+            Some('u') => 4,
+            Some('U') => 8,
+            _ => 0,
+        };
+        let code = after.get(1..=digits).filter(|_| digits > 0).and_then(|code| u32::from_str_radix(code, 16).ok());
+        match code.and_then(char::from_u32) {
+            Some(c) => {
+                found.push(c);
+                rest = &after[1 + digits..];
+            }
+            None => rest = after,
+        }
+    }
+    found.push_str(rest);
+    Some(found)
+}
