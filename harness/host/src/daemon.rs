@@ -19,6 +19,7 @@ use tracing::{error, info};
 
 use crate::{
     deadman::DeadMan,
+    descriptors,
     logging::{self, LogObserver},
     postgres::{LocalPostgres, ServerOutput, Settings},
     programs::HostPrograms,
@@ -48,7 +49,8 @@ pub enum DaemonError {
 ///
 /// # Errors
 /// See [`DaemonError`]. PostgreSQL is left as it is.
-pub fn run(config: AgentConfig, source: impl ConfigSource) -> Result<(), DaemonError> {
+pub fn run(mut config: AgentConfig, source: impl ConfigSource) -> Result<(), DaemonError> {
+    config.restapi.connections = descriptors::for_rest(descriptors::raise()?);
     // One thread: a child program must die with the thread that started it, and so with the agent. Files are read and
     // written on others.
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;

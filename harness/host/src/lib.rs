@@ -5,6 +5,8 @@ pub mod calibrate;
 pub mod config;
 pub mod daemon;
 pub mod deadman;
+mod descriptors;
+mod lack;
 pub mod logging;
 mod origin;
 mod own_options;

@@ -18,6 +18,8 @@ use nix::{
 use pgdrill_agent::ports::{Program, ProgramError, ProgramExit, Programs};
 use tokio::process::Command;
 
+use crate::{descriptors, lack};
+
 /// Variables of the agent that are no script's business: they hold passwords, or make it speak in the agent's name.
 const NOT_INHERITED: &[&str] = &["PATRONI_", "NOTIFY_SOCKET", "WATCHDOG_"];
 
@@ -42,11 +44,15 @@ impl HostPrograms {
 
     async fn call(&self, program: Program) -> Result<ProgramExit, ProgramError> {
         let name = program.name().to_owned();
-        let not_started =
-            |error: io::Error| ProgramError::NotStarted { program: name.clone(), reason: error.to_string() };
+        let not_started = |error: io::Error| match (name.clone(), error.to_string()) {
+            (program, reason) if lack::is_lack(&error) => ProgramError::Lacking { program, reason },
+            (program, reason) => ProgramError::NotStarted { program, reason },
+        };
         let passfile = self.pgpass(&program).map_err(not_started)?;
         let mut command = Command::new(program.name());
         command.args(&program.argv[1..]).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+        // SAFETY: between fork and exec only one system call is made, which allocates nothing.
+        unsafe { command.pre_exec(descriptors::hand_on) };
         for (variable, _) in std::env::vars_os().filter(|(variable, _)| is_secret(variable)) {
             command.env_remove(variable);
         }

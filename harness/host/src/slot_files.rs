@@ -14,12 +14,27 @@ use std::{
 const DATABASE_AT: usize = 16 + 64;
 
 /// Whether a data directory has a logical slot.
-pub(crate) fn has_logical(data_dir: &Path) -> bool {
-    let Ok(slots) = fs::read_dir(data_dir.join("pg_replslot")) else { return false };
-    slots.flatten().any(|slot| {
-        let state = fs::read(slot.path().join("state")).unwrap_or_default();
-        state.get(DATABASE_AT..DATABASE_AT + 4).is_some_and(|database| database != [0; 4])
-    })
+///
+/// # Errors
+/// When that cannot be looked at, which is not the same as that it has none.
+pub(crate) fn has_logical(data_dir: &Path) -> io::Result<bool> {
+    let slots = match fs::read_dir(data_dir.join("pg_replslot")) {
+        Ok(slots) => slots,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    for slot in slots {
+        let state = match fs::read(slot?.path().join("state")) {
+            Ok(state) => state,
+            // What is no slot, or only half of one.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => continue,
+            Err(error) => return Err(error),
+        };
+        if state.get(DATABASE_AT..DATABASE_AT + 4).is_some_and(|database| database != [0; 4]) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Puts the states of slots into a data directory whose server does not run.
@@ -63,14 +78,14 @@ mod tests {
     fn a_logical_slot_is_told_from_a_physical_one_by_its_database() {
         let data = tempfile::tempdir().expect("a directory");
         fs::create_dir(data.path().join("pg_replslot")).expect("ours");
-        assert!(!has_logical(data.path()));
+        assert!(!has_logical(data.path()).expect("readable"));
         let mut state = vec![1; 200];
         state[DATABASE_AT..DATABASE_AT + 4].fill(0);
         install(data.path(), &BTreeMap::from([("standby".into(), state.clone())])).expect("written");
-        assert!(!has_logical(data.path()));
+        assert!(!has_logical(data.path()).expect("readable"));
         state[DATABASE_AT] = 5;
         install(data.path(), &BTreeMap::from([("events".into(), state)])).expect("written");
-        assert!(has_logical(data.path()));
+        assert!(has_logical(data.path()).expect("readable"));
     }
 
     #[test]

@@ -81,6 +81,14 @@ pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static {
     fn peer_addr(&self) -> io::Result<SocketAddr>;
 }
 
+/// Whether the operating system refused something because this process, or the machine, has no more of a resource: descriptors
+/// (EMFILE, ENFILE), memory (ENOMEM, ENOBUFS), processes or threads (EAGAIN). That says nothing about the other end.
+#[must_use]
+pub fn is_lack(error: &io::Error) -> bool {
+    let codes = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS, libc::EAGAIN];
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}
+
 /// How a connection gives up. Every field is a decision: there is no "operating system default" here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketOptions {

@@ -1,8 +1,12 @@
 //! What a message shows of a file: everything around a secret, and nothing of the secret, wherever it is and however it is written,
 //! also where the file is no YAML.
 
+#[path = "redaction/mutant.rs"]
+mod mutant;
+
 use std::path::{Path, PathBuf};
 
+use mutant::{Draws, SECRETS, mutant, mutants};
 use pgdrill_yaml::{Document, Place, Reader, parse};
 
 const PATRONI_YML: Document = Document { what: "patroni.yml", fields: "fields", yaml_1_1: true };
@@ -95,62 +99,9 @@ fn of_a_long_line_the_part_around_the_place_is_shown() {
     }
 }
 
-/// Every spelling of a secret, one below the other.
-const SPELLINGS: &str = include_str!("spellings.yml");
-const SECRETS: [&str; 4] = ["qX7zVkJwYp", "cVg3elZrSndZcA", "q%58%37zVkJwYp", "q\\x587zVkJwYp"];
-
-/// Numbers as they come: the same in every run.
-struct Draws(u64);
-
-impl Draws {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap_or(0) % most.max(1)
-    }
-}
-
-/// A file that somebody has written wrongly: a few characters that are missing, too many or others, lines that are moved or gone.
-/// The secrets themselves stay as they are, and so do the texts that hold them.
-fn mutant(seed: u64) -> String {
-    const WITH: &[u8] = b" \n\t:,-{}[]\"'&*!|>#?%@`\\ax0";
-    let mut draws = Draws(seed);
-    let mut lines: Vec<String> = SPELLINGS.lines().map(str::to_owned).collect();
-    for _ in 0..=draws.below(3) {
-        let n = draws.below(lines.len());
-        // A secret that stands alone in a line is none where it has no name any more.
-        let is_alone = |line: Option<&String>| line.is_some_and(|line| !line.contains(':'));
-        let is_named = lines[n].contains(':') && !is_alone(lines.get(n + 1));
-        match draws.below(5) {
-            0 if is_named => lines[n] = format!("{}{}", " ".repeat(draws.below(5)), lines[n].trim_start()),
-            1 if is_named && !SECRETS.iter().any(|secret| lines[n].contains(secret)) => _ = lines.remove(n),
-            2 if is_named => {
-                let line = lines[n].clone();
-                let at = draws.below(lines.len());
-                if !is_alone(lines.get(at)) {
-                    lines.insert(at, line);
-                }
-            }
-            _ if is_named => {
-                // What is before the value: its name and what stands around it.
-                let most = lines[n].find([':', '=']).map_or(lines[n].len(), |colon| colon + 2).min(lines[n].len());
-                let at = draws.below(most + 1);
-                let with = WITH[draws.below(WITH.len())] as char;
-                match draws.below(3) {
-                    0 => lines[n].insert(at, with),
-                    1 if at < most => _ = lines[n].remove(at),
-                    _ if at < most => lines[n].replace_range(at..=at, &with.to_string()),
-                    _ => {}
-                }
-            }
-            _ => {}
-        }
-    }
-    lines.join("\n")
-}
-
 #[test]
 fn nothing_of_a_secret_is_shown_of_a_file_that_is_written_wrongly() {
-    let seeds = std::env::var("PGDRILL_MUTANTS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(300);
+    let seeds = mutants(300);
     let mut leaks = Vec::new();
     for seed in 0..seeds {
         let text = mutant(seed);

@@ -14,7 +14,7 @@ pub use etcd::{EtcdConfig, EtcdTls, EtcdUrl, is_https};
 pub use identity::{HostPort, Password, User};
 pub use overlay::tcp_local_address;
 pub use postgresql::{Callbacks, ConnectionOptions, PostgresqlConfig, ReplicaMethod};
-pub use restapi::{CtlConfig, RestapiConfig, RestapiTls, ServerTokens, VerifyClient};
+pub use restapi::{CtlConfig, MOST_CONNECTIONS, RestapiConfig, RestapiTls, ServerTokens, VerifyClient};
 pub use running::{FencingConfig, FencingMode, LogConfig, LogLevel, LogType, WatchdogConfig, WatchdogMode};
 use serde_json::{Map, Value};
 

@@ -4,6 +4,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{HostPort, User};
 
+/// How many connections to the REST API are open at once, where there are descriptors enough. Patroni answers five at a time.
+pub const MOST_CONNECTIONS: usize = 256;
+
 /// `restapi`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestapiConfig {
@@ -26,6 +29,8 @@ pub struct RestapiConfig {
     pub https_extra_headers: BTreeMap<String, String>,
     /// `request_queue_size`: how many connections may wait to be accepted.
     pub request_queue_size: u32,
+    /// How many connections may be open at once. Not a setting of Patroni's: as many as leave the agent itself enough descriptors.
+    pub connections: usize,
     /// `server_tokens`: what the `Server` header says.
     pub server_tokens: ServerTokens,
 }
@@ -44,6 +49,7 @@ impl RestapiConfig {
             http_extra_headers: BTreeMap::new(),
             https_extra_headers: BTreeMap::new(),
             request_queue_size: 5,
+            connections: MOST_CONNECTIONS,
             server_tokens: ServerTokens::Original,
         }
     }

@@ -70,7 +70,7 @@ impl<T: Ports> Executor<'_, T> {
             | Action::WriteFailsafe(_)
             | Action::ClearFailover { .. } => self.write_dcs(action, round).await,
             Action::AskPeers { peers, .. } => {
-                round.peers = Some(peers::ask_peers(self.parts, &peers).await);
+                round.peers = Some(peers::ask_rivals(self.parts, &peers).await?);
                 Ok(())
             }
             Action::AskFailsafe(peers) => {

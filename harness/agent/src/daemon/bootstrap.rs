@@ -10,6 +10,7 @@ use super::{
     configure, copy,
     lifecycle::{self, Outcome, text},
     parts::{Parts, Ports},
+    patience::when_possible,
     scripts,
     server_config::{self, setting},
 };
@@ -76,7 +77,7 @@ async fn initdb<T: Ports>(parts: &Parts<T>, bootstrap: &BootstrapConfig) -> Outc
         superuser: superuser.username,
         password: superuser.password,
     };
-    parts.postgres.initdb(&options).await.map_err(text)
+    when_possible(parts, None, || parts.postgres.initdb(&options)).await.map_err(text)
 }
 
 async fn restore<T: Ports>(parts: &Parts<T>, method: &BootstrapMethod) -> Outcome {
@@ -181,7 +182,7 @@ async fn close_doors<T: Ports>(parts: &Parts<T>) -> Outcome {
         let mut desired = parts.shared.desired();
         desired.open_for = None;
         desired.keep_recovery = false;
-        desired.recovery = None;
+        desired.promoted();
     }
     lifecycle::write_config(parts).await?;
     parts.postgres.reload().await.map_err(text)?;

@@ -127,7 +127,7 @@ impl<T: Ports> HaLoop<T> {
         if !running || self.task.is_busy() {
             return;
         }
-        self.check_pending_restart = true;
+        self.look_for_pending_restart();
         let written = match lifecycle::write_config(&self.parts).await {
             Ok(()) => lifecycle::reload(&self.parts).await,
             error => error,

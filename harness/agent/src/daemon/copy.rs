@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use super::{
     lifecycle::{self, Outcome, text},
     parts::{Parts, Ports},
+    patience::when_possible,
     peers::address,
     scripts, server_config,
 };
@@ -97,7 +98,7 @@ async fn basebackup<T: Ports>(parts: &Parts<T>, from: &HostPort) -> Outcome {
     loop {
         tried += 1;
         parts.postgres.remove_data_dir().await.map_err(text)?;
-        let copied = parts.postgres.basebackup(&source).await.map_err(text);
+        let copied = when_possible(parts, None, || parts.postgres.basebackup(&source)).await.map_err(text);
         if copied.is_ok() {
             return copied;
         }

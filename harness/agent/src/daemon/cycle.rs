@@ -1,6 +1,6 @@
 //! One cycle of the HA loop: observe, decide, act, in as many rounds as the decision asks for.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use pgdrill_ha::{
@@ -19,14 +19,14 @@ use super::{
     act::{Executor, unfenced},
     configure,
     fencing::Guarded,
-    member,
+    member::{self, Making, StateWord},
     namesake::{Name, Verdict},
     observe::Observed,
     parts::{Parts, Ports},
     pending, server_config,
     task::TaskSlot,
 };
-use crate::ports::{AgentEvent, Observer, Watchdog, WatchdogState};
+use crate::ports::{AgentEvent, Observer, Postgres, Watchdog, WatchdogState};
 
 /// More rounds than any sequence of questions has: beyond that the decision goes round in circles.
 const MAX_ROUNDS: usize = 24;
@@ -42,7 +42,10 @@ pub(crate) struct HaLoop<T: Ports> {
     /// The dynamic configuration in force.
     pub(super) dynamic: Value,
     pub(super) adopted: bool,
-    pub(super) check_pending_restart: bool,
+    /// In how many more cycles it is looked for what waits for a restart: the server takes its time to read its files.
+    pub(super) check_pending_restart: u8,
+    /// What the server will have after a restart, by its own word, as far as it was asked since its files were last read.
+    pub(super) after_restart: BTreeMap<String, String>,
     /// The dynamic configuration is known: from the DCS or from an earlier life.
     pub(super) dynamic_known: bool,
     /// The dynamic configuration that is kept in the data directory.
@@ -54,6 +57,7 @@ pub(crate) struct HaLoop<T: Ports> {
     /// A server that was running before us has not yet been given our configuration.
     configure_adopted: bool,
     told: (bool, Option<MemberRole>),
+    state_word: StateWord,
     /// Whether another agent runs under our name.
     pub(super) name: Name,
 }
@@ -78,13 +82,15 @@ impl<T: Ports> HaLoop<T> {
             stopped_on_purpose: true,
             dynamic,
             adopted: false,
-            check_pending_restart: false,
+            check_pending_restart: 0,
+            after_restart: BTreeMap::new(),
             dynamic_known: false,
             kept: Value::Null,
             was_managed: false,
             watchdog_for: None,
             configure_adopted: false,
             told: (false, None),
+            state_word: StateWord::default(),
             name: Name::default(),
             parts,
         }
@@ -237,7 +243,9 @@ impl<T: Ports> HaLoop<T> {
     fn publish(&mut self, view: &ClusterView, local: &LocalView) {
         let leads_standby_cluster =
             self.config.standby_cluster.is_some() && self.memory.may_lead(self.parts.clock.now());
-        let role = member::role(&local.postgres, local.task.as_ref(), leads_standby_cluster, self.memory.demoted);
+        let never_seen = local.postgres.is_absent() && !self.memory.ever_started;
+        let demoted = self.memory.demoted || never_seen;
+        let role = member::role(&local.postgres, local.task.as_ref(), leads_standby_cluster, demoted);
         let mut published = self.parts.shared.published();
         if let ClusterView::Known(cluster) = view {
             published.cluster = Some(cluster.clone());
@@ -246,10 +254,10 @@ impl<T: Ports> HaLoop<T> {
         published.dcs_unreachable = matches!(view, ClusterView::Unreachable { .. });
         published.postgres = local.postgres.clone();
         published.server.clone_from(&self.observed.server);
-        published.state = Some(member::state(&local.postgres, local.task.as_ref()));
+        published.state =
+            Some(self.state_word.tell(&local.postgres, local.task.as_ref(), self.making(), self.config.paused));
         published.role = Some(role);
         published.leadership_deadline = self.memory.claimed_until();
-        published.failsafe_active = self.memory.failsafe.agreed_until.is_some();
         published.watchdog_failed = !local.watchdog.is_usable || !local.fence.is_usable;
         published.config = self.config.clone();
         published.local = Some(local.clone());
@@ -257,6 +265,10 @@ impl<T: Ports> HaLoop<T> {
         let now = (published.is_leader(self.parts.clock.now()), Some(role));
         drop(published);
         self.tell_changes(now);
+    }
+
+    fn making(&self) -> Making {
+        Making::of(&self.parts.config())
     }
 
     fn tell_changes(&mut self, now: (bool, Option<MemberRole>)) {
@@ -296,7 +308,7 @@ impl<T: Ports> HaLoop<T> {
         }
         self.keep_dynamic(postgres).await;
         // The round's last outcome counts for REST too: a renewal in the last round extends what we may claim.
-        if self.check_pending_restart {
+        if self.check_pending_restart > 0 {
             self.read_pending_restart(postgres).await;
         }
         self.tell_callbacks(postgres);
@@ -304,8 +316,10 @@ impl<T: Ports> HaLoop<T> {
         let renewed = matches!(round.lock, Some(LockOutcome::Held { .. }));
         let keep_alive = renewed || round.released || !cluster.is_leader(&self.parts.config().name);
         let record = {
+            let (making, paused) = (self.making(), self.config.paused);
             let mut published = self.parts.shared.published();
-            published.state = Some(member::state(&published.postgres, self.task.view().as_ref()));
+            let task = self.task.view();
+            published.state = Some(self.state_word.tell(&published.postgres, task.as_ref(), making, paused));
             let record = member::record(&self.parts.config(), &published, self.memory.checkpoint_pending);
             published.member = record.clone();
             record
@@ -324,7 +338,7 @@ impl<T: Ports> HaLoop<T> {
         let ended = task.as_ref().is_some_and(|task| !task.is_running());
         if ended && task.as_ref().is_some_and(|task| matches!(task.kind, TaskKind::Start | TaskKind::Restart)) {
             // A standby may have been given higher limits than are configured.
-            self.check_pending_restart = true;
+            self.look_for_pending_restart();
         }
         let due = if postgres.process == Process::Running && !self.task.is_busy() {
             let role = self.parts.shared.published().role;
@@ -337,17 +351,29 @@ impl<T: Ports> HaLoop<T> {
         self.parts.call_back(due);
     }
 
+    /// The server reads its files, or has been started with them.
+    pub(super) fn look_for_pending_restart(&mut self) {
+        self.check_pending_restart = 2;
+        self.after_restart.clear();
+    }
+
     async fn read_pending_restart(&mut self, postgres: &PostgresView) {
         if postgres.process != Process::Running {
             self.parts.shared.published().pending_restart.clear();
             return;
         }
-        if let Ok(parameters) = pending::parameters(&self.parts.sql).await {
-            let reasons = pending::reasons(&parameters, &self.parts.shared.desired());
-            // Until the restart has happened it must be looked for again.
-            self.check_pending_restart = !reasons.is_empty();
-            self.parts.shared.published().pending_restart = reasons;
+        let Ok(parameters) = pending::parameters(&self.parts.sql).await else { return };
+        for parameter in pending::flagged(&parameters) {
+            if !self.after_restart.contains_key(&parameter.name)
+                && let Ok(Some(value)) = self.parts.postgres.configured(&parameter.name).await
+            {
+                self.after_restart.insert(parameter.name.clone(), value);
+            }
         }
+        let reasons = pending::reasons(&parameters, &self.parts.shared.desired(), &self.after_restart);
+        // Until the restart has happened it must be looked for again.
+        self.check_pending_restart = if reasons.is_empty() { self.check_pending_restart - 1 } else { 1 };
+        self.parts.shared.published().pending_restart = reasons;
     }
 }
 

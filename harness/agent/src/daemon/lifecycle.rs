@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     callbacks::Callback,
     parts::{Parts, Ports},
+    patience::when_possible,
     peers::address,
     scripts, server_config,
     task::PointOfNoReturn,
@@ -56,6 +57,7 @@ pub(crate) async fn reload<T: Ports>(parts: &Arc<Parts<T>>) -> Outcome {
 pub(crate) fn prepare<T: Ports>(parts: &Parts<T>, start_as: &StartAs) {
     let ha = parts.shared.published().config.clone();
     let mut desired = parts.shared.desired();
+    desired.starts();
     desired.recovery = match start_as {
         StartAs::Primary => None,
         StartAs::Replica(upstream) => {
@@ -79,8 +81,10 @@ pub(crate) async fn may_listen<T: Ports>(parts: &Parts<T>) -> Outcome {
 
 async fn start_again<T: Ports>(parts: &Parts<T>) -> Outcome {
     may_listen(parts).await?;
-    write_config(parts).await?;
-    parts.postgres.start().await.map_err(text)?;
+    let patience = Some(parts.config().postgresql.pg_ctl_timeout);
+    let config = parts.shared.desired().server_config();
+    when_possible(parts, patience, || parts.postgres.write_config(&config)).await.map_err(text)?;
+    when_possible(parts, patience, || parts.postgres.start()).await.map_err(text)?;
     await_connections(parts).await
 }
 
@@ -131,17 +135,18 @@ pub(crate) async fn stop<T: Ports>(parts: &Parts<T>, mode: StopMode, escalate_at
     };
     scripts::before_stop(parts, for_script).await;
     let patience = parts.config().postgresql.pg_ctl_timeout;
-    let mut stopped = parts.postgres.stop(mode, escalate_at.map_or(patience, left)).await;
+    let order = |mode, limit| when_possible(parts, None, move || parts.postgres.stop(mode, limit));
+    let mut stopped = order(mode, escalate_at.map_or(patience, left)).await;
     while mode != StopMode::Immediate && escalate_at.is_none() && matches!(stopped, Err(PostgresError::Unknown(_))) {
         // A fast shutdown that nobody limits may take as long as it needs.
-        stopped = parts.postgres.stop(mode, patience).await;
+        stopped = order(mode, patience).await;
     }
     if mode != StopMode::Immediate && matches!(stopped, Err(PostgresError::Unknown(_))) {
         // A postmaster that does not die of SIGQUIT at once hangs in the kernel or is frozen: only SIGKILL is left.
-        stopped = parts.postgres.stop(StopMode::Immediate, Duration::from_secs(5)).await;
+        stopped = order(StopMode::Immediate, Duration::from_secs(5)).await;
     }
     match stopped {
-        Err(PostgresError::Unknown(_)) => parts.postgres.kill().await.map_err(text),
+        Err(PostgresError::Unknown(_)) => when_possible(parts, None, || parts.postgres.kill()).await.map_err(text),
         other => other.map_err(text),
     }
 }
@@ -149,6 +154,7 @@ pub(crate) async fn stop<T: Ports>(parts: &Parts<T>, mode: StopMode, escalate_at
 /// Stops and starts PostgreSQL with the configuration as it is now desired.
 pub(crate) async fn restart<T: Ports>(parts: Arc<Parts<T>>) -> Outcome {
     stop(&parts, StopMode::Fast, None).await?;
+    parts.shared.desired().starts();
     parts.callbacks.told().will_start(Callback::OnRestart);
     start_again(&parts).await
 }
@@ -165,7 +171,7 @@ pub(crate) async fn promote<T: Ports>(
     }
     past.store(true, Ordering::SeqCst);
     parts.postgres.promote().await.map_err(text)?;
-    parts.shared.desired().recovery = None;
+    parts.shared.desired().promoted();
     let due = parts.callbacks.told().promoted();
     parts.call_back(due);
     let deadline = Instant::now() + parts.config().postgresql.pg_ctl_timeout;
@@ -191,10 +197,10 @@ pub(crate) async fn rewind<T: Ports>(parts: Arc<Parts<T>>, upstream: Upstream) -
     let leader = address(&upstream).ok_or("nobody to rewind from")?;
     stop_for_long(&parts, StopMode::Fast, None).await?;
     let source = server_config::source(&parts.config(), &leader.host, leader.port, true);
-    parts.postgres.rewind(&source).await.map_err(text)
+    when_possible(&parts, None, || parts.postgres.rewind(&source)).await.map_err(text)
 }
 
 /// `postgres --single` until it has shut down cleanly.
 pub(crate) async fn crash_recovery<T: Ports>(parts: Arc<Parts<T>>) -> Outcome {
-    parts.postgres.single_user_recovery().await.map_err(text)
+    when_possible(&parts, None, || parts.postgres.single_user_recovery()).await.map_err(text)
 }

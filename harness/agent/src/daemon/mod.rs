@@ -11,6 +11,7 @@
 //! | `configure` | the configuration: dynamic, own, read again |
 //! | `callbacks`, `scripts` | what an operator wants to be run |
 //! | `peers`, `namesake` | asking other members; another one of our name |
+//! | `patience` | a machine that lacks descriptors, memory or processes |
 //! | `member` | our own record |
 //! | `requests`, `shared` | between REST and the loop |
 //! | `server_config` | PostgreSQL's configuration |
@@ -33,6 +34,7 @@ mod namesake;
 mod nosync;
 mod observe;
 mod parts;
+mod patience;
 pub(crate) mod peers;
 mod pending;
 mod requests;

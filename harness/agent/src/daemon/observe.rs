@@ -6,13 +6,17 @@ use pgdrill_ha::{
     view::{self, DbState, PostgresRole, PostgresView, Process, SynchronousStandbyNames},
 };
 
-use super::parts::{Parts, Ports};
+use super::{
+    parts::{Parts, Ports},
+    patience::{Seen, seen},
+};
 use crate::{
-    ports::{ClusterState, ControlData, DataDir, Postgres, PostgresResult, Postmaster},
+    ports::{ClusterState, ControlData, DataDir, Postgres, Postmaster, SignalFiles},
     postgres::{Reachability, ServerState, SqlError},
 };
 
-/// What the observer must remember to tell a crash from a stop and a slow server from a starting one.
+/// What the observer must remember to tell a crash from a stop, a slow server from a starting one, and a machine that lacks
+/// descriptors from a data directory that is gone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Observed {
     postmaster: Option<Postmaster>,
@@ -22,60 +26,95 @@ pub(crate) struct Observed {
     role: PostgresRole,
     timeline: Option<u32>,
     system_identifier: Option<u64>,
+    /// As read last, for a look for which the machine lacks something.
+    control: Option<view::ControlData>,
+    signal_files: SignalFiles,
+    /// The history file of this timeline, as read last.
+    history: Option<(u32, Vec<HistoryLine>)>,
 }
 
 impl Observed {
     /// PostgreSQL as it is now. `stopped_on_purpose`: the last thing we did to it was to stop it, or nothing at all.
     pub async fn look<T: Ports>(&mut self, parts: &Parts<T>, stopped_on_purpose: bool) -> PostgresView {
         let postgres = &parts.postgres;
-        let data_dir = noted(parts, postgres.data_dir().await);
-        let mut view = PostgresView {
-            data_dir: match data_dir {
-                Some(DataDir::Missing | DataDir::Empty) => view::DataDir::Empty,
-                Some(DataDir::Incomplete) => view::DataDir::Invalid,
-                Some(DataDir::Valid) => view::DataDir::Present,
-                None => view::DataDir::Inaccessible,
-            },
-            ..PostgresView::default()
+        let (data_dir, mut lacking) = match seen(parts, postgres.data_dir().await) {
+            Seen::Is(DataDir::Missing | DataDir::Empty) => (view::DataDir::Empty, false),
+            Seen::Is(DataDir::Incomplete) => (view::DataDir::Invalid, false),
+            Seen::Is(DataDir::Valid) => (view::DataDir::Present, false),
+            Seen::Wrong => (view::DataDir::Inaccessible, false),
+            Seen::Lacking => (view::DataDir::Unseen, true),
         };
-        if data_dir == Some(DataDir::Valid) {
-            self.read_control(parts, &mut view).await;
+        let mut view = PostgresView { data_dir, ..PostgresView::default() };
+        if matches!(data_dir, view::DataDir::Present | view::DataDir::Unseen) {
+            lacking |= self.read_control(parts, &mut view).await;
         }
-        match noted(parts, postgres.postmaster().await) {
-            // Not being able to tell is not "it is gone".
-            None => view.process = if self.postmaster.is_some() { Process::Running } else { Process::Stopped },
-            Some(None) => {
-                *self = Self { system_identifier: self.system_identifier, role: self.role, ..Self::default() };
+        match seen(parts, postgres.postmaster().await) {
+            Seen::Is(None) => {
+                self.forget_server();
                 parts.sql.disconnect();
                 view.process = if stopped_on_purpose { Process::Stopped } else { Process::Crashed };
             }
-            Some(Some(postmaster)) => self.ask_server(parts, postmaster, &mut view).await,
+            Seen::Is(Some(postmaster)) => self.ask_server(parts, postmaster, &mut view).await,
+            // Not being able to tell is not "it is gone".
+            unseen => {
+                lacking |= matches!(unseen, Seen::Lacking);
+                view.process = if self.postmaster.is_some() { Process::Running } else { Process::Stopped };
+            }
         }
         self.fill(&mut view);
-        self.read_history(parts, &mut view).await;
+        lacking |= self.read_history(parts, &mut view).await;
+        if lacking && view.data_dir == view::DataDir::Present {
+            view.data_dir = view::DataDir::Unseen;
+        }
         view
     }
 
-    async fn read_control<T: Ports>(&mut self, parts: &Parts<T>, view: &mut PostgresView) {
-        if let Some(control) = noted(parts, parts.postgres.controldata().await) {
-            self.system_identifier = Some(control.system_identifier);
-            let mut read = control_view(&control);
-            if control.state == ClusterState::ShutDown {
-                let end = parts.postgres.shutdown_checkpoint_end(control.timeline, control.checkpoint_lsn).await;
-                read.checkpoint_end = noted(parts, end).flatten().map(Lsn);
+    /// Tells whether the machine lacks what it takes. What was read last counts then.
+    async fn read_control<T: Ports>(&mut self, parts: &Parts<T>, view: &mut PostgresView) -> bool {
+        let mut lacking = false;
+        match seen(parts, parts.postgres.controldata().await) {
+            Seen::Is(control) => {
+                self.system_identifier = Some(control.system_identifier);
+                let mut read = control_view(&control);
+                if control.state == ClusterState::ShutDown {
+                    let end = parts.postgres.shutdown_checkpoint_end(control.timeline, control.checkpoint_lsn).await;
+                    match seen(parts, end) {
+                        Seen::Is(end) => read.checkpoint_end = end.map(Lsn),
+                        Seen::Lacking => lacking = true,
+                        Seen::Wrong => {}
+                    }
+                }
+                self.control = Some(read);
             }
-            view.control = Some(read);
+            Seen::Lacking => lacking = true,
+            Seen::Wrong => self.control = None,
         }
-        if let Some(files) = noted(parts, parts.postgres.signal_files().await) {
-            view.has_standby_signal = files.standby_signal;
-            view.has_backup_label = files.backup_label;
+        view.control.clone_from(&self.control);
+        match seen(parts, parts.postgres.signal_files().await) {
+            Seen::Is(files) => self.signal_files = files,
+            Seen::Lacking => lacking = true,
+            Seen::Wrong => self.signal_files = SignalFiles::default(),
         }
+        view.has_standby_signal = self.signal_files.standby_signal;
+        view.has_backup_label = self.signal_files.backup_label;
+        lacking
+    }
+
+    /// The server that was seen is gone; what the data directory said stays.
+    fn forget_server(&mut self) {
+        *self = Self {
+            system_identifier: self.system_identifier,
+            role: self.role,
+            control: self.control.take(),
+            signal_files: self.signal_files,
+            ..Self::default()
+        };
     }
 
     async fn ask_server<T: Ports>(&mut self, parts: &Parts<T>, postmaster: Postmaster, view: &mut PostgresView) {
         if self.postmaster.as_ref() != Some(&postmaster) {
             parts.sql.disconnect();
-            *self = Self { system_identifier: self.system_identifier, role: self.role, ..Self::default() };
+            self.forget_server();
             self.postmaster = Some(postmaster);
         }
         view.process = match ServerState::read(&parts.sql).await {
@@ -140,17 +179,25 @@ impl Observed {
         view.timeline = self.timeline.or_else(from_control);
     }
 
-    async fn read_history<T: Ports>(&self, parts: &Parts<T>, view: &mut PostgresView) {
-        let Some(timeline) = view.timeline.filter(|timeline| *timeline > 1) else { return };
-        if let Some(Some(text)) = noted(parts, parts.postgres.read_history(timeline).await) {
-            view.history = parse_history(&text);
+    /// Tells whether the machine lacks what it takes.
+    async fn read_history<T: Ports>(&mut self, parts: &Parts<T>, view: &mut PostgresView) -> bool {
+        let Some(timeline) = view.timeline.filter(|timeline| *timeline > 1) else { return false };
+        let lacking = match seen(parts, parts.postgres.read_history(timeline).await) {
+            Seen::Is(text) => {
+                self.history = text.map(|text| (timeline, parse_history(&text)));
+                false
+            }
+            Seen::Lacking => true,
+            Seen::Wrong => {
+                self.history = None;
+                false
+            }
+        };
+        if let Some((_, lines)) = self.history.as_ref().filter(|(of, _)| *of == timeline) {
+            view.history.clone_from(lines);
         }
+        lacking
     }
-}
-
-/// The result, or a note in the log.
-fn noted<T: Ports, R>(parts: &Parts<T>, result: PostgresResult<R>) -> Option<R> {
-    result.map_err(|error| parts.trouble("postgres", error)).ok()
 }
 
 /// What a server was before it ended, for an agent that was not there to see it. One that `follows`, by its files, is to be

@@ -23,17 +23,41 @@ use crate::{
     rest::client::{PEER_TIMEOUT, endpoint},
 };
 
-/// `GET api_url` of all at once.
+/// `GET api_url` of all at once. Whoever could not be asked counts as silent.
 pub(crate) async fn ask_peers<T: Ports>(parts: &Parts<T>, peers: &[Peer]) -> BTreeMap<String, PeerStatus> {
+    let (answers, _) = ask_each(parts, peers).await;
+    answers
+}
+
+/// The same for a race, in which silence would be taken for absence.
+///
+/// # Errors
+/// Not all could be asked, because this machine lacks what that takes: nothing is known of them then.
+pub(crate) async fn ask_rivals<T: Ports>(
+    parts: &Parts<T>,
+    peers: &[Peer],
+) -> Result<BTreeMap<String, PeerStatus>, String> {
+    let (answers, lack) = ask_each(parts, peers).await;
+    lack.map_or(Ok(answers), |lack| Err(format!("the members cannot be asked now: {lack}")))
+}
+
+async fn ask_each<T: Ports>(parts: &Parts<T>, peers: &[Peer]) -> (BTreeMap<String, PeerStatus>, Option<String>) {
     let ask = |peer: Peer| async move {
         let answer = parts.members.request(Method::GET, &peer.api_url, None, PEER_TIMEOUT).await;
+        let lack = answer.as_ref().err().filter(|error| pgdrill_net::is_lack(error)).map(ToString::to_string);
         let status = match answer.and_then(|answer| serde_json::from_slice(&answer.body).map_err(io::Error::from)) {
             Ok(document) => peer_status(&document),
             Err(error) => PeerStatus::Unreachable { reason: error.to_string() },
         };
-        (peer.name, status)
+        (peer.name, status, lack)
     };
-    join_all(peers.iter().cloned().map(ask)).await.into_iter().collect()
+    let mut answers = BTreeMap::new();
+    let mut lacking = None;
+    for (name, status, lack) in join_all(peers.iter().cloned().map(ask)).await {
+        answers.insert(name, status);
+        lacking = lacking.or(lack);
+    }
+    (answers, lacking)
 }
 
 /// One that tells no position has a PostgreSQL that does not run or gives no sign of life: for a race it counts as one that

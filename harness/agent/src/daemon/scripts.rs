@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use super::{
     lifecycle::Outcome,
     parts::{Parts, Ports},
+    patience::when_possible,
 };
 use crate::{
     config::{BootstrapMethod, HostPort, ReplicaMethod, User},
@@ -14,10 +15,14 @@ use crate::{
     postgres::Conninfo,
 };
 
+/// How long a script waits for a machine that cannot start it. Then it counts as one that failed: others may be able to lead.
+const LACKING: Duration = Duration::from_secs(60);
+
 /// Runs a program, and tells the log what it was and how it ended. Anything but exit code 0 is an error.
 async fn run<T: Ports>(parts: &Parts<T>, what: &str, program: Program) -> Outcome {
     parts.observer.event(AgentEvent::ActionStarted { action: format!("{what} ({})", program.argv.join(" ")) });
-    let outcome = match parts.programs.run(program).await {
+    let started = when_possible(parts, Some(LACKING), || parts.programs.run(program.clone()));
+    let outcome = match started.await {
         Ok(exit) if exit.is_success() => Ok(()),
         Ok(exit) => Err(format!("{what} ended with {exit}")),
         Err(error) => Err(format!("{what}: {error}")),

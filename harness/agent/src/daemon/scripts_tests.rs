@@ -50,7 +50,7 @@ async fn only_exit_code_0_lets_a_promotion_go_on() {
         ("0", Ok(())),
         ("3 --now", Err("pre_promote ended with exit code 3")),
         ("missing", Err("pre_promote: missing cannot be started: no such file")),
-        ("'", Err("pre_promote: \"'\" has an unfinished quote, or nothing in it")),
+        ("'", Err("pre_promote: a command line with an unfinished quote, or with nothing in it")),
     ] {
         let mut config = config();
         config.postgresql.pre_promote = Some(command.into());

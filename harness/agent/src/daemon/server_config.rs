@@ -6,6 +6,7 @@ use pgdrill_ha::{Config, config::remote_primary, decision::Upstream as Followed,
 use pgdrill_settings::postgresql::{self, Use};
 use serde_json::{Map, Value};
 
+use super::pending::is_for_recovery;
 use crate::{
     AgentConfig,
     ports::{PrimaryConninfo, Recovery, ServerConfig, Upstream},
@@ -54,6 +55,9 @@ pub(crate) struct Desired {
     pub synchronous_standby_names: String,
     /// `Some`: a standby.
     pub recovery: Option<Recovery>,
+    /// A primary that was promoted: recovery settings that it was started with and that only a restart changes. They stay in its
+    /// file until then, or PostgreSQL says at every reload that they cannot be changed.
+    started_with: BTreeMap<String, String>,
     /// The node's and the cluster's settings in the present configuration.
     parameters: BTreeMap<String, String>,
     hba: Option<Vec<String>>,
@@ -94,6 +98,17 @@ impl Desired {
         changed
     }
 
+    /// The standby, or the server that recovered to a target, is a primary now.
+    pub fn promoted(&mut self) {
+        let settings = self.recovery.take().map(|recovery| recovery.parameters).unwrap_or_default();
+        self.started_with = settings.into_iter().filter(|(name, _)| is_for_recovery(name)).collect();
+    }
+
+    /// The server is about to be started anew.
+    pub fn starts(&mut self) {
+        self.started_with.clear();
+    }
+
     /// Who is let in, if nothing else says so: of a cluster that is being made.
     pub fn default_hba(&mut self, lines: Option<Vec<String>>) {
         self.hba = self.hba.take().or(lines);
@@ -102,6 +117,11 @@ impl Desired {
     /// The whole configuration.
     pub fn server_config(&self) -> ServerConfig {
         let mut parameters = self.parameters.clone();
+        if self.recovery.is_none() && !self.keep_recovery {
+            // As a standby has it, and as PostgreSQL does by itself: what is in the file all the time is no change.
+            parameters.entry("recovery_target_timeline".into()).or_insert_with(|| "latest".into());
+            parameters.extend(self.started_with.clone());
+        }
         parameters.insert("synchronous_standby_names".into(), self.synchronous_standby_names.clone());
         ServerConfig {
             parameters,
@@ -303,6 +323,26 @@ mod tests {
         insta::assert_snapshot!(replaced_parameters(&own).join("\n"), @"postgresql.parameters.synchronous_standby_names: found *, expected synchronous_mode and synchronous_node_count: the parameter is ignored here");
         let logical = json!({"postgresql": {"parameters": {"wal_level": "Logical", "max_connections": 25}}});
         assert!(replaced_parameters(&logical).is_empty());
+    }
+
+    #[test]
+    fn a_promoted_primarys_file_keeps_what_only_a_restart_changes() {
+        let config = AgentConfig::new("demo", "pg1", "10.0.0.1", vec![]);
+        let mut desired = Desired::new(&config);
+        let of = |desired: &Desired, name: &str| desired.server_config().parameters.get(name).cloned();
+        assert_eq!(of(&desired, "recovery_target_timeline").as_deref(), Some("latest"));
+        let settings = [("recovery_target_time", "2026-11-30 12:00:00+00"), ("recovery_target_timeline", "3")];
+        let parameters = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        desired.recovery = Some(Recovery { parameters, ends_at_target: true, ..Recovery::default() });
+        assert_eq!(of(&desired, "recovery_target_time"), None, "they are the recovery's while it lasts");
+        desired.promoted();
+        for (name, value) in settings {
+            assert_eq!(of(&desired, name).as_deref(), Some(value), "{name}");
+        }
+        assert_eq!(desired.server_config().recovery, None);
+        desired.starts();
+        assert_eq!(of(&desired, "recovery_target_time"), None);
+        assert_eq!(of(&desired, "recovery_target_timeline").as_deref(), Some("latest"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::server_config::Desired;
-use crate::{AgentConfig, clock::Clock, postgres::ServerState};
+use crate::{AgentConfig, clock::Clock, postgres::ServerState, rest::python_datetime};
 
 /// The loop's latest view, as REST answers show it.
 #[derive(Clone, Debug, Default)]
@@ -49,8 +49,6 @@ pub struct Published {
     pub role: Option<MemberRole>,
     /// Until when we may act as leader, by the lock or by the members' word.
     pub leadership_deadline: Option<Monotonic>,
-    /// The members' word alone keeps us leader.
-    pub failsafe_active: bool,
     /// The watchdog or the dead-man process is required and not to be had.
     pub watchdog_failed: bool,
     /// The configuration in force.
@@ -78,7 +76,35 @@ pub struct ScheduledRestart {
     pub postmaster_start_time: String,
 }
 
+impl ScheduledRestart {
+    /// As the member key tells of it; `/patroni` has the request alone.
+    #[must_use]
+    pub fn recorded(&self) -> Value {
+        let mut recorded = self.request.clone();
+        if let Some(fields) = recorded.as_object_mut() {
+            let started = python_datetime(&self.postmaster_start_time);
+            fields.insert("postmaster_start_time".into(), started.into());
+        }
+        recorded
+    }
+}
+
 impl Published {
+    /// The DCS as last read, for as long as Patroni trusts its own reading: `ttl` (`AbstractDCS.cluster`).
+    #[must_use]
+    pub fn known_cluster(&self, now: Monotonic) -> Option<&Cluster> {
+        self.cluster.as_ref().filter(|_| self.dcs_read.is_some_and(|seen| now.since(seen) < self.config.ttl))
+    }
+
+    /// Whether failsafe mode is at work here: on a leader whom all members agree to have, and on a member that a leader without
+    /// DCS has asked less than `ttl` ago (`Failsafe.is_active`). `ping`: who asked last.
+    #[must_use]
+    pub fn failsafe_is_active(&self, ping: Option<&FailsafePing>, now: Monotonic) -> bool {
+        let agreed = self.memory.failsafe.agreed_until.is_some_and(|until| now < until);
+        let promised = ping.is_some_and(|ping| now < ping.received + self.config.ttl);
+        agreed || (promised && !self.is_leader(now))
+    }
+
     /// Whether we may act as leader now: the rule behind every `200` of `/primary` and `/leader`.
     #[must_use]
     pub fn is_leader(&self, now: Monotonic) -> bool {
@@ -190,7 +216,12 @@ impl Shared {
 
     /// Hands a request to the loop, which must be woken to see it.
     pub fn ask(&self, request: Request) {
-        lock(&self.requests).push(request);
+        let mut requests = lock(&self.requests);
+        // However often it is asked for before the loop comes to it, once is enough.
+        let repeats = matches!(request, Request::Reload) && requests.iter().any(|it| matches!(it, Request::Reload));
+        if !repeats {
+            requests.push(request);
+        }
     }
 
     pub(crate) fn take_requests(&self) -> Vec<Request> {

@@ -142,7 +142,8 @@ impl<T: Ports> HaLoop<T> {
         let postgres = self.observed.look(&self.parts, true).await;
         {
             let mut published = self.parts.shared.published();
-            published.state = Some(member::state(&postgres, None));
+            let making = member::Making::of(&self.parts.config());
+            published.state = Some(member::StateWord::default().tell(&postgres, None, making, false));
             published.role = Some(member::role(&postgres, None, false, true));
             published.postgres = postgres;
         }

@@ -27,6 +27,10 @@ pub enum PostgresError {
     /// It was attempted and is known to have failed. The data directory may have been changed (see each operation).
     #[error("failed: {0}")]
     Failed(String),
+    /// It was not done, because the machine lacks what it takes: descriptors, memory, processes. That says nothing about the data
+    /// directory or the server, and another time it may go well.
+    #[error("not possible now: {0}")]
+    Lacking(String),
     /// Nobody knows: it timed out or was interrupted and may still take effect.
     #[error("outcome unknown: {0}")]
     Unknown(String),
@@ -207,6 +211,13 @@ pub trait Postgres: Send + Sync + 'static {
     fn may_listen(&self, listen: &HostPort) -> impl Future<Output = PostgresResult<()>> + Send {
         let _ = listen;
         std::future::ready(Ok(()))
+    }
+
+    /// The value that a server started now would have for a setting by its configuration files (`postgres -C`), in the setting's
+    /// own unit. `None`: this world cannot ask, or the setting has no value.
+    fn configured(&self, name: &str) -> impl Future<Output = PostgresResult<Option<String>>> + Send {
+        let _ = name;
+        std::future::ready(Ok(None))
     }
 
     /// Starts the server and returns as soon as its process lives. Whether recovery succeeds and connections are accepted

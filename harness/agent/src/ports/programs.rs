@@ -55,6 +55,14 @@ pub enum ProgramError {
         /// Why.
         reason: String,
     },
+    /// It was not started, because the machine lacks what that takes: descriptors, memory, processes. Another time it may go well.
+    #[error("{program} cannot be started now: {reason}")]
+    Lacking {
+        /// The program.
+        program: String,
+        /// Why.
+        reason: String,
+    },
     /// It was started, and how it ended is not known.
     #[error("how {program} ended is unknown: {reason}")]
     Unknown {

@@ -48,6 +48,12 @@ impl Parameter {
         }
     }
 
+    /// The same parameter with another setting.
+    #[must_use]
+    pub fn with(&self, setting: &str) -> Self {
+        Self { setting: setting.to_owned(), ..self.clone() }
+    }
+
     /// The setting as people write it: `128MB`.
     #[must_use]
     pub fn shown(&self) -> String {

@@ -20,7 +20,8 @@ pub struct ServerState {
     pub primary_timeline: Option<u32>,
     /// Primary: `pg_current_wal_flush_lsn()`.
     pub current_lsn: Option<Lsn>,
-    /// `pg_last_wal_receive_lsn()`.
+    /// What the walreceiver has got: the later of `pg_last_wal_receive_lsn()`, which is on disk, and `written_lsn`, which a server
+    /// that lives will replay as well (Patroni's `receive_lsn`).
     pub received_lsn: Option<Lsn>,
     /// `pg_last_wal_replay_lsn()`.
     pub replayed_lsn: Option<Lsn>,
@@ -34,6 +35,8 @@ pub struct ServerState {
     pub server_version: u32,
     /// `synchronous_standby_names` in force.
     pub synchronous_standby_names: String,
+    /// There is a `restore_command`.
+    pub restores: bool,
     /// Whom `primary_conninfo` names.
     pub follows: Option<Follows>,
     /// The walreceiver, if there is one.
@@ -53,6 +56,8 @@ pub struct Walreceiver {
     pub timeline: Option<u32>,
     /// `latest_end_lsn`: how far the upstream was.
     pub latest_end_lsn: Option<Lsn>,
+    /// `written_lsn`.
+    pub written_lsn: Option<Lsn>,
 }
 
 /// A row of `pg_stat_replication`, with what only REST shows beside what decisions need.
@@ -83,6 +88,7 @@ impl ServerState {
         let mut state = Self::from_row(row);
         if state.in_recovery {
             state.walreceiver = sql.query(statements::WALRECEIVER).await?.first().map(Walreceiver::from_row);
+            state.received_lsn = state.received_lsn.max(state.walreceiver.as_ref().and_then(|it| it.written_lsn));
         }
         // A cascading standby has standbys too.
         state.standbys = sql.query(statements::STANDBYS).await?.iter().map(StandbyRow::from_row).collect();
@@ -110,6 +116,7 @@ impl ServerState {
             synchronous_standby_names: text(8),
             follows: follows(&text(9), &text(10)),
             replayed_timestamp: get(row, 11).map(str::to_owned),
+            restores: get(row, 12).is_some_and(|command| !command.is_empty()),
             ..Self::default()
         }
     }
@@ -121,6 +128,7 @@ impl Walreceiver {
             streaming: get(row, 0) == Some("streaming"),
             timeline: get(row, 1).and_then(|text| text.parse().ok()),
             latest_end_lsn: lsn(row, 2),
+            written_lsn: lsn(row, 3),
         }
     }
 }

@@ -18,10 +18,11 @@ pub const STATE: &str = "SELECT pg_is_in_recovery(), \
     current_setting('synchronous_standby_names'), \
     current_setting('primary_conninfo'), \
     current_setting('primary_slot_name'), \
-    pg_last_xact_replay_timestamp()";
+    pg_last_xact_replay_timestamp(), \
+    current_setting('restore_command')";
 
 /// The walreceiver of a standby: one row, or none.
-pub const WALRECEIVER: &str = "SELECT status, received_tli, latest_end_lsn FROM pg_stat_wal_receiver";
+pub const WALRECEIVER: &str = "SELECT status, received_tli, latest_end_lsn, written_lsn FROM pg_stat_wal_receiver";
 
 /// The standbys of a server.
 pub const STANDBYS: &str = "SELECT application_name, state, sync_state, sync_priority, write_lsn, flush_lsn, replay_lsn, \

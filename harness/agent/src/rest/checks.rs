@@ -39,6 +39,8 @@ pub(crate) struct Node<'a> {
     pub published: &'a Published,
     /// Now, on the clock of the lock's deadline.
     pub now: Monotonic,
+    /// Failsafe mode is at work here.
+    pub failsafe_is_active: bool,
 }
 
 /// The query parameters that checks know.
@@ -113,9 +115,7 @@ impl Node<'_> {
 
     /// The DCS as last read, for as long as Patroni trusts its own reading: `ttl`.
     fn cluster(&self) -> Option<&Cluster> {
-        let published = self.published;
-        let seen = published.dcs_read?;
-        published.cluster.as_ref().filter(|_| self.now.since(seen) < published.config.ttl)
+        self.published.known_cluster(self.now)
     }
 
     /// In pause nobody takes over: a leader that cannot see the DCS is still the one.
@@ -202,7 +202,7 @@ impl Node<'_> {
         }
         if self.cluster().is_none() && self.seen_upstream().is_none() {
             // Nobody can tell how far behind we are; the members' word has to do.
-            return published.failsafe_active;
+            return self.failsafe_is_active;
         }
         let position = match query.by_received {
             true => published.postgres.received_lsn,

@@ -57,7 +57,8 @@ fn ok(path: &str, published: &Published) -> bool {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let parameter = |part: &str| part.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     let parameters: Vec<_> = query.split('&').filter_map(parameter).collect();
-    let node = Node { name: "pg2", published, now: NOW };
+    let failsafe_is_active = published.failsafe_is_active(None, NOW);
+    let node = Node { name: "pg2", published, now: NOW, failsafe_is_active };
     Check::from_path(&format!("/{path}")).expect("a known path").holds(&node, &Query::new(&parameters))
 }
 
@@ -227,6 +228,6 @@ fn paths_are_searched_for_words_as_patroni_does() {
 fn a_replica_that_cannot_tell_its_lag_is_ready_by_the_members_word_alone() {
     let mut blind = Published { dcs_read: None, ..replica() };
     assert!(!ok("readiness", &blind));
-    blind.failsafe_active = true;
+    blind.memory.failsafe.agreed_until = Some(NOW + Duration::from_secs(1));
     assert!(ok("readiness", &blind));
 }

@@ -104,6 +104,8 @@ fn positions(document: &mut Value, record: &MemberRecord, ahead: Option<Lsn>) {
         ("replay_lsn", "replay_lag", record.replay_lsn),
         ("lsn", "lag", record.xlog_location),
     ] {
+        // 0 is what Patroni writes when it does not know.
+        let lsn = lsn.filter(|lsn| *lsn != Lsn(0));
         document[position] = lsn.map_or_else(|| "unknown".into(), |lsn| lsn.to_string().into());
         document[behind] = match (lsn, ahead) {
             (Some(lsn), Some(ahead)) => lsn.bytes_behind(ahead).into(),

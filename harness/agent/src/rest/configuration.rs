@@ -27,7 +27,7 @@ pub(super) async fn get<T: Ports>(parts: &Parts<T>) -> Result<Response, Refusal>
 
 /// `PATCH /config`: merges, `null` removes; compare-and-set against what it was merged with.
 pub(super) async fn patch<T: Ports>(parts: &Parts<T>, request: Request<Body>) -> Result<Response, Refusal> {
-    let patch = body::read(request, Wanted::Always).await?;
+    let patch = body::read(request, Wanted::Config).await?;
     let unavailable = |text: String| refuse(StatusCode::SERVICE_UNAVAILABLE, text);
     let config = load(parts).await?.config.ok_or_else(|| unavailable("config key is not present".into()))?;
     let mut merged = config.value.as_object().cloned().unwrap_or_default();
@@ -47,7 +47,7 @@ pub(super) async fn patch<T: Ports>(parts: &Parts<T>, request: Request<Body>) ->
 
 /// `PUT /config`: replaces the whole document.
 pub(super) async fn put<T: Ports>(parts: &Parts<T>, request: Request<Body>) -> Result<Response, Refusal> {
-    let config = Value::Object(body::read(request, Wanted::Always).await?);
+    let config = Value::Object(body::read(request, Wanted::Config).await?);
     let present = load(parts).await?.config.map(|config| config.value);
     if present.as_ref() != Some(&config) {
         match parts.dcs.put(&Key::Config, &config.to_string()).await {

@@ -2,8 +2,8 @@
 //! their order and formats are those of `get_postgresql_status` and `_write_status_response`.
 
 use pgdrill_ha::{
-    records::MemberRole,
-    view::{PostgresRole, Process},
+    records::{MemberRole, MemberState},
+    view::{Cluster, PostgresRole, Process},
 };
 use serde_json::{Map, Value, json};
 
@@ -22,13 +22,11 @@ pub(super) fn document<T: Ports>(parts: &Parts<T>, published: &Published) -> Val
     match running(published) {
         Some(server) => running_server(&mut document, parts, published, server),
         None => {
-            // A server that runs and does not answer: nobody knows what it does.
-            let unknown = published.postgres.process == Process::Running;
-            document.insert("state".into(), if unknown { json!("unknown") } else { json!(published.state) });
+            document.insert("state".into(), state(published).map_or(json!("unknown"), |state| json!(state)));
             document.insert("role".into(), json!(published.role));
         }
     }
-    cluster(&mut document, published);
+    cluster(&mut document, parts, published);
     node(&mut document, parts, published);
     Value::Object(document)
 }
@@ -37,6 +35,18 @@ pub(super) fn document<T: Ports>(parts: &Parts<T>, published: &Published) -> Val
 pub(super) fn running(published: &Published) -> Option<&ServerState> {
     let postgres = &published.postgres;
     published.server.as_ref().filter(|_| postgres.process == Process::Running && !postgres.is_silent)
+}
+
+/// What PostgreSQL does; `None` for a server that runs and does not answer: nobody knows what that does.
+pub(super) fn state(published: &Published) -> Option<MemberState> {
+    let answers = running(published).is_some();
+    published.state.filter(|_| answers || published.postgres.process != Process::Running)
+}
+
+/// Whether failsafe mode is at work here.
+pub(super) fn failsafe_is_active<T: Ports>(parts: &Parts<T>, published: &Published) -> bool {
+    let ping = parts.shared.failsafe_ping().clone();
+    published.failsafe_is_active(ping.as_ref(), parts.clock.now())
 }
 
 fn running_server<T: Ports>(
@@ -76,23 +86,23 @@ pub(super) fn role(published: &Published) -> Option<MemberRole> {
 
 /// The field that says that `/sync` names us.
 pub(super) fn sync_role<T: Ports>(parts: &Parts<T>, published: &Published) -> Option<&'static str> {
-    let is_named = published.cluster.as_ref()?.sync.value.is_standby(&parts.config().name);
+    let is_named = published.known_cluster(parts.clock.now())?.sync.value.is_standby(&parts.config().name);
     let counts = published.config.is_synchronous() && role(published) == Some(MemberRole::Replica);
     let field = if published.config.is_quorum() { "quorum_standby" } else { "sync_standby" };
     (is_named && counts).then_some(field)
 }
 
-fn cluster(document: &mut Map<String, Value>, published: &Published) {
+fn cluster<T: Ports>(document: &mut Map<String, Value>, parts: &Parts<T>, published: &Published) {
     let mut put = |name: &str, value: Value| {
         document.insert(name.to_owned(), value);
     };
     if published.config.paused {
         put("pause", true.into());
     }
-    if published.cluster.as_ref().is_none_or(|cluster| cluster.is_unlocked()) {
+    if published.known_cluster(parts.clock.now()).is_none_or(Cluster::is_unlocked) {
         put("cluster_unlocked", true.into());
     }
-    if published.failsafe_active {
+    if failsafe_is_active(parts, published) {
         put("failsafe_mode_is_active", true.into());
     }
     put("dcs_last_seen", json!(published.dcs_last_seen.map_or(0, |seen| seen.as_second())));
@@ -109,9 +119,9 @@ fn node<T: Ports>(document: &mut Map<String, Value>, parts: &Parts<T>, published
     if let Some(id) = published.postgres.system_identifier {
         put("database_system_identifier", id.to_string().into());
     }
-    if published.member.pending_restart == Some(true) {
+    if !published.pending_restart.is_empty() {
         put("pending_restart", true.into());
-        put("pending_restart_reason", json!(published.member.pending_restart_reason));
+        put("pending_restart_reason", json!(published.pending_restart));
     }
     put("patroni", json!({ "version": VERSION, "scope": parts.config().scope, "name": parts.config().name }));
     if let Some(restart) = &published.scheduled_restart {

@@ -2,7 +2,10 @@
 
 use std::fmt::{Display, Write as _};
 
-use pgdrill_ha::records::{MemberRole, MemberState, ReplicationState};
+use pgdrill_ha::{
+    records::{MemberRole, MemberState, ReplicationState},
+    view::{Cluster, PostgresRole},
+};
 
 use super::{document, python};
 use crate::daemon::{
@@ -32,13 +35,18 @@ const STATES: [(MemberState, &str); 15] = [
 /// The page.
 pub(super) fn page<T: Ports>(parts: &Parts<T>, published: &Published) -> String {
     let config = parts.config();
-    let labels = format!("{{scope=\"{}\",name=\"{}\"}}", config.scope, config.name);
+    let labels = format!("{{scope=\"{}\",name=\"{}\"}}", label(&config.scope), label(&config.name));
     let mut page = Page { text: String::new(), labels };
     let version: String = VERSION.split('.').map(|part| format!("{part:0>2}")).collect();
     page.gauge("version", "Patroni semver without periods.", version);
     server(&mut page, parts, published);
-    cluster(&mut page, published);
+    cluster(&mut page, parts, published);
     page.text
+}
+
+/// A label's value as the text format has it.
+fn label(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 struct Page {
@@ -74,7 +82,8 @@ fn server<T: Ports>(page: &mut Page, parts: &Parts<T>, published: &Published) {
     let role = if server.is_some() { document::role(published) } else { published.role };
     let is = |wanted: MemberRole| role == Some(wanted);
     let sync = server.and_then(|_| document::sync_role(parts, published));
-    page.flag("postgres_running", "Value is 1 if Postgres is running, 0 otherwise.", server.is_some());
+    let running = document::state(published) == Some(MemberState::Running);
+    page.flag("postgres_running", "Value is 1 if Postgres is running, 0 otherwise.", running);
     let started = server.and_then(|server| python::epoch_seconds(&server.postmaster_start_time));
     page.gauge("postmaster_start_time", "Epoch seconds since Postgres started.", or_zero(started));
     page.flag("primary", "Value is 1 if this node is the leader, 0 otherwise.", is(MemberRole::Primary));
@@ -92,10 +101,12 @@ fn server<T: Ports>(page: &mut Page, parts: &Parts<T>, published: &Published) {
     page.counter("xlog_received_location", help, received);
     let help = "Current location of the replayed Postgres transaction log, 0 if this node is not a replica.";
     page.counter("xlog_replayed_location", help, replayed);
-    let replayed = server.and_then(|server| python::epoch_seconds(server.replayed_timestamp.as_deref()?));
+    // A primary that was promoted still knows when it last replayed something, and does not tell (`xlog` of its document).
+    let replica = server.filter(|_| published.postgres.role == PostgresRole::Replica);
+    let replayed = replica.and_then(|server| python::epoch_seconds(server.replayed_timestamp.as_deref()?));
     let help = "Current timestamp of the replayed Postgres transaction log, 0 if null.";
     page.gauge("xlog_replayed_timestamp", help, or_zero(replayed));
-    let paused = server.is_some() && published.postgres.replay_paused;
+    let paused = replica.is_some() && published.postgres.replay_paused;
     page.flag("xlog_paused", "Value is 1 if the Postgres xlog is paused, 0 otherwise.", paused);
     if server.is_some() {
         let state = replication_state(published);
@@ -109,20 +120,20 @@ fn server<T: Ports>(page: &mut Page, parts: &Parts<T>, published: &Published) {
     page.gauge("postgres_server_version", "Version of Postgres (if running), 0 otherwise.", version);
 }
 
-fn cluster(page: &mut Page, published: &Published) {
-    let unlocked = published.cluster.as_ref().is_none_or(|cluster| cluster.is_unlocked());
+fn cluster<T: Ports>(page: &mut Page, parts: &Parts<T>, published: &Published) {
+    let unlocked = published.known_cluster(parts.clock.now()).is_none_or(Cluster::is_unlocked);
     page.flag("cluster_unlocked", "Value is 1 if the cluster is unlocked, 0 if locked.", unlocked);
     let help = "Value is 1 if failsafe mode is active, 0 if inactive.";
-    page.flag("failsafe_mode_is_active", help, published.failsafe_active);
+    page.flag("failsafe_mode_is_active", help, document::failsafe_is_active(parts, published));
     let timeline = document::running(published).and(published.postgres.timeline).unwrap_or(0);
     page.gauge("postgres_timeline", "Postgres timeline of this node (if running), 0 otherwise.", timeline);
     let seen = published.dcs_last_seen.map_or(0, |seen| seen.as_second());
     let help = "Epoch timestamp when DCS was last contacted successfully by Patroni.";
     page.gauge("dcs_last_seen", help, seen);
-    let pending = published.member.pending_restart == Some(true);
+    let pending = !published.pending_restart.is_empty();
     page.flag("pending_restart", "Value is 1 if the node needs a restart, 0 otherwise.", pending);
     page.flag("is_paused", "Value is 1 if auto failover is disabled, 0 otherwise.", published.config.paused);
-    let known = published.state.and_then(|state| STATES.iter().position(|(known, _)| *known == state));
+    let known = document::state(published).and_then(|state| STATES.iter().position(|(known, _)| *known == state));
     let values: Vec<_> = STATES.iter().enumerate().map(|(index, (_, name))| format!("{index}={name}")).collect();
     // Patroni's own page has the values between help and type.
     let help = format!("Numeric representation of Postgres state.\n# Values: {}", values.join(", "));

@@ -3,12 +3,14 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `serve`, `refusals` | sockets, TLS, HTTP; who could not open TLS |
+//! | `serve`, `connections` | sockets, TLS, HTTP; how many at once, and who is let go |
+//! | `refusals` | who could not open TLS |
 //! | `access` | who may call what |
 //! | `checks` | health checks |
 //! | `document`, `cluster`, `metrics` | what can be read |
 //! | `configuration`, `switchover`, `restart`, `operations` | what can be asked for |
 //! | `body`, `quantity`, `python` | how Patroni reads and writes |
+//! | `differences` | where it is not as Patroni's, and why |
 
 mod access;
 mod body;
@@ -16,6 +18,8 @@ mod checks;
 pub mod client;
 mod cluster;
 mod configuration;
+mod connections;
+pub mod differences;
 mod document;
 mod metrics;
 mod operations;
@@ -37,6 +41,7 @@ use axum::{
 };
 use serde_json::Value;
 
+pub(crate) use self::python::datetime as python_datetime;
 use self::{
     access::{Members, Peer},
     checks::{Check, Node, Query},
@@ -96,24 +101,22 @@ async fn route<T: Ports>(parts: &Arc<Parts<T>>, request: Request<Body>) -> Resul
         (_, "config") if reads => configuration::get(parts).await,
         (_, "failsafe") if reads => operations::get_failsafe(parts),
         ("GET" | "HEAD" | "OPTIONS", _) => Ok(health(parts, &request)),
-        ("POST", "failsafe") => {
-            allow(parts, &request, Members::DoNotCount).await?;
-            operations::post_failsafe(parts, request).await
-        }
-        ("POST", "mpp") => not_coordinated(request).await,
-        _ => {
-            let method = request.method().as_str();
+        (method, _) => {
             if !UNSAFE_CALLS.contains(&(method, name)) {
                 return Err(refuse(StatusCode::NOT_IMPLEMENTED, format!("Unsupported method ('{method}')")));
             }
-            allow(parts, &request, Members::Count).await?;
+            // Before anything of the body is read: whoever may not ask has nothing kept for him.
+            allow(parts, &request, if name == "failsafe" { Members::DoNotCount } else { Members::Count }).await?;
             change(parts, name, request).await
         }
     }
 }
 
-/// The calls that only some may make: they change something.
-const UNSAFE_CALLS: [(&str, &str); 11] = [
+/// The calls that only some may make: they change something, or make the agent read what it is sent. Patroni lets everybody make
+/// `POST /mpp`.
+const UNSAFE_CALLS: [(&str, &str); 13] = [
+    ("POST", "failsafe"),
+    ("POST", "mpp"),
     ("POST", "switchover"),
     ("DELETE", "switchover"),
     ("POST", "failover"),
@@ -148,7 +151,8 @@ async fn change<T: Ports>(parts: &Arc<Parts<T>>, name: &str, request: Request<Bo
         ("POST", "reinitialize") => operations::reinitialize(parts, request).await,
         ("PATCH", "config") => configuration::patch(parts, request).await,
         ("PUT", "config") => configuration::put(parts, request).await,
-        ("POST", "citus") => not_coordinated(request).await,
+        ("POST", "failsafe") => operations::post_failsafe(parts, request).await,
+        ("POST", "citus" | "mpp") => not_coordinated(request).await,
         // Patroni obeys this in its own tests on Windows alone, and says so everywhere.
         ("POST", "sigterm") => Ok(answer(StatusCode::ACCEPTED, "shutdown scheduled")),
         _ => unreachable!("{name} is in the list of unsafe calls"),
@@ -175,7 +179,8 @@ fn health<T: Ports>(parts: &Arc<Parts<T>>, request: &Request<Body>) -> Response 
         parts.shared.hear_itself();
     }
     let published = parts.shared.published();
-    let node = Node { name: &config.name, published: &published, now: parts.clock.now() };
+    let failsafe_is_active = document::failsafe_is_active(parts, &published);
+    let node = Node { name: &config.name, published: &published, now: parts.clock.now(), failsafe_is_active };
     let holds = check.is_some_and(|check| check.holds(&node, &Query::new(&parameters)));
     let status = if holds { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     match (request.method(), check) {
@@ -223,6 +228,10 @@ impl IntoResponse for Refusal {
     }
 }
 
+#[cfg(test)]
+mod fields_tests;
+#[cfg(test)]
+mod flood_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

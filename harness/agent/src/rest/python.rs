@@ -54,7 +54,7 @@ impl Formatter for Spaced {
 
 /// PostgreSQL's `timestamptz` text as `str(datetime)` prints it: microseconds in full or not at all, minutes in the offset.
 /// What is no such text stays as it is.
-pub(super) fn datetime(text: &str) -> String {
+pub(crate) fn datetime(text: &str) -> String {
     let Some(at) = text.rfind(['+', '-']).filter(|at| *at > 10) else { return text.to_owned() };
     let (moment, offset) = text.split_at(at);
     let moment = match moment.split_once('.') {

@@ -116,7 +116,7 @@ impl Conditions {
     pub fn hold(self, published: &Published) -> bool {
         let role = self.role.is_none_or(|role| published.role == Some(role));
         let version = self.older_than.is_none_or(|wanted| published.postgres.server_version < wanted);
-        role && version && (!self.pending || published.member.pending_restart == Some(true))
+        role && version && (!self.pending || !published.pending_restart.is_empty())
     }
 }
 
@@ -174,7 +174,7 @@ mod tests {
         assert!(!hold(json!({"postgres_version": "16.4"}), &published), "only servers that are older");
         assert!(!hold(json!({"restart_pending": true}), &published));
         assert!(hold(json!({"restart_pending": false}), &published));
-        published.member.pending_restart = Some(true);
+        published.pending_restart.insert("max_connections".into(), json!({}));
         assert!(hold(json!({"restart_pending": true}), &published));
     }
 

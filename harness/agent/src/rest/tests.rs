@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, http::Request};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    http::Request,
+};
 use http_body_util::BodyExt;
 use pgdrill_ha::{
     Monotonic,
@@ -101,6 +105,71 @@ async fn unsafe_calls_need_the_password_and_checks_do_not() {
     let request = request.header("content-length", 10);
     let request = request.body(Body::from("{\"ttl\":40}")).unwrap();
     assert_eq!(send(router(parts), request).await, (200, "{\"ttl\": 40}".into()));
+}
+
+/// Whatever way in is closed, it is closed for every call that does more than tell.
+#[tokio::test(start_paused = true)]
+async fn no_unsafe_call_passes_without_what_is_asked_for() {
+    let open = config();
+    let mut with_password = open.clone();
+    let user = User { username: "admin".into(), password: Some(Password::new("x")) };
+    with_password.restapi.authentication = Some(user);
+    let mut with_list = open.clone();
+    with_list.restapi.allowlist = vec!["192.0.2.1".into()];
+    let mut with_certificate = open.clone();
+    with_certificate.restapi.tls = Some(crate::config::RestapiTls {
+        certfile: "/c".into(),
+        keyfile: None,
+        cafile: None,
+        verify_client: crate::config::VerifyClient::Optional,
+    });
+    let mut with_members = open.clone();
+    with_members.restapi.allowlist_include_members = true;
+    for (what, config, expected) in [
+        ("password", with_password, 401),
+        ("allowlist", with_list, 403),
+        ("certificate", with_certificate, 403),
+        ("members", with_members, 403),
+    ] {
+        let kv = FakeKv::default();
+        kv.set("/service/demo/config", "{\"failsafe_mode\":true}");
+        let parts = parts(config, kv.clone(), FakePostgres::default(), Heard::default());
+        parts.shared.published().config.failsafe_mode = true;
+        parts.shared.published().local = Some(local());
+        for (method, name) in UNSAFE_CALLS {
+            let peer = Peer { address: "10.0.0.9:40000".parse().unwrap(), has_certificate: false };
+            // A body that nobody may read: it never comes.
+            let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+            let request = Request::builder().method(method).uri(format!("/{name}")).extension(peer);
+            let request = request.header("content-length", 100).body(body).unwrap();
+            let (status, _) = send(router(Arc::clone(&parts)), request).await;
+            // A leader in need is answered wherever it is, unless it is kept out by name (`allowlist_check_members=False`).
+            if (what, name) == ("members", "failsafe") {
+                assert_eq!(status, 408);
+            } else {
+                assert_eq!(status, expected, "{what}: {method} /{name}");
+            }
+        }
+        assert_eq!(kv.get("/service/demo/config").unwrap().value, "{\"failsafe_mode\":true}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_is_read_no_longer_and_no_further_than_it_may_be() {
+    let parts = node(&FakeKv::default());
+    let post = async |path: &str, length: u64, body: Body| {
+        let request = Request::builder().method("POST").uri(path).header("content-length", length);
+        send(router(Arc::clone(&parts)), request.body(body).unwrap()).await
+    };
+    let never = || Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+    assert_eq!(post("/mpp", 1 << 20, never()).await.0, 413, "nothing of it is waited for");
+    assert_eq!(post("/restart", (64 << 10) + 1, never()).await.0, 413);
+    let began = tokio::time::Instant::now();
+    assert_eq!(post("/mpp", 100, never()).await.0, 408);
+    assert_eq!(began.elapsed(), Duration::from_secs(10));
+    assert_eq!(post("/mpp", 7, Body::from("{\"a\":1}")).await, (200, "OK".into()));
+    assert_eq!(call(&parts, "PUT", "/config", json!({"pad": "x".repeat(200_000)})).await.0, 200);
+    assert_eq!(call(&parts, "PUT", "/config", json!({"pad": "x".repeat(2_000_000)})).await.0, 413);
 }
 
 #[tokio::test]
@@ -209,6 +278,45 @@ async fn a_failsafe_leader_gets_our_word_unless_we_lead() {
     assert_eq!(parts.shared.failsafe_ping().as_ref().map(|ping| ping.leader.clone()), Some("pg2".into()));
     parts.shared.published().memory.lock_deadline = Some(Monotonic::from_secs(1_000_000));
     assert_eq!(ask().await, 500, "we hold the lock ourselves");
+}
+
+#[tokio::test(start_paused = true)]
+async fn failsafe_mode_is_active_where_a_leader_has_asked_for_ttl() {
+    let parts = node(&FakeKv::default());
+    parts.shared.published().config.failsafe_mode = true;
+    parts.shared.published().local = Some(local());
+    let told = async || {
+        let document: Value = serde_json::from_str(&call(&parts, "GET", "/patroni", Value::Null).await.1).unwrap();
+        let (_, metrics) = call(&parts, "GET", "/metrics", Value::Null).await;
+        let metric = metrics.lines().find(|line| line.starts_with("patroni_failsafe_mode_is_active{")).unwrap();
+        (document.get("failsafe_mode_is_active").cloned(), metric.ends_with(" 1"))
+    };
+    assert_eq!(told().await, (None, false));
+    assert_eq!(call(&parts, "POST", "/failsafe", json!({"name": "pg2"})).await.0, 200);
+    assert_eq!(told().await, (Some(json!(true)), true), "the ping alone says so, before the loop has seen it");
+    lead(&parts, 3);
+    assert_eq!(told().await, (None, false), "whoever leads by the lock needs nobody's word");
+    tokio::time::advance(Duration::from_secs(4)).await;
+    assert_eq!(told().await, (Some(json!(true)), true));
+    tokio::time::advance(Duration::from_secs(26)).await;
+    assert_eq!(told().await, (None, false));
+    let now = parts.clock.now();
+    parts.shared.published().memory.failsafe.agreed_until = Some(now + Duration::from_secs(1));
+    assert_eq!(told().await, (Some(json!(true)), true), "the leader that asked");
+}
+
+#[tokio::test]
+async fn a_view_of_the_dcs_counts_for_ttl() {
+    let parts = node(&FakeKv::default());
+    let leader = pgdrill_ha::view::Leader { name: "pg2".into(), mod_revision: 1, lease_id: 1 };
+    let cluster = pgdrill_ha::view::Cluster { leader: Some(leader), ..Default::default() };
+    parts.shared.published().cluster = Some(cluster);
+    let unlocked = async || call(&parts, "GET", "/patroni", Value::Null).await.1.contains("\"cluster_unlocked\": true");
+    assert!(unlocked().await, "nobody knows who leads");
+    parts.shared.published().dcs_read = Some(parts.clock.now());
+    assert!(!unlocked().await);
+    parts.shared.published().config.ttl = Duration::ZERO;
+    assert!(unlocked().await, "what is older proves nothing");
 }
 
 #[tokio::test]

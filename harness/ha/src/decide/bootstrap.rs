@@ -4,7 +4,7 @@ use super::Cycle;
 use crate::config::{FencingMode, WatchdogMode};
 use crate::decision::{Action, ConfigWrite, Decision, InitializeWrite, Reason, Then};
 use crate::records::{Initialize, StatusRecord};
-use crate::view::{DataDir, TaskKind, TaskProgress, WriteOutcome};
+use crate::view::{DataDir, LockOutcome, TaskKind, TaskProgress, WriteOutcome};
 
 impl Cycle<'_> {
     /// There is no data directory: whoever holds the lock lets go, then something is copied or created. One that cannot be used is
@@ -12,6 +12,7 @@ impl Cycle<'_> {
     pub(super) fn without_data_dir(&mut self) -> Option<Decision> {
         let inaccessible = match self.local.postgres.data_dir {
             DataDir::Present => return None,
+            DataDir::Unseen => return self.without_a_look(),
             DataDir::Inaccessible => true,
             DataDir::Empty | DataDir::Invalid => false,
         };
@@ -32,6 +33,31 @@ impl Cycle<'_> {
             self.create()
         };
         Some(decision.after(actions))
+    }
+
+    /// The machine lacks what a look at the data directory takes. A server that runs goes on; one that does not is not started by
+    /// guess-work, and whoever holds the lock keeps it, no longer than a start may take (`primary_start_timeout`).
+    fn without_a_look(&mut self) -> Option<Decision> {
+        if !self.local.postgres.is_absent() {
+            return None;
+        }
+        if self.holds_lock() {
+            match self.renewed() {
+                Err(ask) => return Some(ask),
+                Ok(LockOutcome::Held { .. }) if !self.config.paused => {
+                    let began = *self.memory.start_began.get_or_insert(self.now);
+                    if self.has_passed(began, self.config.primary_start_timeout) {
+                        match self.can_hand_over() {
+                            Err(ask) => return Some(ask),
+                            Ok(true) => return Some(self.demote_immediate("PostgreSQL cannot be started")),
+                            Ok(false) => {}
+                        }
+                    }
+                }
+                Ok(_) => {}
+            }
+        }
+        Some(Decision::rest(Reason::MachineLacks))
     }
 
     fn create(&mut self) -> Decision {

@@ -81,6 +81,8 @@ pub enum Reason {
     NeedsReinitialize(String),
     /// The data directory cannot be read, or is unusable and not ours to remove.
     DataDirInaccessible,
+    /// The machine lacks what a look at the data directory takes.
+    MachineLacks,
     /// There is no data directory and the leader's is copied.
     Cloning(String),
     /// There is no data directory and nothing to copy from.
@@ -246,6 +248,7 @@ impl Reason {
             Reason::WaitingForLeaderCheckpoint => "waiting_for_leader_checkpoint",
             Reason::NeedsReinitialize(_) => "needs_reinitialize",
             Reason::DataDirInaccessible => "data_dir_inaccessible",
+            Reason::MachineLacks => "machine_lacks",
             Reason::Cloning(_) => "cloning",
             Reason::WaitingForLeader => "waiting_for_leader",
             Reason::WaitingForBootstrap => "waiting_for_bootstrap",

@@ -74,6 +74,10 @@ impl Display for Reason {
                 "the data directory cannot be read, or is unusable and was not left so by this agent (see its log): it is not \
                  started, and nothing is removed or copied",
             ),
+            Reason::MachineLacks => f.write_str(
+                "the machine lacks descriptors, memory or processes for a look at the data directory (see the log): nothing is \
+                 concluded from that, started or given up",
+            ),
             Reason::Cloning(from) => write!(f, "creating replica from {from}"),
             Reason::WaitingForLeader => f.write_str("waiting for a leader to copy from"),
             Reason::WaitingForBootstrap => f.write_str("waiting for another node to bootstrap the cluster"),

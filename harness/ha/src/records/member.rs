@@ -104,12 +104,12 @@ pub struct MemberRecord {
     /// Primary: flush position. Replica: the later of received and replayed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub xlog_location: Option<Lsn>,
-    /// Replica: what the walreceiver has written.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub receive_lsn: Option<Lsn>,
     /// Replica: what has been replayed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay_lsn: Option<Lsn>,
+    /// Replica: what the walreceiver has written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receive_lsn: Option<Lsn>,
     /// Replica: where its WAL comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replication_state: Option<ReplicationState>,
@@ -195,7 +195,7 @@ mod tests {
         let text = concat!(
             r#"{"conn_url":"postgres://10.0.0.2:5432/postgres","api_url":"http://10.0.0.2:8008/patroni","#,
             r#""state":"running","role":"replica","version":"4.1.5","tags":{"nosync":true},"xlog_location":67108960,"#,
-            r#""receive_lsn":67108960,"replay_lsn":67108864,"replication_state":"streaming","timeline":2}"#
+            r#""replay_lsn":67108864,"receive_lsn":67108960,"replication_state":"streaming","timeline":2}"#
         );
         assert_eq!(MemberRecord::parse(text).to_json(), text);
     }

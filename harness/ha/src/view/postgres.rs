@@ -17,6 +17,9 @@ pub enum DataDir {
     /// It cannot be read, or holds something unusable that is not ours. Nobody knows what it is worth: nothing is removed, and
     /// nothing put in its place.
     Inaccessible,
+    /// It could not be looked at because the machine lacks what a look takes: descriptors, memory, processes. That says nothing
+    /// about the directory, and nothing is concluded from it.
+    Unseen,
     /// It holds a data directory.
     Present,
 }

@@ -11,4 +11,5 @@ mod table_manual;
 mod table_pause;
 mod table_race;
 mod table_recover;
+mod table_shortage;
 mod zoo;

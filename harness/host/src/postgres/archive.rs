@@ -10,7 +10,8 @@ use tracing::{info, warn};
 
 use super::{program, settings::Settings};
 
-/// The value a setting has by the configuration files, asked of `postgres -C`. The server must be down.
+/// The value a setting has by the configuration files, asked of `postgres -C`. For what PostgreSQL computes when it starts the
+/// server must be down.
 pub(super) async fn setting(settings: &Settings, name: &str) -> Option<String> {
     let mut command = program::command(&settings.program("postgres"));
     command.arg("-D").arg(&settings.data_dir).arg(format!("--config-file={}", settings.config_file().display()));

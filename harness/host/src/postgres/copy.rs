@@ -15,7 +15,7 @@ use pgdrill_agent::{
 use tracing::info;
 
 use super::{passfile, program, settings::Settings};
-use crate::own_options;
+use crate::{lack, own_options};
 
 /// `initdb`.
 pub(super) async fn initdb(settings: &Settings, options: &InitdbOptions) -> PostgresResult<()> {
@@ -45,9 +45,9 @@ impl Secret {
         let _ = fs::remove_file(&file);
         let secret = Self { file };
         let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&secret.file);
-        opened
-            .and_then(|mut opened| opened.write_all(password.reveal().as_bytes()))
-            .map_err(|error| PostgresError::Refused(format!("{}: {error}", secret.file.display())))?;
+        opened.and_then(|mut opened| opened.write_all(password.reveal().as_bytes())).map_err(|error| {
+            lack::told(&error, format!("{}: {error}", secret.file.display()), PostgresError::Refused)
+        })?;
         Ok(secret)
     }
 }
@@ -61,7 +61,7 @@ impl Drop for Secret {
 
 /// `pg_basebackup`.
 pub(super) async fn basebackup(settings: &Settings, from: &Upstream) -> PostgresResult<()> {
-    let refused = |error: std::io::Error| PostgresError::Refused(format!("pg_basebackup: {error}"));
+    let refused = |error: std::io::Error| lack::told(&error, format!("pg_basebackup: {error}"), PostgresError::Refused);
     passfile::write(&settings.passfile, &from.host, from.port, &from.user, from.password.as_ref()).map_err(refused)?;
     let mut command = program::command(&settings.program("pg_basebackup"));
     command.arg("--pgdata").arg(&settings.data_dir).args(["--wal-method=stream", "--no-password"]);

@@ -11,6 +11,7 @@ use pgdrill_agent::ports::{DataDir, PostgresError, PostgresResult};
 use tracing::{info, warn};
 
 use super::{durable, rewind, settings::Settings};
+use crate::lack;
 
 /// What only a PostgreSQL directory has, whole or not. A directory with files but none of these is somebody else's.
 const SIGNS: &[&str] = &["PG_VERSION", "global", "base", "pg_wal", "backup_label", "backup_manifest.tmp"];
@@ -24,16 +25,16 @@ pub(super) fn state(settings: &Settings) -> PostgresResult<DataDir> {
     let names = match names(dir) {
         Ok(names) => names,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(DataDir::Missing),
-        Err(error) => return Err(inaccessible(dir, &error)),
+        Err(error) => return Err(inaccessible(dir, error)),
     };
     if names.is_empty() {
         return Ok(DataDir::Empty);
     }
     let there = |name: &str| {
         let path = dir.join(name);
-        path.try_exists().map_err(|error| inaccessible(&path, &error))
+        path.try_exists().map_err(|error| inaccessible(&path, error))
     };
-    if rewind::was_interrupted(settings).map_err(|error| inaccessible(dir, &error))? {
+    if rewind::was_interrupted(settings).map_err(|error| inaccessible(dir, error))? {
         return Ok(DataDir::Incomplete);
     }
     let lacks = match (there("PG_VERSION")?, there("global/pg_control")?) {
@@ -46,7 +47,7 @@ pub(super) fn state(settings: &Settings) -> PostgresResult<DataDir> {
     let lacks = lacks.or(being_copied);
     // A command of the user's own may copy in any order: what looks whole is not, while the mark is there. Only a server that
     // somebody has started in it all the same proves otherwise.
-    let own = is_own_copy(settings).map_err(|error| inaccessible(&marker(settings), &error))?;
+    let own = is_own_copy(settings).map_err(|error| inaccessible(&marker(settings), error))?;
     if own && (lacks.is_some() || !there("postmaster.pid")?) {
         return Ok(DataDir::Incomplete);
     }
@@ -70,8 +71,7 @@ const NOTHING_YET: &str = "nothing yet\n";
 /// a directory that somebody puts in its place is another one.
 pub(super) fn copy_begins(settings: &Settings) -> PostgresResult<()> {
     make(&settings.data_dir)?;
-    mark(settings);
-    Ok(())
+    mark(settings)
 }
 
 /// Says so before a command of the user's own begins to fill the directory, and again while it does. Most of them make it
@@ -80,24 +80,27 @@ pub(super) fn own_copy_begins(settings: &Settings) -> PostgresResult<()> {
     if let Some(parent) = settings.data_dir.parent() {
         make(parent)?;
     }
-    mark(settings);
-    Ok(())
+    mark(settings)
 }
 
 fn make(dir: &Path) -> PostgresResult<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| failed(dir, &error))
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| failed(dir, error))
 }
 
-fn mark(settings: &Settings) {
+fn mark(settings: &Settings) -> PostgresResult<()> {
     let identity = match identity(&settings.data_dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(NOTHING_YET.to_owned()),
         known => known,
     };
     let marked = identity.and_then(|identity| durable::replace(&marker(settings), &identity, 0o600));
     if let Err(error) = marked {
+        if lack::is_lack(&error) {
+            return Err(PostgresError::Lacking(error.to_string()));
+        }
         // The copy can be made all the same; only an interrupted one will not be told from somebody else's files.
         warn!("an interrupted copy will have to be removed by hand: {error}");
     }
+    Ok(())
 }
 
 /// The copy has ended well, or is gone.
@@ -106,9 +109,8 @@ fn mark(settings: &Settings) {
 /// The mark is still there: the directory counts as an unfinished copy.
 pub(super) fn copy_ended(settings: &Settings) -> PostgresResult<()> {
     durable::remove(&marker(settings)).map_err(|error| {
-        PostgresError::Failed(format!(
-            "{error}: while this file is there, the data directory counts as an unfinished copy"
-        ))
+        let text = format!("{error}: while this file is there, the data directory counts as an unfinished copy");
+        lack::told(&error, text, PostgresError::Failed)
     })
 }
 
@@ -122,7 +124,7 @@ fn is_own_copy(settings: &Settings) -> io::Result<bool> {
 
 /// Which directory it is. Numbers are given again; together with the time of its making, where it is known, they are not.
 fn identity(dir: &Path) -> io::Result<String> {
-    let found = fs::metadata(dir).map_err(|error| durable::named(dir, &error))?;
+    let found = fs::metadata(dir).map_err(|error| durable::named(dir, error))?;
     let made = found.created().ok().and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok());
     Ok(format!("{} {}\n", found.ino(), made.map_or(0, |made| made.as_nanos())))
 }
@@ -133,10 +135,10 @@ pub(super) fn remove(settings: &Settings) -> PostgresResult<()> {
     let names = match names(dir) {
         Ok(names) => names,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(dir, &error)),
+        Err(error) => return Err(failed(dir, error)),
     };
     // What a command of the user's own has left need not look like PostgreSQL's.
-    if !is_own_copy(settings).map_err(|error| failed(&marker(settings), &error))? {
+    if !is_own_copy(settings).map_err(|error| failed(&marker(settings), error))? {
         refuse_strange(dir, &names)?;
     }
     if !names.is_empty() {
@@ -144,11 +146,11 @@ pub(super) fn remove(settings: &Settings) -> PostgresResult<()> {
     }
     // Without this file nothing takes what is left of an interrupted removal for a cluster.
     let control = dir.join("global/pg_control");
-    durable::remove(&control).map_err(|error| failed(&control, &error))?;
-    for link in links(dir).map_err(|error| failed(dir, &error))? {
-        empty(&link.target, link.only.as_deref()).map_err(|error| failed(&link.target, &error))?;
+    durable::remove(&control).map_err(|error| failed(&control, error))?;
+    for link in links(dir).map_err(|error| failed(dir, error))? {
+        empty(&link.target, link.only.as_deref()).map_err(|error| failed(&link.target, error))?;
     }
-    empty(dir, None).map_err(|error| failed(dir, &error))?;
+    empty(dir, None).map_err(|error| failed(dir, error))?;
     if let Err(error) = fs::remove_dir(dir) {
         info!("{} stays as an empty directory: {error}", dir.display());
     }
@@ -163,12 +165,12 @@ pub(super) fn set_aside(settings: &Settings) -> PostgresResult<()> {
         Ok(names) => names,
         // What failed has cleaned up behind itself.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(dir, &error)),
+        Err(error) => return Err(failed(dir, error)),
     };
-    if !is_own_copy(settings).map_err(|error| failed(&marker(settings), &error))? {
+    if !is_own_copy(settings).map_err(|error| failed(&marker(settings), error))? {
         refuse_strange(dir, &names)?;
     }
-    let links = links(dir).map_err(|error| failed(dir, &error))?;
+    let links = links(dir).map_err(|error| failed(dir, error))?;
     if links.iter().any(|link| link.only.is_some()) {
         let text = format!("{} has tablespaces: it cannot be set aside; move it yourself", dir.display());
         return Err(PostgresError::Refused(text));
@@ -181,11 +183,11 @@ pub(super) fn set_aside(settings: &Settings) -> PostgresResult<()> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => fs::rename(&wal.target, &target).and_then(|()| fs::create_dir(&wal.target)),
         };
-        moved.map_err(|error| failed(&wal.target, &error))?;
-        fs::remove_file(&wal.link).map_err(|error| failed(&wal.link, &error))?;
-        std::os::unix::fs::symlink(&target, &wal.link).map_err(|error| failed(&wal.link, &error))?;
+        moved.map_err(|error| failed(&wal.target, error))?;
+        fs::remove_file(&wal.link).map_err(|error| failed(&wal.link, error))?;
+        std::os::unix::fs::symlink(&target, &wal.link).map_err(|error| failed(&wal.link, error))?;
     }
-    fs::rename(dir, &aside).and_then(|()| durable::sync_parent(dir)).map_err(|error| failed(dir, &error))?;
+    fs::rename(dir, &aside).and_then(|()| durable::sync_parent(dir)).map_err(|error| failed(dir, error))?;
     warn!("the data directory was set aside: {}", aside.display());
     copy_ended(settings)
 }
@@ -258,16 +260,20 @@ fn empty(dir: &Path, only: Option<&str>) -> io::Result<()> {
 }
 
 /// Not being able to look is not seeing that nothing is there: whatever is there stays.
-fn inaccessible(path: &Path, error: &io::Error) -> PostgresError {
+fn inaccessible(path: &Path, error: io::Error) -> PostgresError {
+    let error = durable::named(path, error);
+    if lack::is_lack(&error) {
+        return PostgresError::Lacking(format!("{error}: nothing is concluded from that about the data directory"));
+    }
     PostgresError::Failed(format!(
-        "{}: the data directory cannot be looked at, so it is neither started nor removed nor copied over; the agent's user must \
-         be able to read it (owner, mode, mount, disk)",
-        durable::named(path, error)
+        "{error}: the data directory cannot be looked at, so it is neither started nor removed nor copied over; the agent's user \
+         must be able to read it (owner, mode, mount, disk)"
     ))
 }
 
-fn failed(path: &Path, error: &io::Error) -> PostgresError {
-    PostgresError::Failed(durable::named(path, error).to_string())
+fn failed(path: &Path, error: io::Error) -> PostgresError {
+    let error = durable::named(path, error);
+    lack::told(&error, error.to_string(), PostgresError::Failed)
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(super) fn replace(file: &Path, content: &str, mode: u32) -> io::Result<bool>
     write(&new, content, mode).and_then(|()| fs::rename(&new, file)).map_err(|error| {
         // What cannot be removed is overwritten the next time.
         let _ = fs::remove_file(&new);
-        named(file, &error)
+        named(file, error)
     })?;
     sync_parent(file)?;
     Ok(true)
@@ -41,7 +41,7 @@ pub(super) fn touch(file: &Path, mode: u32) -> io::Result<()> {
     if file.exists() {
         return Ok(());
     }
-    write(file, "", mode).map_err(|error| named(file, &error))?;
+    write(file, "", mode).map_err(|error| named(file, error))?;
     sync_parent(file)
 }
 
@@ -50,14 +50,11 @@ pub(super) fn remove(file: &Path) -> io::Result<()> {
     match fs::remove_file(file) {
         Ok(()) => sync_parent(file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(named(file, &error)),
+        Err(error) => Err(named(file, error)),
     }
 }
 
-/// The same error, naming the file.
-pub(super) fn named(file: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", file.display()))
-}
+pub(super) use crate::lack::named;
 
 fn write(file: &Path, content: &str, mode: u32) -> io::Result<()> {
     // An older file of this name may have had wider permissions: a secret must not be written into that.
@@ -74,7 +71,7 @@ fn write(file: &Path, content: &str, mode: u32) -> io::Result<()> {
 
 pub(super) fn sync_parent(file: &Path) -> io::Result<()> {
     let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent).and_then(|dir| dir.sync_all()).map_err(|error| named(parent, &error))
+    File::open(parent).and_then(|dir| dir.sync_all()).map_err(|error| named(parent, error))
 }
 
 fn resolve(file: &Path) -> PathBuf {

@@ -5,6 +5,7 @@ use std::{fs, io};
 use pgdrill_agent::ports::{PostgresError, PostgresResult};
 
 use super::{durable, settings::Settings};
+use crate::lack;
 
 const FILE: &str = "patroni.dynamic.json";
 
@@ -14,7 +15,10 @@ pub(super) fn read(settings: &Settings) -> PostgresResult<Option<String>> {
     match fs::read_to_string(&file) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(PostgresError::Failed(durable::named(&file, &error).to_string())),
+        Err(error) => {
+            let error = durable::named(&file, error);
+            Err(lack::told(&error, error.to_string(), PostgresError::Failed))
+        }
     }
 }
 
@@ -22,7 +26,7 @@ pub(super) fn read(settings: &Settings) -> PostgresResult<Option<String>> {
 pub(super) fn write(settings: &Settings, config: &str) -> PostgresResult<()> {
     let mode = durable::mode_below(&settings.data_dir);
     let written = durable::replace(&settings.data_dir.join(FILE), config, mode);
-    written.map(drop).map_err(|error| PostgresError::Failed(error.to_string()))
+    written.map(drop).map_err(|error| lack::told(&error, error.to_string(), PostgresError::Failed))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::{fs, io, path::Path};
 use pgdrill_agent::ports::{PostgresError, PostgresResult, ServerConfig};
 
 use super::{conf, durable, passfile, settings::Settings};
+use crate::lack;
 
 const BASE: &str = "postgresql.base.conf";
 
@@ -14,7 +15,7 @@ const BASE: &str = "postgresql.base.conf";
 pub(super) fn write(settings: &Settings, config: &ServerConfig) -> PostgresResult<()> {
     write_files(settings, config).map_err(|problem| match problem {
         Problem::Content(text) => PostgresError::Refused(text),
-        Problem::Io(error) => PostgresError::Failed(format!("writing the configuration: {error}")),
+        Problem::Io(error) => lack::told(&error, format!("writing the configuration: {error}"), PostgresError::Failed),
     })
 }
 
@@ -59,7 +60,12 @@ fn write_files(settings: &Settings, config: &ServerConfig) -> Result<(), Problem
     }
     durable::replace(&dir.join("postgresql.conf"), &text, mode)?;
     let auto = settings.data_dir.join("postgresql.auto.conf");
-    let sane = fs::read_to_string(&auto).ok().as_deref().and_then(conf::sane_auto_conf);
+    let sane = match fs::read_to_string(&auto) {
+        Ok(text) => conf::sane_auto_conf(&text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        // What it says about recovery would overrule ours.
+        Err(error) => return Err(durable::named(&auto, error).into()),
+    };
     // What a restore wrote there is how it is to be recovered.
     if let Some(sane) = sane.filter(|_| !config.keep_recovery) {
         durable::replace(&auto, &sane, mode)?;
@@ -75,14 +81,14 @@ fn write_files(settings: &Settings, config: &ServerConfig) -> Result<(), Problem
 
 /// Copies a file of the user's own aside before it is overwritten for the first time; tells whether there is such a copy.
 fn keep_own(file: &Path, base: &Path, mode: u32) -> io::Result<bool> {
-    if base.exists() {
+    if base.try_exists().map_err(|error| durable::named(base, error))? {
         return Ok(true);
     }
     match fs::read_to_string(file) {
         Ok(text) if conf::is_managed(&text) => Ok(false),
         Ok(text) => durable::replace(base, &text, mode).map(|_| true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(durable::named(file, &error)),
+        Err(error) => Err(durable::named(file, error)),
     }
 }
 

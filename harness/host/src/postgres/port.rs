@@ -17,10 +17,10 @@ use pgdrill_agent::{
 use tokio::task;
 
 use super::{
-    controldata, copy, directory, kept, listen, managed, program, rewind, server::Server, settings::Settings,
-    signal::Handle, wal,
+    archive, controldata, copy, directory, durable, kept, listen, managed, program, rewind, server::Server,
+    settings::Settings, signal::Handle, wal,
 };
-use crate::{origin, slot_files};
+use crate::{lack, origin, slot_files};
 
 /// PostgreSQL on this machine.
 ///
@@ -146,10 +146,15 @@ impl Postgres for LocalPostgres {
 
     async fn signal_files(&self) -> PostgresResult<SignalFiles> {
         self.files(|settings| {
-            Ok(SignalFiles {
-                standby_signal: settings.data_dir.join("standby.signal").exists(),
-                backup_label: settings.data_dir.join("backup_label").exists(),
-            })
+            // A file that cannot be looked at is not one that is missing.
+            let there = |name| {
+                let file = settings.data_dir.join(name);
+                file.try_exists().map_err(|error| {
+                    let error = durable::named(&file, error);
+                    lack::told(&error, error.to_string(), PostgresError::Failed)
+                })
+            };
+            Ok(SignalFiles { standby_signal: there("standby.signal")?, backup_label: there("backup_label")? })
         })
         .await
     }
@@ -175,6 +180,11 @@ impl Postgres for LocalPostgres {
         self.files(move |settings| managed::write(settings, &wanted)).await?;
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Some(config.clone());
         Ok(())
+    }
+
+    async fn configured(&self, name: &str) -> PostgresResult<Option<String>> {
+        self.refuse_unless(&[DataDir::Valid], "postgres -C").await?;
+        Ok(archive::setting(&self.settings(), name).await)
     }
 
     async fn may_listen(&self, listen: &HostPort) -> PostgresResult<()> {
@@ -257,7 +267,8 @@ impl Postgres for LocalPostgres {
         self.refuse_unless(&[DataDir::Valid], "putting slots into the data directory").await?;
         let states = states.clone();
         let install = move |settings: &Settings| slot_files::install(&settings.data_dir, &states);
-        self.files(move |settings| install(settings).map_err(|error| PostgresError::Failed(error.to_string()))).await
+        let told = |error: std::io::Error| lack::told(&error, error.to_string(), PostgresError::Failed);
+        self.files(move |settings| install(settings).map_err(told)).await
     }
 
     async fn mark_copy(&self, runs: bool) -> PostgresResult<()> {

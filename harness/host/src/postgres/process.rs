@@ -6,10 +6,12 @@
 
 use std::{
     ffi::OsStr,
-    fs,
+    fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
+
+use crate::lack;
 
 /// A directory, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,59 +21,101 @@ pub(super) struct DirId {
 }
 
 impl DirId {
-    /// Of a path, links followed; `None` when there is nothing or it cannot be looked at.
-    pub fn of(path: &Path) -> Option<Self> {
-        let meta = fs::metadata(path).ok()?;
-        Some(Self { device: meta.dev(), inode: meta.ino() })
+    /// Of a path, links followed; `None` when there is nothing.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    pub fn of(path: &Path) -> io::Result<Option<Self>> {
+        let meta = present(fs::metadata(path))?;
+        Ok(meta.map(|meta| Self { device: meta.dev(), inode: meta.ino() }))
+    }
+}
+
+/// What is there, as far as it is: a process that has ended, or is somebody else's, has no files that could be read. Everything
+/// else, above all the lack of descriptors, is an error: who cannot look must not say that nobody is there.
+fn present<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if lack::is_lack(&error) => Err(error),
+        Err(_) => Ok(None),
     }
 }
 
 /// Whether that process lives and is a PostgreSQL process in that directory. A zombie is not alive.
-pub(super) fn works_in(pid: u32, dir: DirId) -> bool {
-    is_alive(pid) && is_postgres(pid) && DirId::of(&proc(pid).join("cwd")) == Some(dir)
+///
+/// # Errors
+/// As of [`is_alive`].
+pub(super) fn works_in(pid: u32, dir: DirId) -> io::Result<bool> {
+    Ok(is_alive(pid)? && is_postgres(pid)? && DirId::of(&proc(pid).join("cwd"))? == Some(dir))
 }
 
 /// All live PostgreSQL processes in that directory.
-pub(super) fn all_in(dir: DirId) -> Vec<u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let mut found: Vec<u32> = entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|pid| *pid != std::process::id() && works_in(*pid, dir))
-        .collect();
+///
+/// # Errors
+/// As of [`is_alive`].
+pub(super) fn all_in(dir: DirId) -> io::Result<Vec<u32>> {
+    let mut found = Vec::new();
+    for pid in all()? {
+        if pid != std::process::id() && works_in(pid, dir)? {
+            found.push(pid);
+        }
+    }
     found.sort_unstable();
-    found
+    Ok(found)
 }
 
 /// Live children of a process.
-pub(super) fn children_of(parent: u32) -> Vec<u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    pids.filter(|pid| stat(*pid).is_some_and(|(state, ppid)| ppid == parent && state != 'Z')).collect()
+///
+/// # Errors
+/// As of [`is_alive`].
+pub(super) fn children_of(parent: u32) -> io::Result<Vec<u32>> {
+    let mut found = Vec::new();
+    for pid in all()? {
+        if stat(pid)?.is_some_and(|(state, ppid)| ppid == parent && state != 'Z') {
+            found.push(pid);
+        }
+    }
+    Ok(found)
 }
 
 /// Whether there is such a process and it has not ended.
-pub(super) fn is_alive(pid: u32) -> bool {
-    stat(pid).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
+///
+/// # Errors
+/// The machine lacks what a look takes.
+pub(super) fn is_alive(pid: u32) -> io::Result<bool> {
+    Ok(stat(pid)?.is_some_and(|(state, _)| !matches!(state, 'Z' | 'X')))
 }
 
 /// Whether that process has ended and nobody has taken note of it yet: its number is still taken.
-pub(super) fn is_unburied(pid: u32) -> bool {
-    stat(pid).is_some_and(|(state, _)| matches!(state, 'Z' | 'X'))
+///
+/// # Errors
+/// As of [`is_alive`].
+pub(super) fn is_unburied(pid: u32) -> io::Result<bool> {
+    Ok(stat(pid)?.is_some_and(|(state, _)| matches!(state, 'Z' | 'X')))
 }
 
 fn proc(pid: u32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}"))
 }
 
-fn is_postgres(pid: u32) -> bool {
+fn all() -> io::Result<Vec<u32>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        found.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+    }
+    Ok(found)
+}
+
+fn is_postgres(pid: u32) -> io::Result<bool> {
     // After an upgrade of the package the link reads "/usr/.../postgres (deleted)".
-    let exe = fs::read_link(proc(pid).join("exe")).ok();
-    exe.as_deref().and_then(Path::file_name).and_then(OsStr::to_str).is_some_and(|name| name.contains("postgres"))
+    let exe = present(fs::read_link(proc(pid).join("exe")))?;
+    let name = exe.as_deref().and_then(Path::file_name).and_then(OsStr::to_str);
+    Ok(name.is_some_and(|name| name.contains("postgres")))
 }
 
 /// State and parent.
-fn stat(pid: u32) -> Option<(char, u32)> {
-    parse_stat(&fs::read_to_string(proc(pid).join("stat")).ok()?)
+fn stat(pid: u32) -> io::Result<Option<(char, u32)>> {
+    Ok(present(fs::read_to_string(proc(pid).join("stat")))?.as_deref().and_then(parse_stat))
 }
 
 /// The second field is the program's name in parentheses, and may hold anything, parentheses and spaces included.
@@ -93,9 +137,9 @@ mod tests {
 
     #[test]
     fn a_process_in_the_directory_that_is_not_postgresql_is_not_its_server() {
-        let here = DirId::of(Path::new(".")).expect("there is a working directory");
+        let here = DirId::of(Path::new(".")).expect("readable").expect("there is a working directory");
         let me = std::process::id();
-        assert!(is_alive(me));
-        assert!(!works_in(me, here), "the number may have been PostgreSQL's before it was ours");
+        assert!(is_alive(me).expect("readable"));
+        assert!(!works_in(me, here).expect("readable"), "the number may have been PostgreSQL's before it was ours");
     }
 }

@@ -12,6 +12,8 @@ use std::{
 use pgdrill_agent::ports::{PostgresError, PostgresResult};
 use tokio::process::Command;
 
+use crate::{descriptors, lack};
+
 /// Variables that would change what PostgreSQL's programs do, or that hold passwords or the agent's own business.
 const NOT_INHERITED: &[&str] = &["PG", "PATRONI_", "NOTIFY_SOCKET", "WATCHDOG_"];
 
@@ -24,6 +26,8 @@ pub(super) fn command(program: &Path) -> Command {
         }
     }
     command.stdin(Stdio::null());
+    // SAFETY: between fork and exec only one system call is made, which allocates nothing.
+    unsafe { command.pre_exec(descriptors::hand_on) };
     command
 }
 
@@ -89,6 +93,9 @@ pub(super) fn name(command: &Command) -> String {
 
 pub(super) fn cannot_start(command: &Command, error: &io::Error) -> PostgresError {
     let program = Path::new(command.as_std().get_program()).display();
+    if lack::is_lack(error) {
+        return PostgresError::Lacking(format!("cannot run {program}: {error}"));
+    }
     PostgresError::Refused(format!("cannot run {program}: {error} (postgresql.bin_dir)"))
 }
 
@@ -163,7 +170,7 @@ mod tests {
             child = child => child,
         };
         for _ in 0..500 {
-            if !process::is_alive(child) {
+            if !process::is_alive(child).expect("readable") {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

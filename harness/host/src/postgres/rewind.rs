@@ -14,7 +14,7 @@ use pgdrill_agent::{
 use tracing::{info, warn};
 
 use super::{archive, controldata, copy, durable, passfile, program, settings::Settings};
-use crate::own_options;
+use crate::{lack, own_options};
 
 /// What `pg_rewind --progress` says last before it changes the target (`pg_rewind.c`).
 const BEGINS_TO_COPY: &str = "need to copy";
@@ -49,11 +49,11 @@ pub(super) async fn run(settings: &Settings, from: &Upstream) -> PostgresResult<
     }
     archive::ready_wal(settings).await;
     let file = voice(settings);
-    let cannot = |error: std::io::Error| PostgresError::Refused(format!("pg_rewind: {error}"));
+    let cannot = |error: std::io::Error| lack::told(&error, format!("pg_rewind: {error}"), PostgresError::Refused);
     passfile::write(&settings.passfile, &from.host, from.port, &from.user, from.password.as_ref()).map_err(cannot)?;
     let open = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&file);
     let said = open.and_then(|opened| durable::sync_parent(&file).map(|()| opened));
-    let said = said.map_err(|error| cannot(durable::named(&file, &error)))?;
+    let said = said.map_err(|error| cannot(durable::named(&file, error)))?;
     let mut command = program::command(&settings.program("pg_rewind"));
     command.env("PGOPTIONS", "-c statement_timeout=0");
     command.args(["--progress", "--no-ensure-shutdown", "--target-pgdata"]).arg(&settings.data_dir);
@@ -88,7 +88,8 @@ fn source(settings: &Settings, from: &Upstream) -> Conninfo {
 pub(super) async fn single_user_recovery(settings: &Settings) -> PostgresResult<()> {
     archive::ready_wal(settings).await;
     for signal in ["standby.signal", "recovery.signal"] {
-        durable::remove(&settings.data_dir.join(signal)).map_err(|error| PostgresError::Failed(error.to_string()))?;
+        let removed = durable::remove(&settings.data_dir.join(signal));
+        removed.map_err(|error| lack::told(&error, error.to_string(), PostgresError::Failed))?;
     }
     let mut command = program::command(&settings.program("postgres"));
     command.arg("--single").arg("-D").arg(&settings.data_dir);

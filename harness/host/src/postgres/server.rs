@@ -25,7 +25,7 @@ use super::{
     settings::{ServerOutput, Settings},
     signal::Handle,
 };
-use crate::slot_files;
+use crate::{lack, slot_files};
 
 /// How long a new process has until it says in `postmaster.pid` that the directory is its own.
 const CLAIM_LIMIT: Duration = Duration::from_secs(30);
@@ -53,6 +53,16 @@ struct Started {
     ended: watch::Receiver<Option<ExitStatus>>,
 }
 
+impl Started {
+    /// Whether it has not ended. For want of descriptors to look with: it was not waited for yet, and so its number is its own.
+    fn lives(&self) -> PostgresResult<bool> {
+        match process::is_alive(self.pid) {
+            Err(error) if lack::is_lack(&error) => Ok(self.ended.borrow().is_none()),
+            looked => looked.map_err(|error| unseen(&error)),
+        }
+    }
+}
+
 impl Server {
     pub fn new(settings: Arc<Settings>) -> Self {
         Self { settings, started: Mutex::new(None) }
@@ -60,15 +70,25 @@ impl Server {
 
     /// The process that owns the data directory, if any lives. Looks at files: not for the loop's own thread.
     pub fn find(&self) -> PostgresResult<Option<Postmaster>> {
-        let claimed = self.claim()?;
+        let claimed = self.claim();
         // A server that we started counts from its first moment, before it has claimed the directory.
-        if let Some(started) = self.started().clone().filter(|started| process::is_alive(started.pid)) {
-            let start_time = claimed.filter(|file| file.pid == started.pid).map_or(started.at, |file| file.start_time);
+        let started = self.started().clone();
+        if let Some(started) = started
+            && started.lives()?
+        {
+            let file = claimed.ok().flatten().filter(|file| file.pid == started.pid);
+            // Once it has said so itself, that counts, whether or not it can be read the next time.
+            let start_time = file.map_or(started.at, |file| file.start_time);
+            if let Some(known) = self.started().as_mut().filter(|known| known.pid == started.pid) {
+                known.at = start_time;
+            }
             return Ok(Some(Postmaster { pid: started.pid, start_time }));
         }
-        let (Some(file), Some(dir)) = (claimed, DirId::of(&self.settings.data_dir)) else { return Ok(None) };
+        let claimed = claimed?;
+        let dir = DirId::of(&self.settings.data_dir).map_err(|error| unseen(&error))?;
+        let (Some(file), Some(dir)) = (claimed, dir) else { return Ok(None) };
         // Our own crash recovery is no server; somebody else's single-user process keeps everybody else out.
-        let lives = !is_our_recovery(&file) && process::works_in(file.pid, dir);
+        let lives = !is_our_recovery(&file)? && process::works_in(file.pid, dir).map_err(|error| unseen(&error))?;
         Ok(lives.then_some(Postmaster { pid: file.pid, start_time: file.start_time }))
     }
 
@@ -77,7 +97,10 @@ impl Server {
         match fs::read_to_string(&file) {
             Ok(text) => Ok(pidfile::parse(&text)),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-            Err(error) => Err(PostgresError::Failed(format!("{}: {error}", file.display()))),
+            Err(error) => {
+                let text = format!("{}: {error}: whether the server runs cannot be seen", file.display());
+                Err(lack::told(&error, text, PostgresError::Failed))
+            }
         }
     }
 
@@ -131,7 +154,7 @@ impl Server {
         }
         if let ServerOutput::File(file) = &settings.server_output {
             let open = || OpenOptions::new().create(true).append(true).mode(0o600).open(file);
-            let cannot = |error| PostgresError::Refused(format!("{}: {error}", file.display()));
+            let cannot = |error| lack::told(&error, format!("{}: {error}", file.display()), PostgresError::Refused);
             command.stdout(Stdio::from(open().map_err(cannot)?)).stderr(Stdio::from(open().map_err(cannot)?));
         }
         // SAFETY: one system call between fork and exec. In a session of its own, no signal meant for us reaches it.
@@ -152,7 +175,13 @@ impl Server {
         let own = ON_COMMAND_LINE.iter().filter_map(|name| Some(((*name).to_owned(), parameters.get(*name)?.clone())));
         let mut all: Vec<_> = own.collect();
         let level = parameters.get("wal_level").filter(|level| *level != "logical");
-        if let Some(level) = level.filter(|_| slot_files::has_logical(&self.settings.data_dir)) {
+        let has_logical = || {
+            let unread = |error| lack::told(&error, format!("pg_replslot: {error}"), PostgresError::Failed);
+            slot_files::has_logical(&self.settings.data_dir).map_err(unread)
+        };
+        if let Some(level) = level
+            && has_logical()?
+        {
             // With less PostgreSQL does not start (`StartupReplicationSlots`).
             warn!(
                 "wal_level is logical instead of {level} as long as there are logical replication slots: change it, or drop them"
@@ -204,7 +233,9 @@ impl Server {
         if let Some(server) = self.hold()? {
             let failed = |error: io::Error| cannot_signal(&server, &error);
             server.send(libc::SIGSTOP).map_err(failed)?;
-            let children: Vec<_> = process::children_of(server.pid()).into_iter().map(Handle::open).collect();
+            // Those that cannot be seen now are found as orphans.
+            let children = process::children_of(server.pid()).unwrap_or_default();
+            let children: Vec<_> = children.into_iter().map(Handle::open).collect();
             warn!("killing the server, process {}, and {} children", server.pid(), children.len());
             server.send(libc::SIGKILL).map_err(failed)?;
             for child in &children {
@@ -220,14 +251,15 @@ impl Server {
     /// Ends processes that a dead postmaster left behind: such a backend can still commit, and its shared memory keeps the
     /// next server from starting.
     async fn end_orphans(&self) -> PostgresResult<()> {
-        let Some(dir) = DirId::of(&self.settings.data_dir) else { return Ok(()) };
+        let Some(dir) = DirId::of(&self.settings.data_dir).map_err(|error| unseen(&error))? else { return Ok(()) };
         let began = Instant::now();
         loop {
             if self.find()?.is_some() {
                 return Ok(());
             }
-            let own = process::children_of(std::process::id());
-            let orphans: Vec<_> = process::all_in(dir).into_iter().filter(|pid| !own.contains(pid)).collect();
+            let own = process::children_of(std::process::id()).map_err(|error| unseen(&error))?;
+            let found = process::all_in(dir).map_err(|error| unseen(&error))?;
+            let orphans: Vec<_> = found.into_iter().filter(|pid| !own.contains(pid)).collect();
             if orphans.is_empty() {
                 return Ok(());
             }
@@ -238,7 +270,7 @@ impl Server {
                 warn!("killing what a dead server left behind: {orphans:?}");
                 for pid in orphans {
                     let orphan = Handle::open(pid);
-                    if process::works_in(pid, dir) {
+                    if process::works_in(pid, dir).map_err(|error| unseen(&error))? {
                         orphan.send(libc::SIGKILL).map_err(|error| cannot_signal(&orphan, &error))?;
                     }
                 }
@@ -253,8 +285,11 @@ impl Server {
     /// in vain, and then it is PostgreSQL's to say so.
     pub async fn buried(&self) -> PostgresResult<()> {
         let began = Instant::now();
-        let stays = |file: &PidFile| process::is_unburied(file.pid) || is_our_recovery(file);
-        while let Some(owner) = self.claim()?.filter(stays) {
+        while let Some(owner) = self.claim()? {
+            let unburied = process::is_unburied(owner.pid).map_err(|error| unseen(&error))?;
+            if !unburied && !is_our_recovery(&owner)? {
+                break;
+            }
             if began.elapsed() > KILL_LIMIT {
                 warn!(
                     "process {} owns postmaster.pid and has ended, but its parent does not take note of it",
@@ -273,8 +308,14 @@ impl Server {
 }
 
 /// Whether the file is of a `postgres --single` that we run.
-fn is_our_recovery(file: &PidFile) -> bool {
-    file.single_user && process::children_of(std::process::id()).contains(&file.pid)
+fn is_our_recovery(file: &PidFile) -> PostgresResult<bool> {
+    let children = || process::children_of(std::process::id()).map_err(|error| unseen(&error));
+    Ok(file.single_user && children()?.contains(&file.pid))
+}
+
+/// Nobody can say which processes there are.
+fn unseen(error: &io::Error) -> PostgresError {
+    lack::told(error, format!("/proc: {error}: whether the server runs cannot be seen"), PostgresError::Failed)
 }
 
 fn cannot_signal(server: &Handle, error: &io::Error) -> PostgresError {
@@ -295,7 +336,7 @@ mod tests {
         server.buried().await.expect("there is no file");
         let mut owner = std::process::Command::new("true").spawn().expect("it runs");
         fs::write(dir.path().join("postmaster.pid"), format!("{}\n/data\n1700000000\n", owner.id())).expect("written");
-        while !process::is_unburied(owner.id()) {
+        while !process::is_unburied(owner.id()).expect("readable") {
             sleep(POLL).await;
         }
         assert_eq!(server.find(), Ok(None), "a dead owner is nobody");

@@ -73,7 +73,8 @@ impl Handle {
         if readable.await.is_some() {
             return;
         }
-        while process::is_alive(self.pid) {
+        // Not being able to look is not seeing that it has ended.
+        while process::is_alive(self.pid).unwrap_or(true) {
             sleep(POLL).await;
         }
     }

@@ -5,6 +5,7 @@ use std::{fs, io};
 use pgdrill_agent::ports::{Lsn, PostgresError, PostgresResult};
 
 use super::{controldata::lsn, durable, program, settings::Settings};
+use crate::lack;
 
 /// End of the shutdown checkpoint at `at` if it is the last record: two records are asked for, and the second must be
 /// missing. Its size depends on version and platform, so `pg_waldump` must find its end (Patroni's `rewind.py`,
@@ -42,7 +43,10 @@ pub(super) fn read_history(settings: &Settings, timeline: u32) -> PostgresResult
     match fs::read_to_string(&file) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(PostgresError::Failed(durable::named(&file, &error).to_string())),
+        Err(error) => {
+            let error = durable::named(&file, error);
+            Err(lack::told(&error, error.to_string(), PostgresError::Failed))
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod accepted;
 mod environment;
 mod mistakes;
+mod mutants;
 mod reload;
 mod settings;
 

@@ -173,6 +173,10 @@ impl Process {
         Self(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(crate) fn signal(&self, signal: i32) {
         kill(self.0.id(), signal);
     }

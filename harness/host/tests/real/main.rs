@@ -12,6 +12,7 @@ mod machine;
 mod member;
 mod methods;
 mod obstacles;
+mod shortage;
 mod tls;
 mod traffic;
 
@@ -67,6 +68,8 @@ fn main() -> ExitCode {
         trial("what_is_wrong_with_a_machine_is_told_and_nothing_is_touched", cluster::refusals),
         trial("a_port_that_somebody_else_has_is_told_and_nothing_is_made_or_lost", obstacles::port_taken),
         trial("an_agent_that_starts_before_etcd_waits_for_it_and_says_so", obstacles::without_etcd),
+        trial("a_flood_of_clients_costs_a_leader_neither_memory_nor_its_lock", shortage::flood),
+        trial("an_agent_without_descriptors_concludes_nothing_from_that", shortage::no_descriptors),
     ];
     // On a small machine three clusters at once only measure each other.
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };

@@ -58,9 +58,23 @@ pub(crate) fn is_secret(name: &str) -> bool {
     !HARMLESS.contains(&name.as_str())
         && (name == "auth"
             || INSIDE.iter().any(|inside| name.contains(inside))
-            || letters.contains("password")
+            || holds_password(&letters)
             || name.split(|c: char| !c.is_alphanumeric()).any(is_part)
             || is_like_password(&name))
+}
+
+/// `password` inside of a name, with one letter wrong at most.
+fn holds_password(letters: &str) -> bool {
+    const PASSWORD: &str = "password";
+    if letters.contains(PASSWORD) {
+        return true;
+    }
+    if letters.len() > LONGEST || !(letters.contains("pas") || letters.contains("word")) {
+        return false;
+    }
+    let letters: Vec<char> = letters.chars().collect();
+    let is_close = |part: &[char]| strsim::levenshtein(&part.iter().collect::<String>(), PASSWORD) <= 1;
+    (PASSWORD.len() - 1..=PASSWORD.len() + 1).any(|length| letters.windows(length).any(is_close))
 }
 
 /// `password`, well spelt or not: like it, or with most of it around something else.
@@ -100,6 +114,7 @@ mod tests {
             "passwrod",
             "pa&,aassword",
             "keyfile_password",
+            "keyfile_pas#word",
             "sslpassword",
             "PGPASSWORD",
             "--password",

@@ -202,7 +202,11 @@ impl Walk<'_> {
         if role.is_key {
             return self.names(String::new(), place.clone());
         }
-        if role.context != Context::Plain {
+        if role.context == Context::Plain {
+            // Its name is what somebody forgot to quote.
+            let written = self.text(place);
+            self.inside(&written, place);
+        } else {
             self.hidden.extend(anchor);
             self.hide_line(role.key.map_or(place.start, |key| key.place.end), place.end);
         }
@@ -235,7 +239,8 @@ impl Walk<'_> {
 
     /// What was a line of settings once, or tells a password.
     fn comment(&mut self, text: &str, place: &Range<usize>) {
-        if text.split(|c: char| !c.is_alphanumeric() && c != '_').any(name::is_secret) {
+        let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        if words.any(name::is_secret) || text.split_whitespace().any(name::is_secret) {
             self.hidden.push(place.clone());
         } else {
             self.inside(text, place);

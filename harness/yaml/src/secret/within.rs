@@ -144,7 +144,7 @@ fn length(value: &str, of_line: bool) -> usize {
 /// `Bearer SECRET`, `Basic SECRET`.
 fn schemes(text: &str, word: &Range<usize>, found: &mut Vec<Range<usize>>) {
     let scheme = text[word.clone()].to_ascii_lowercase();
-    if !matches!(scheme.as_str(), "bearer" | "basic" | "digest" | "negotiate") {
+    if !scheme.ends_with("bearer") && !matches!(scheme.as_str(), "basic" | "digest" | "negotiate") {
         return;
     }
     let value = text[word.end..].trim_start_matches([' ', '\t', '+']);
