@@ -30,7 +30,7 @@ mod ports;
 
 use pgdrill_lab::{
     scenario::Scenario,
-    world::{PlayError, Recording, World},
+    world::{PlayError, REMOTE, Recording, World},
 };
 
 pub use calibration::{Calibration, CalibrationError};
@@ -65,8 +65,18 @@ impl World for SimWorld {
     fn cannot(&self, scenario: &Scenario) -> Vec<String> {
         let patroni = &scenario.cluster.patroni;
         let mut cannot = vec![];
-        if patroni.standby_cluster.is_some() {
-            cannot.push("standby_cluster: the simulator has no second cluster to follow".to_owned());
+        if let Some(section) = &patroni.standby_cluster {
+            if section.get("host").and_then(|host| host.as_str()) != Some(REMOTE) || section.contains_key("port") {
+                cannot.push(format!(
+                    "standby_cluster: the simulator has one remote primary, with `host: {REMOTE}` and no `port`"
+                ));
+            }
+            if scenario.workload.clients() > 0 {
+                cannot.push(
+                    "standby_cluster: no member takes writes, so there is no workload: `writers: 0, readers: 0`"
+                        .to_owned(),
+                );
+            }
         }
         if !patroni.slots.is_empty() {
             cannot.push(

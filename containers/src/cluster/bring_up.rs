@@ -33,6 +33,9 @@ const SPACE: u64 = 1 << 30;
 /// pgdrill and does not want to build images for every change. It must run on the images' C library.
 pub(crate) const BINARY: &str = "PGDRILL_CONTAINER_BINARY";
 
+/// Where the images have their own.
+const PGDRILL: &str = "/usr/local/bin/pgdrill";
+
 /// Between the starts of two agents, so that the seed decides who is first.
 const STAGGER: Duration = Duration::from_millis(300);
 
@@ -116,7 +119,7 @@ impl Order<'_> {
                 network: self.run.to_owned(),
                 address,
                 volumes,
-                binary: std::env::var(BINARY).ok(),
+                programs: std::env::var(BINARY).ok().map(|here| (here, PGDRILL.to_owned())).into_iter().collect(),
                 labels,
             }
         };

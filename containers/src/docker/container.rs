@@ -28,8 +28,8 @@ pub struct Plan {
     pub address: Ipv4Addr,
     /// Volumes and where they are mounted.
     pub volumes: Vec<(String, String)>,
-    /// A `pgdrill` binary of this machine that is used instead of the image's.
-    pub binary: Option<String>,
+    /// Programs of this machine, and where they are in the container, perhaps instead of the image's own.
+    pub programs: Vec<(String, String)>,
     /// Its labels.
     pub labels: HashMap<String, String>,
 }
@@ -65,7 +65,7 @@ pub async fn start_container(docker: &Docker, plan: &Plan) -> Result<String, Tro
             network_mode: Some(plan.network.clone()),
             cap_add: Some(vec!["NET_ADMIN".to_owned(), "SYS_PTRACE".to_owned()]),
             mounts: Some(plan.volumes.iter().map(mount).collect()),
-            binds: plan.binary.as_ref().map(|binary| vec![format!("{binary}:/usr/local/bin/pgdrill:ro")]),
+            binds: Some(plan.programs.iter().map(|(here, there)| format!("{here}:{there}:ro")).collect()),
             ..HostConfig::default()
         }),
         networking_config: Some(NetworkingConfig {

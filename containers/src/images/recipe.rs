@@ -80,6 +80,8 @@ pub(super) fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
 pub(super) fn stage_tag(source: Source, architecture: &str) -> String {
     let mut parts = vec![source.name(), architecture, VERSIONS, PACKAGES, PATRONI_REQUIREMENTS, PATRONI_SOURCE_ONLY];
     parts.extend([PATRONI, PATRONICTL]);
+    let base = base_tag(architecture);
+    parts.push(&base);
     parts.extend(Image::ALL.map(|image| dockerfile(source, image)));
     format!("stage-{}", hash(parts.into_iter().map(str::as_bytes)))
 }

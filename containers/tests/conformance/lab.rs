@@ -67,7 +67,7 @@ impl Lab {
             address,
             volumes: vec![(run.clone(), data.to_owned())],
             labels,
-            binary: None,
+            programs: vec![],
         };
         let id = start_container(&docker, &plan).await.unwrap_or_else(|trouble| panic!("{trouble}"));
         Container { docker, id, address, run, user: None, programs: None }

@@ -125,7 +125,7 @@ async fn start(docker: &Docker, run: &str, hosts: &[&str]) -> Bench {
             image: IMAGE.to_owned(),
             network: run.to_owned(),
             address: subnet.address(n),
-            binary: None,
+            programs: vec![],
             volumes: vec![(volume, "/volume".to_owned())],
             labels,
         };

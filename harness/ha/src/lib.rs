@@ -78,5 +78,7 @@ pub mod view;
 pub use config::Config;
 pub use decide::{FailsafeVerdict, LocalHistory, answer_failsafe, decide, diverged, slot_name_from_member_name, sync};
 pub use decision::{Action, Decision, Reason, Then};
-pub use memory::{FailsafeMemory, Freshness, LedCluster, Memory, RewindMemory, RewindState, SyncMemory};
+pub use memory::{
+    FailsafeMemory, Freshness, LedCluster, Memory, RewindMemory, RewindState, StreamingMemory, SyncMemory,
+};
 pub use units::{Bytes, Lsn, Monotonic};

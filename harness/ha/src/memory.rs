@@ -25,6 +25,8 @@ pub struct Memory {
     pub failsafe: FailsafeMemory,
     /// The question whether our data directory fits the leader's history.
     pub rewind: RewindMemory,
+    /// Whether the upstream that we are configured to follow sends us anything.
+    pub streaming: StreamingMemory,
     /// Synchronous replication.
     pub sync: SyncMemory,
     /// Since when we have been the lock holder with a PostgreSQL that is not yet running (for `primary_start_timeout`).
@@ -124,6 +126,21 @@ pub struct RewindMemory {
     pub finding: Option<String>,
     /// Our timeline has the leader's number and another history: `pg_rewind` looks at the number and does nothing.
     pub beyond_rewind: bool,
+}
+
+/// What is known of a replica that has an upstream and no walreceiver that streams.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StreamingMemory {
+    /// Since when it runs and does not stream; `None` while it does.
+    pub missing_since: Option<Monotonic>,
+    /// When its history was last compared with its upstream's for that reason.
+    pub looked_at: Option<Monotonic>,
+    /// The comparison took place, and the histories fit unless [`RewindMemory::finding`] says otherwise.
+    pub compared: bool,
+    /// Its recovery settings have been written anew for that reason.
+    pub settings_renewed: bool,
+    /// Why the upstream could not be compared with, for people; `None`: it answered, or was not asked.
+    pub trouble: Option<String>,
 }
 
 /// Synchronous replication's memory.

@@ -71,4 +71,23 @@ mod tests {
         assert_eq!(remote_primary(&json!({"restore_command": "cp"})), None);
         assert_eq!(remote_primary(&json!({"host": "dc1"})), Some(("dc1", 5432)));
     }
+
+    #[test]
+    fn a_standby_cluster_is_one_that_says_where_its_wal_comes_from() {
+        for section in [json!({"host": "dc1"}), json!({"port": 5433}), json!({"restore_command": "cp %f %p"})] {
+            assert!(is_standby_cluster(&section), "{section}");
+        }
+        for section in [
+            Value::Null,
+            json!({}),
+            json!({"host": "", "port": "", "restore_command": null}),
+            json!({"create_replica_methods": ["basebackup"]}),
+            json!("dc1"),
+        ] {
+            assert!(!is_standby_cluster(&section), "{section}");
+        }
+        let half = json!({"standby_cluster": {"primary_slot_name": "dc2"}});
+        assert!(check_remote(&half).is_some_and(|problem| problem.expected.contains("restore_command")));
+        assert_eq!(check_remote(&json!({"standby_cluster": {}})), None);
+    }
 }

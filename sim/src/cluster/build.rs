@@ -9,13 +9,13 @@ use std::{
 use pgdrill_lab::{
     event::{ProcessState, Recorder, What},
     scenario::{Router, Scenario},
-    world::HAPROXY_SETTINGS,
+    world::{HAPROXY_SETTINGS, REMOTE},
 };
 use pgdrill_probe::{Journal, workload::Shared};
 use pgdrill_sim_engine::{Engine, HostId, Latency, ProcessId, SimNet};
 use pgdrill_sim_etcd::{Disk, MemberConfig, Peek, Peer};
 
-use super::{Cluster, HAPROXY, LAB, Member, Roster, clients, clock, draw, observers};
+use super::{Cluster, HAPROXY, LAB, Member, Roster, clients, clock, draw, observers, remote};
 use crate::{
     calibration::Calibration,
     haproxy,
@@ -42,6 +42,9 @@ pub(crate) fn build<'a>(
     let etcd = start_etcd(engine, scenario, &hosts, &addresses, &journal);
     for (name, member) in &etcd {
         roster.enter(member.process, name, "etcd");
+    }
+    if let Some(host) = hosts.get(REMOTE) {
+        remote::start(engine, *host, scenario, calibration, &journal, &roster);
     }
     let mut nodes = BTreeMap::new();
     for (i, name) in scenario.cluster.node_names().into_iter().enumerate() {
@@ -87,8 +90,9 @@ impl Cluster<'_> {
 fn add_hosts(engine: &mut Engine, scenario: &Scenario) -> BTreeMap<String, HostId> {
     let cluster = &scenario.cluster;
     let router = (cluster.router == Router::Haproxy).then(|| HAPROXY.to_owned());
+    let remote = cluster.patroni.standby_cluster.is_some().then(|| REMOTE.to_owned());
     let clients = (1..=scenario.workload.clients()).map(|n| format!("client{n}"));
-    let names = cluster.node_names().into_iter().chain(cluster.etcd_names()).chain(router).chain(clients);
+    let names = cluster.node_names().into_iter().chain(cluster.etcd_names()).chain(router).chain(remote).chain(clients);
     names.chain([LAB.to_owned()]).map(|name| (name.clone(), engine.add_host(&name))).collect()
 }
 

@@ -3,6 +3,7 @@
 mod build;
 mod clients;
 mod observers;
+mod remote;
 mod roster;
 
 use std::{

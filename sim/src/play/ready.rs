@@ -48,7 +48,9 @@ fn missing(cluster: &Cluster<'_>) -> Option<String> {
 
 fn make_table(cluster: &mut Cluster<'_>) -> Result<(), String> {
     let result = Arc::new(Mutex::new(None));
-    let leader = world::holder(&cluster.recorder);
+    // Of a standby cluster only the remote primary takes it.
+    let remote = cluster.hosts.contains_key(world::REMOTE).then(|| world::REMOTE.to_owned());
+    let leader = remote.or_else(|| world::holder(&cluster.recorder));
     let (server, login) = (cluster.sql_endpoint(&leader.unwrap_or_default()), cluster.login());
     let (lab, slot) = (cluster.host(LAB), result.clone());
     cluster.engine.spawn(lab, "create table", move || {

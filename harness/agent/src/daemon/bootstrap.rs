@@ -31,7 +31,7 @@ const ROLE_LIMIT: Duration = Duration::from_secs(60);
 /// The whole of it: afterwards the new cluster is a running primary with its roles.
 pub(crate) async fn bootstrap<T: Ports>(parts: Arc<Parts<T>>) -> Outcome {
     let bootstrap = parts.config().bootstrap.clone().ok_or("no bootstrap section")?;
-    if let Some(section) = standby_cluster(&bootstrap) {
+    if let Some(section) = ha_config::standby_section(&bootstrap.dcs) {
         return standby_leader(parts, &bootstrap, section).await;
     }
     lifecycle::may_listen(&parts).await?;
@@ -48,10 +48,6 @@ pub(crate) async fn bootstrap<T: Ports>(parts: Arc<Parts<T>>) -> Outcome {
         close_doors(&parts).await?;
     }
     Ok(())
-}
-
-fn standby_cluster(bootstrap: &BootstrapConfig) -> Option<&Value> {
-    bootstrap.dcs.get("standby_cluster").filter(|section| section.as_object().is_some_and(|fields| !fields.is_empty()))
 }
 
 /// A cluster that replicates from another one begins with a copy of that: it has no roles and no database of its own to make.

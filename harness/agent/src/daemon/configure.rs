@@ -3,7 +3,7 @@
 
 use pgdrill_ha::{
     config as ha_config,
-    view::{DataDir, PostgresView},
+    view::{Cluster, DataDir, PostgresView},
 };
 use serde_json::{Value, json};
 
@@ -24,13 +24,37 @@ pub fn remarks(dynamic: &Value) -> Vec<String> {
 }
 
 impl<T: Ports> HaLoop<T> {
+    /// Takes the dynamic configuration that the DCS has. A DCS that has none tells nothing new to an agent that knows one; for
+    /// any other it is `bootstrap.dcs` (`Patroni.apply_dynamic_configuration`): before anything is decided, since the very first
+    /// step takes the lock and acts upon it, while `/config` is only written with it.
+    pub(super) async fn take_dynamic(&mut self, cluster: &Cluster) {
+        if let Some(config) = &cluster.config {
+            if std::mem::take(&mut self.before_config) || config.value != self.dynamic {
+                self.dynamic = config.value.clone();
+                self.configure().await;
+            }
+        } else if !self.dynamic_known
+            && let Some(bootstrap) = &self.parts.config().bootstrap
+            && bootstrap.dcs.is_object()
+        {
+            self.dynamic = bootstrap.dcs.clone();
+            self.before_config = true;
+            self.apply_dynamic().await;
+        }
+        self.dynamic_known = true;
+    }
+
     /// Applies a changed dynamic configuration.
     pub(super) async fn configure(&mut self) {
         self.parts.shared.published().last_config = Some(self.dynamic.clone());
+        self.apply_dynamic().await;
+    }
+
+    async fn apply_dynamic(&mut self) {
         for remark in remarks(&self.dynamic) {
             self.parts.trouble("config", format!("/config: {remark}"));
         }
-        if self.resolve() && self.adopted {
+        if self.resolve() && self.adopted && !self.before_config {
             self.reload().await;
         }
     }
@@ -109,7 +133,9 @@ impl<T: Ports> HaLoop<T> {
 
     /// Keeps a changed dynamic configuration for the next life.
     pub(super) async fn keep_dynamic(&mut self, postgres: &PostgresView) {
-        if self.dynamic == self.kept || !self.dynamic_known || postgres.data_dir != DataDir::Present {
+        // What is no cluster's configuration yet must not be taken for one by the next agent.
+        let known = self.dynamic_known && !self.before_config;
+        if self.dynamic == self.kept || !known || postgres.data_dir != DataDir::Present {
             return;
         }
         match self.parts.postgres.keep_dynamic_config(&self.dynamic.to_string()).await {

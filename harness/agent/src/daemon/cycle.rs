@@ -48,6 +48,8 @@ pub(crate) struct HaLoop<T: Ports> {
     pub(super) after_restart: BTreeMap<String, String>,
     /// The dynamic configuration is known: from the DCS or from an earlier life.
     pub(super) dynamic_known: bool,
+    /// There has been no `/config` yet: `bootstrap.dcs` counts, which is what it is going to be made of.
+    pub(super) before_config: bool,
     /// The dynamic configuration that is kept in the data directory.
     pub(super) kept: Value,
     /// An agent was here before: it has kept a dynamic configuration in the data directory.
@@ -85,6 +87,7 @@ impl<T: Ports> HaLoop<T> {
             check_pending_restart: 0,
             after_restart: BTreeMap::new(),
             dynamic_known: false,
+            before_config: false,
             kept: Value::Null,
             was_managed: false,
             watchdog_for: None,
@@ -184,11 +187,7 @@ impl<T: Ports> HaLoop<T> {
                     self.parts.observer.event(AgentEvent::Recovered { source: "dcs", text });
                 }
                 self.parts.shared.published().dcs_read = Some(self.parts.clock.now());
-                if let Some(config) = cluster.config.as_ref().filter(|config| config.value != self.dynamic) {
-                    self.dynamic = config.value.clone();
-                    self.configure().await;
-                }
-                self.dynamic_known = true;
+                self.take_dynamic(&cluster).await;
                 self.limit_margin();
                 ClusterView::Known(cluster)
             }
@@ -302,7 +301,8 @@ impl<T: Ports> HaLoop<T> {
 
     /// Writes the member key, unless the DCS could not be read.
     async fn end_cycle(&mut self, view: &ClusterView, postgres: &PostgresView, round: Round, started: Instant) {
-        if self.configure_adopted && self.dynamic_known && !self.task.is_busy() {
+        // With the first `/config` come limits and slots that a server had before us: without them it is not to be touched.
+        if self.configure_adopted && self.dynamic_known && !self.before_config && !self.task.is_busy() {
             self.configure_adopted = false;
             self.reload().await;
         }

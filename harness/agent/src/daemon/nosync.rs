@@ -4,6 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use pgdrill_ha::view::Cluster;
 use tokio::time::{Instant, sleep};
 
 use super::parts::{Parts, Ports};
@@ -39,7 +40,12 @@ impl<T: Ports> Leaving<T> {
         let parts = &self.0;
         let deadline = Instant::now() + parts.shared.published().config.loop_wait * 2;
         let name = parts.config().name.clone();
-        while parts.dcs.load().await.is_ok_and(|cluster| cluster.sync.value.is_standby(&name)) {
+        let strict = parts.shared.published().config.synchronous_mode_strict;
+        let waits = |cluster: &Cluster| {
+            // Strict, and nobody to take our place: commits will wait for us, and `/sync` goes on naming us.
+            cluster.sync.value.is_standby(&name) && (!strict || could_be_replaced(cluster, &name))
+        };
+        while parts.dcs.load().await.is_ok_and(|cluster| waits(&cluster)) {
             if Instant::now() >= deadline {
                 parts.trouble("ha", "the primary has not released us from synchronous standby: we go all the same");
                 return;
@@ -47,6 +53,12 @@ impl<T: Ports> Leaving<T> {
             sleep(POLL).await;
         }
     }
+}
+
+/// Whether another member could be the synchronous standby.
+fn could_be_replaced(cluster: &Cluster, name: &str) -> bool {
+    let others = cluster.members.iter().filter(|(other, _)| *other != name && !cluster.is_leader(other));
+    others.into_iter().any(|(_, member)| member.is_running() && !member.tags.nosync())
 }
 
 #[cfg(test)]

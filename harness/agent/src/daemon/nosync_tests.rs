@@ -47,6 +47,7 @@ fn ending(kv: &FakeKv, postgres: &FakePostgres) -> HaLoop<TestPorts> {
     let mut agent = HaLoop::new(parts(config(), kv.clone(), postgres.clone(), Heard::default()));
     agent.config.synchronous_mode = SynchronousMode::On;
     agent.parts.shared.published().config = agent.config.clone();
+    agent.dynamic_known = true;
     agent
 }
 
@@ -97,4 +98,20 @@ async fn a_primary_that_does_not_react_and_a_dcs_that_is_gone_hold_nobody_up() {
     kv.lose(Lose::Requests);
     assert!(seconds_to_end(agent).await < 3);
     assert_eq!(postgres.calls(), ["stop Fast"]);
+}
+
+/// Strict, and nobody is there to take its place: commits wait for it by name, and to be waited for would help nobody.
+#[tokio::test(start_paused = true)]
+async fn strict_the_last_synchronous_standby_goes_at_once() {
+    let strict = |kv: &FakeKv, postgres: &FakePostgres| {
+        let mut agent = ending(kv, postgres);
+        agent.config.synchronous_mode_strict = true;
+        agent.parts.shared.published().config = agent.config.clone();
+        agent
+    };
+    let (kv, postgres) = cluster();
+    assert!(seconds_to_end(strict(&kv, &postgres)).await < 3);
+    let (kv, postgres) = cluster();
+    kv.set("/service/demo/members/pg3", &json!({"state": "running", "role": "replica"}).to_string());
+    assert!(seconds_to_end(strict(&kv, &postgres)).await >= 20, "pg3 could take its place");
 }

@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pgdrill_ha::{Config, config::remote_primary, decision::Upstream as Followed, view::Follows};
+use pgdrill_ha::{
+    Config,
+    config::{remote_follows, standby_section},
+    decision::Upstream as Followed,
+    view::Follows,
+};
 use pgdrill_settings::postgresql::{self, Use};
 use serde_json::{Map, Value};
 
@@ -92,7 +97,15 @@ impl Desired {
     /// target has its own.
     pub fn apply_recovery(&mut self, ha: &Config) -> bool {
         let Some(recovery) = self.recovery.as_mut().filter(|recovery| !recovery.ends_at_target) else { return false };
-        let parameters = recovery_parameters(ha);
+        let mut parameters = recovery_parameters(ha);
+        let follows = |follows: Follows| {
+            recovery.primary_conninfo.as_ref().is_some_and(|now| (&now.host, now.port) == (&follows.host, follows.port))
+        };
+        if let Some(section) = &ha.standby_cluster
+            && remote_follows(section, ha.use_slots).map_or(recovery.primary_conninfo.is_none(), follows)
+        {
+            parameters.extend(section_parameters(section, &REMOTE_ONLY));
+        }
         let changed = recovery.parameters != parameters;
         recovery.parameters = parameters;
         changed
@@ -150,8 +163,7 @@ fn has_logical_slots(dynamic: &Value) -> bool {
         Some(kind) => kind == "logical",
         None => slot.get("database").is_some() && slot.get("plugin").is_some(),
     };
-    slots.is_some_and(|slots| slots.values().any(is_logical))
-        && dynamic.get("standby_cluster").is_none_or(Value::is_null)
+    slots.is_some_and(|slots| slots.values().any(is_logical)) && standby_section(dynamic).is_none()
 }
 
 fn parameters(config: &AgentConfig, dynamic: Option<&Value>, has_logical_slots: bool) -> BTreeMap<String, String> {
@@ -218,20 +230,25 @@ pub(crate) fn recovery(config: &AgentConfig, ha: &Config, upstream: &Followed, b
         Followed::Unchanged => before.cloned().unwrap_or_default(),
         Followed::ArchiveOnly => Recovery { parameters: recovery_parameters(ha), ..Recovery::default() },
         Followed::Remote(section) => {
-            let text = |name: &str| section.get(name).and_then(Value::as_str).map(str::to_owned);
-            let mut recovery = match remote_primary(section) {
-                Some((host, port)) => {
-                    let slot = text("primary_slot_name");
-                    follow(config, ha, &Follows { host: host.into(), port, slot })
-                }
-                None => Recovery::default(),
+            let mut recovery = match remote_follows(section, ha.use_slots) {
+                Some(follows) => follow(config, ha, &follows),
+                None => Recovery { parameters: recovery_parameters(ha), ..Recovery::default() },
             };
-            for name in ["restore_command", "archive_cleanup_command", "recovery_min_apply_delay"] {
-                recovery.parameters.extend(section.get(name).map(|value| (name.to_owned(), setting(value))));
-            }
+            recovery.parameters.extend(section_parameters(section, &IN_STANDBY_CLUSTER));
+            recovery.parameters.extend(section_parameters(section, &REMOTE_ONLY));
             recovery
         }
     }
+}
+
+/// Fields of `standby_cluster` that are recovery settings of all its members, since the archive is the remote primary's.
+const IN_STANDBY_CLUSTER: [&str; 2] = ["restore_command", "archive_cleanup_command"];
+/// The same of the standby leader alone.
+const REMOTE_ONLY: [&str; 1] = ["recovery_min_apply_delay"];
+
+fn section_parameters(section: &Value, names: &[&str]) -> BTreeMap<String, String> {
+    let set = |name: &&str| section.get(*name).filter(|value| !value.is_null() && value.as_str() != Some(""));
+    names.iter().filter_map(|name| Some(((*name).to_owned(), setting(set(name)?)))).collect()
 }
 
 /// The recovery settings for streaming from a server.
@@ -254,7 +271,12 @@ pub(crate) fn follow(config: &AgentConfig, ha: &Config, follows: &Follows) -> Re
 
 fn recovery_parameters(ha: &Config) -> BTreeMap<String, String> {
     let section = ha.dynamic.pointer("/postgresql/recovery_conf").and_then(Value::as_object);
-    section.into_iter().flatten().map(|(name, value)| (name.clone(), setting(value))).collect()
+    let mut parameters: BTreeMap<String, String> =
+        section.into_iter().flatten().map(|(name, value)| (name.clone(), setting(value))).collect();
+    if let Some(section) = &ha.standby_cluster {
+        parameters.extend(section_parameters(section, &IN_STANDBY_CLUSTER));
+    }
+    parameters
 }
 
 /// Credentials and address for a base backup (`replication`) or a rewind.
@@ -374,5 +396,31 @@ mod tests {
         let ha = Config::default();
         let before = follow(&config, &ha, &Follows { host: "pg2".into(), port: 5432, slot: Some("pg1".into()) });
         assert_eq!(recovery(&config, &ha, &Followed::Unchanged, Some(&before)), before);
+    }
+
+    /// `restore_command` of a standby cluster is every member's, the delay its leader's alone; and a changed `/config` keeps both.
+    #[test]
+    fn the_settings_of_a_standby_cluster_survive_a_change_of_the_configuration() {
+        let config = AgentConfig::new("demo", "pg1", "10.0.0.1", vec![]);
+        let section = json!({"host": "dc1", "port": 5433, "primary_slot_name": "Dc-2", "restore_command": "cp /a/%f %p",
+            "archive_cleanup_command": "", "recovery_min_apply_delay": "5min"});
+        let ha = |work_mem: &str| {
+            let dynamic = json!({"standby_cluster": section, "postgresql": {"recovery_conf": {"x": work_mem}}});
+            pgdrill_ha::config::resolve(&dynamic, &json!({}), &BTreeMap::new())
+        };
+        let member = Followed::Member { name: "pg2".into(), host: "10.0.0.2".into(), port: 5432, slot: None };
+        for (upstream, delayed) in [(Followed::Remote(section.clone()), true), (member, false)] {
+            let mut desired =
+                Desired { recovery: Some(recovery(&config, &ha("1"), &upstream, None)), ..Desired::new(&config) };
+            let slot = desired.recovery.as_ref().and_then(|recovery| recovery.primary_slot_name.clone());
+            assert_eq!(slot.as_deref(), delayed.then_some("dc_2"));
+            assert!(!desired.apply_recovery(&ha("1")), "nothing has changed");
+            assert!(desired.apply_recovery(&ha("2")));
+            let parameters = desired.recovery.expect("it is a standby").parameters;
+            let get = |name: &str| parameters.get(name).map(String::as_str);
+            assert_eq!((get("x"), get("restore_command")), (Some("2"), Some("cp /a/%f %p")));
+            assert_eq!(get("recovery_min_apply_delay"), delayed.then_some("5min"));
+            assert_eq!(get("archive_cleanup_command"), None);
+        }
     }
 }

@@ -59,6 +59,12 @@ impl<T: Ports> HaLoop<T> {
             parts.observer.event(AgentEvent::Stopped { reason: "paused: PostgreSQL and the lock stay".into() });
             return;
         }
+        if !self.dynamic_known {
+            // Perhaps the cluster is paused. Whatever runs here was not started by this agent, which has decided nothing yet.
+            let reason = "the dynamic configuration was never read: PostgreSQL is left as it is".into();
+            parts.observer.event(AgentEvent::Stopped { reason });
+            return;
+        }
         self.task.cancel();
         let now = parts.clock.now();
         let leads = self.memory.may_lead(now);

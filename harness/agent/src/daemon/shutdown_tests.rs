@@ -19,6 +19,7 @@ async fn leading(stops_within: Duration) -> (HaLoop<Fenced>, FakeFence, FakePost
     let (kv, heard) = (FakeKv::default(), Heard::default());
     let parts = Parts::<Fenced>::new(config(), kv, TokioNet, postgres.clone(), NoWatchdog, fence.clone(), heard);
     let mut agent = HaLoop::new(Arc::new(parts));
+    agent.dynamic_known = true;
     let parts = Arc::clone(&agent.parts);
     parts.fencing.start().await.expect("it starts");
     let held = parts.dcs.acquire_lock(agent.config.ttl, &StatusRecord::default()).await;

@@ -219,6 +219,42 @@ async fn a_new_standby_cluster_is_copied_from_the_remote_primary_and_not_made() 
     assert!(kv.get("/service/demo/initialize").is_none(), "the claim is given back");
 }
 
+/// A stopped replica's directory under a scope that has no keys yet: the first step already knows what `/config` is going to say.
+#[tokio::test(start_paused = true)]
+async fn what_bootstrap_dcs_says_counts_before_config_is_written() {
+    let (kv, heard) = (FakeKv::default(), Heard::default());
+    let control = ControlData { state: ClusterState::ShutDownInRecovery, ..control(7_437_112_345_678_901_234) };
+    let postgres = FakePostgres::with_data(control);
+    let mut config = config();
+    let dcs = json!({"ttl": 21, "loop_wait": 1, "retry_timeout": 10,
+        "standby_cluster": {"host": "10.1.0.1", "port": 5433, "primary_slot_name": "dc2"}});
+    config.bootstrap.as_mut().expect("it has one").dcs = dcs;
+    let parts = parts(config, kv.clone(), postgres.clone(), heard.clone());
+    let shutdown = Shutdown::new();
+    let end = async {
+        sleep(Duration::from_secs(5)).await;
+        shutdown.request();
+    };
+    let agent = timeout(Duration::from_secs(60), run(Arc::clone(&parts), shutdown.clone()));
+    let (ended, ()) = tokio::join!(agent, end);
+    ended.expect("it ends in time").expect("it ends well");
+    assert_eq!(postgres.recoveries(), ["10.1.0.1:5433 dc2"], "whenever it was started: {:?}", postgres.calls());
+    assert_eq!(kv.granted_ttl(), Some(Duration::from_secs(21)), "the first lease is of the ttl that will count");
+    assert_eq!(postgres.kept(), None, "no cluster has this configuration yet");
+    assert!(!postgres.calls().contains(&"promote".to_owned()));
+}
+
+/// Nothing was decided yet, and the cluster may be paused.
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_never_read_the_dcs_ends_without_touching_the_server() {
+    let (kv, heard) = (FakeKv::default(), Heard::default());
+    kv.lose(Lose::Requests);
+    let postgres = FakePostgres::with_data(control(7_437_112_345_678_901_234)).running(Duration::from_secs(1));
+    run_for(15, &kv, &postgres, &heard).await.unwrap();
+    assert!(!postgres.calls().iter().any(|call| call.starts_with("stop")), "{:?}", postgres.calls());
+    assert!(heard.all().iter().any(|event| event.contains("PostgreSQL is left as it is")), "{:?}", heard.all());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reinitialization_from_the_leader_uses_none_of_the_own_methods() {
     let (kv, heard) = (FakeKv::default(), Heard::default());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pgdrill_settings::{
-    Dynamic, is_standby_cluster,
+    Dynamic,
     places::CLUSTER_WIDE,
     slots::permanent_slots,
     value::{self, switch},
@@ -12,6 +12,7 @@ use pgdrill_settings::{
 use serde_json::{Map, Value};
 
 use super::Tags;
+use super::remote::standby_section;
 use super::settings::{Config, FencingMode, WatchdogMode};
 
 /// Puts `over` on top of `base`: mappings are merged, anything else replaced.
@@ -84,7 +85,7 @@ fn typed(document: &Value) -> Config {
     let get = |name: &str| document.get(name).filter(|value| !value.is_null());
     let postgresql = |name: &str| document.get("postgresql").and_then(|section| section.get(name));
     let pg_flag = |name: &str| postgresql(name).and_then(switch).unwrap_or(false);
-    let standby_cluster = get("standby_cluster").filter(|section| is_standby_cluster(section));
+    let standby_cluster = standby_section(document);
     let dynamic = Dynamic::of(document);
     Config {
         ttl: Duration::from_secs(dynamic.timing.ttl),

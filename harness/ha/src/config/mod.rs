@@ -5,15 +5,17 @@
 //! interpreted here: [`Config::dynamic`] keeps the whole merged document for them.
 
 mod layers;
+mod remote;
 mod settings;
 mod slots;
 mod tags;
 
 pub use layers::{merge, merge_patch, resolve};
 pub use pgdrill_settings::{
-    SynchronousMode, is_standby_cluster, remote_primary,
+    SynchronousMode, remote_primary,
     slots::{is_logical_slot, is_usable_slot},
 };
+pub use remote::{remote_follows, standby_section};
 pub use settings::{Config, FencingMode, WatchdogMode};
 pub use slots::ignores_slot;
 pub use tags::Tags;

@@ -135,6 +135,14 @@ impl Config {
         self.synchronous_mode != SynchronousMode::Off && self.standby_cluster.is_none()
     }
 
+    /// Whether a standby's WAL may come from an archive (`restore_command` of `recovery_conf` or of `standby_cluster`).
+    pub fn restores(&self) -> bool {
+        let own = self.dynamic.pointer("/postgresql/recovery_conf/restore_command");
+        let section = self.standby_cluster.as_ref().and_then(|section| section.get("restore_command"));
+        let says = |command: &Value| command.as_str().is_some_and(|command| !command.is_empty());
+        own.is_some_and(says) || section.is_some_and(says)
+    }
+
     /// Whether it is managed as a quorum.
     pub fn is_quorum(&self) -> bool {
         self.synchronous_mode == SynchronousMode::Quorum && self.standby_cluster.is_none()

@@ -1,7 +1,7 @@
 //! Creating a cluster or a replica, and knowing whose data directory it is (`Ha.bootstrap`, `post_bootstrap`).
 
 use super::Cycle;
-use crate::config::{FencingMode, WatchdogMode};
+use crate::config::{FencingMode, WatchdogMode, standby_section};
 use crate::decision::{Action, ConfigWrite, Decision, InitializeWrite, Reason, Then};
 use crate::records::{Initialize, StatusRecord};
 use crate::view::{DataDir, LockOutcome, TaskKind, TaskProgress, WriteOutcome};
@@ -124,7 +124,9 @@ impl Cycle<'_> {
     }
 
     fn bootstrapped(&mut self) -> Decision {
-        let watchdog = self.local.watchdog.is_active || self.local.round.watchdog == Some(true);
+        // A new standby cluster is a copy that follows the remote primary.
+        let follows = standby_section(&self.config.bootstrap_dcs).is_some();
+        let watchdog = follows || self.local.watchdog.is_active || self.local.round.watchdog == Some(true);
         if self.config.watchdog == WatchdogMode::Required && !watchdog {
             return match self.local.round.watchdog {
                 None => Decision::ask(vec![Action::WatchdogActivate], Reason::Bootstrapping),
@@ -134,10 +136,7 @@ impl Cycle<'_> {
         if self.config.fencing == FencingMode::Required && !self.local.fence.is_usable {
             return self.cancel_bootstrap("the dead-man process is required and does not run".into());
         }
-        // A new standby cluster is a copy that follows the remote primary.
         let postgres = &self.local.postgres;
-        let remote = self.config.bootstrap_dcs.get("standby_cluster").and_then(|section| section.as_object());
-        let follows = remote.is_some_and(|section| !section.is_empty());
         let runs = if follows {
             postgres.is_running() && !postgres.is_running_primary()
         } else {

@@ -86,6 +86,10 @@ impl Cycle<'_> {
             Ok(LockOutcome::Unknown { reason }) if self.memory.may_lead(self.now) => {
                 Decision::rest(Reason::RenewalUnknown(reason))
             }
+            // A standby takes no writes, whoever leads: there is nothing to stop.
+            Ok(_) if self.is_standby_cluster() && self.local.postgres.has_standby_signal => {
+                Decision::rest(Reason::LostRace)
+            }
             Ok(_) => demote::nolock("the leader lock was lost while starting", self.memory),
         })
     }
@@ -137,7 +141,10 @@ impl Cycle<'_> {
         if !self.task_ended(&[TaskKind::Demote]) || !self.local.postgres.is_absent() || !self.holds_lock() {
             return None;
         }
-        let optime = self.local.postgres.control.as_ref().map(|control| control.checkpoint);
+        // Only a shutdown checkpoint is where the WAL ends: a standby's last restartpoint, or a checkpoint before a crash, is long
+        // past, and a position that goes back would hide how much a candidate lacks.
+        let clean = self.local.postgres.control.as_ref().filter(|control| control.state == DbState::ShutDown);
+        let optime = clean.map(|control| control.checkpoint);
         let reason = Reason::ReleasingLock("PostgreSQL is stopped for a switchover");
         Some(Decision::soon(vec![Action::ReleaseLock { optime }], reason, Duration::from_secs(2)))
     }

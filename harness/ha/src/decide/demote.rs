@@ -81,7 +81,10 @@ impl Cycle<'_> {
         // `primary_stop_timeout` is for synchronous mode alone: elsewhere a hard stop could lose what was acknowledged.
         let limit = self.config.primary_stop_timeout;
         let escalate_at = (self.config.is_synchronous() && !limit.is_zero()).then(|| self.now + limit);
-        let request = StopRequest { early_release: Some(candidates), ..stop(DemoteMode::Graceful, escalate_at) };
+        // A server that starts answers no CHECKPOINT.
+        let checkpoint_first = self.local.postgres.is_running();
+        let stop = stop(DemoteMode::Graceful, escalate_at);
+        let request = StopRequest { early_release: Some(candidates), checkpoint_first, ..stop };
         Decision::last(vec![Action::Stop(request)], reason)
     }
 }

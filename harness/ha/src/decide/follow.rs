@@ -1,10 +1,14 @@
 //! Being a replica: of whom, and how it is told (`Ha.follow`, `_get_node_to_follow`).
 
 use super::{Cycle, demote};
-use crate::config::remote_primary;
+use crate::config::{remote_follows, remote_primary};
 use crate::decision::{Action, Decision, Reason, Upstream};
 use crate::memory::RewindState;
 use crate::view::{Follows, PostgresRole, Process};
+
+/// What a comparison of histories found, when it is not them that keep a replica from streaming.
+const FITS: &str = "our histories fit, so it is something that PostgreSQL's log tells: a slot or WAL that is not there any more, a \
+                    password, pg_hba.conf";
 
 /// From this version on `primary_conninfo` can be changed by a reload.
 const RELOADS_CONNINFO: u32 = 130_000;
@@ -21,14 +25,20 @@ impl Cycle<'_> {
         if matches!(self.local.postgres.process, Process::Starting { .. }) {
             return Decision::rest(Reason::Starting(Default::default()));
         }
-        let upstream = self.upstream();
-        let name = upstream_name(&upstream).to_owned();
+        self.follow_upstream()
+    }
+
+    /// Follows whom we should follow now, once our history is known to fit.
+    pub(super) fn follow_upstream(&mut self) -> Decision {
         if !self.config.paused {
             self.notice_old_timeline();
+            self.notice_missing_stream();
             if let Some(decision) = self.rewind_step() {
                 return decision;
             }
         }
+        let upstream = self.upstream();
+        let name = upstream_name(&upstream);
         self.follow(upstream, &name)
     }
 
@@ -38,13 +48,29 @@ impl Cycle<'_> {
         if self.local.postgres.is_running_primary() && !self.config.paused {
             return demote::nolock("must not be the leader", self.memory);
         }
+        // A standby leader that has ended streams no more, and the remote primary still does.
+        let alone =
+            self.memory.streaming.missing_since.is_some_and(|since| self.has_passed(since, self.config.loop_wait));
+        if self.follows_remote() && alone {
+            return self.follow_upstream();
+        }
         Decision::rest(reason)
     }
 
-    /// Whom we should follow now: whom our tag names if it runs, else the leader.
+    /// Whether it is the remote primary of a standby cluster that we should follow: as its leader, or while there is none
+    /// (`_get_node_to_follow`).
+    fn follows_remote(&self) -> bool {
+        self.is_standby_cluster() && (self.holds_lock() || (self.cluster.is_unlocked() && !self.config.paused))
+    }
+
+    /// Whom we should follow now: the remote primary in a standby cluster's leader, else whom our tag names if it runs, else
+    /// the leader.
     pub(super) fn upstream(&self) -> Upstream {
         if self.config.tags.nostream() {
             return Upstream::ArchiveOnly;
+        }
+        if let Some(section) = self.config.standby_cluster.as_ref().filter(|_| self.follows_remote()) {
+            return Upstream::Remote(section.clone());
         }
         let me = &self.local.name;
         let wanted = self.config.tags.replicatefrom().filter(|name| name != me);
@@ -76,7 +102,7 @@ impl Cycle<'_> {
             actions.push(Action::ResumeReplay);
         }
         if self.follows_already(&upstream) {
-            return Decision::last(actions, Reason::Following(name.to_owned()));
+            return self.following(upstream, name, actions);
         }
         if upstream == Upstream::Unchanged {
             return Decision::last(actions, Reason::NoLeaderToFollow);
@@ -84,12 +110,41 @@ impl Cycle<'_> {
         // Whoever is followed anew may have another history.
         let state = self.memory.rewind.state;
         let settled = matches!(state, RewindState::Initial | RewindState::NotNeed | RewindState::Success);
-        if settled && matches!(upstream, Upstream::Member { .. }) {
+        if settled && matches!(upstream, Upstream::Member { .. } | Upstream::Remote(_)) {
             self.memory.rewind.state = RewindState::Check;
         }
         let restart = postgres.server_version < RELOADS_CONNINFO;
         actions.push(Action::Follow { upstream, restart });
         Decision::last(actions, Reason::ChangingUpstream(name.to_owned()))
+    }
+
+    /// The configuration is as it should be. Whether WAL arrives is another question.
+    fn following(&mut self, upstream: Upstream, name: &str, mut actions: Vec<Action>) -> Decision {
+        let missing = self.memory.streaming.missing_since.filter(|_| self.streams_from(&upstream));
+        let Some(since) = missing else { return Decision::last(actions, Reason::Following(name.to_owned())) };
+        let streaming = &mut self.memory.streaming;
+        if streaming.looked_at.is_some() && !streaming.settings_renewed && !self.config.paused {
+            // The histories fit: perhaps the server does not have the settings that we believe it to have.
+            streaming.settings_renewed = true;
+            actions.push(Action::Follow { upstream, restart: self.local.postgres.server_version < RELOADS_CONNINFO });
+        }
+        let found = self.memory.rewind.finding.clone().or_else(|| self.memory.streaming.trouble.clone());
+        let reason = Reason::NotStreaming {
+            from: name.to_owned(),
+            missing: self.now.since(since),
+            restores: self.config.restores(),
+            finding: found.or_else(|| self.memory.streaming.compared.then(|| FITS.to_owned())),
+        };
+        Decision::last(actions, reason)
+    }
+
+    /// Whether WAL is to be streamed from an upstream, rather than to be taken from the archive alone.
+    fn streams_from(&self, upstream: &Upstream) -> bool {
+        match upstream {
+            Upstream::Member { .. } => true,
+            Upstream::Remote(section) => remote_follows(section, self.config.use_slots).is_some(),
+            Upstream::Unchanged | Upstream::ArchiveOnly => false,
+        }
     }
 
     fn follows_already(&self, upstream: &Upstream) -> bool {
@@ -101,17 +156,8 @@ impl Cycle<'_> {
                 let wanted = Follows { host: host.clone(), port: *port, slot: slot.clone() };
                 *current == wanted
             }),
-            Upstream::Remote(remote) => {
-                let slot = remote.get("primary_slot_name").and_then(|slot| slot.as_str());
-                match (follows, remote_primary(remote)) {
-                    // No host: it takes its WAL from `restore_command`.
-                    (None, None) => true,
-                    (Some(current), Some((host, port))) => {
-                        current.host == host && current.port == port && current.slot.as_deref() == slot
-                    }
-                    _ => false,
-                }
-            }
+            // No host: it takes its WAL from `restore_command`.
+            Upstream::Remote(remote) => follows == remote_follows(remote, self.config.use_slots).as_ref(),
         }
     }
 
@@ -125,14 +171,37 @@ impl Cycle<'_> {
             self.memory.rewind.state = RewindState::Check;
         }
     }
+
+    /// A replica that should stream and does not for two turns of the loop is compared with its upstream, and then again from
+    /// time to time: a walreceiver tries every 5 s, so by now something keeps it away.
+    fn notice_missing_stream(&mut self) {
+        let Some(since) = self.memory.streaming.missing_since.filter(|_| self.streams_from(&self.upstream())) else {
+            return;
+        };
+        let due = match self.memory.streaming.looked_at {
+            None => self.has_passed(since, self.config.loop_wait * 2),
+            Some(before) => self.has_passed(before, self.config.loop_wait * 6),
+        };
+        if !due {
+            return;
+        }
+        self.memory.streaming.looked_at = Some(self.now);
+        let state = self.memory.rewind.state;
+        if matches!(state, RewindState::Initial | RewindState::NotNeed | RewindState::Success) {
+            self.memory.rewind.state = RewindState::Check;
+        }
+    }
 }
 
 /// How an upstream is called in a reason.
-pub(super) fn upstream_name(upstream: &Upstream) -> &str {
+pub(super) fn upstream_name(upstream: &Upstream) -> String {
     match upstream {
-        Upstream::Member { name, .. } => name,
-        Upstream::Remote(_) => "the remote primary",
-        Upstream::Unchanged => "its present upstream",
-        Upstream::ArchiveOnly => "the archive",
+        Upstream::Member { name, .. } => name.clone(),
+        Upstream::Remote(section) => match remote_primary(section) {
+            Some((host, port)) => format!("the remote primary {host}:{port}"),
+            None => "the remote primary's archive".into(),
+        },
+        Upstream::Unchanged => "its present upstream".into(),
+        Upstream::ArchiveOnly => "the archive".into(),
     }
 }

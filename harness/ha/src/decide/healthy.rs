@@ -69,12 +69,12 @@ impl Cycle<'_> {
 
     /// Required and unusable: a primary that cannot be fenced must not be one (`enforce_primary_role`). With other timings the
     /// time-out is another one, too (`Watchdog.keepalive`): longer than the lease it is no fence, and shorter than `loop_wait`
-    /// it resets a healthy machine.
+    /// it resets a healthy machine. A standby leader takes no writes and needs none.
     fn arm_watchdog(&mut self) -> Option<Decision> {
         let mode = self.config.watchdog;
         let watchdog = &self.local.watchdog;
         let in_order = watchdog.is_active && !watchdog.is_outdated;
-        if mode == WatchdogMode::Off || in_order || self.config.paused {
+        if mode == WatchdogMode::Off || in_order || self.config.paused || self.is_standby_cluster() {
             return None;
         }
         match self.local.round.watchdog {
@@ -135,7 +135,7 @@ impl Cycle<'_> {
         let timeline = self.local.postgres.timeline?;
         let known = self.cluster.history.as_ref();
         if timeline <= 1 {
-            return known.is_none_or(|history| !history.lines.is_empty()).then(HistoryRecord::default);
+            return known.is_some_and(|history| !history.lines.is_empty()).then(HistoryRecord::default);
         }
         let last = known.and_then(|history| history.lines.last());
         let ours = self.local.postgres.history.last().map(|line| line.switchpoint);
@@ -160,13 +160,14 @@ impl Cycle<'_> {
         Some(HistoryRecord { lines }.truncated(self.config.max_timelines_history))
     }
 
-    /// `/status` as a running primary publishes it with the renewal (`update_lock`, `_write_status`).
+    /// `/status` as a running primary or standby leader publishes it with the renewal (`update_lock`, `_write_status`).
     pub(super) fn status_to_publish(&self) -> Option<StatusRecord> {
         let postgres = &self.local.postgres;
-        if !postgres.is_running_primary() {
+        let leads_with = if self.is_standby_cluster() { postgres.is_running() } else { postgres.is_running_primary() };
+        if !leads_with {
             return None;
         }
-        let optime = postgres.current_lsn?;
+        let optime = postgres.position()?;
         let slots = postgres.slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.position?)));
         let mut status = StatusRecord { optime: Some(optime), slots: slots.collect(), retain_slots: Vec::new() };
         // Replicas' slots for us advance with our own position.

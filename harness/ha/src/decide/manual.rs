@@ -10,7 +10,7 @@ use super::race::Obstacle;
 use crate::Lsn;
 use crate::decision::{Decision, EarlyRelease, Reason, Unfit};
 use crate::records::FailoverRecord;
-use crate::view::{PeerAnswer, PeerStatus};
+use crate::view::{PeerAnswer, PeerStatus, PostgresRole};
 
 /// Whether a request's time has come.
 enum Due {
@@ -34,10 +34,11 @@ impl Cycle<'_> {
         self.unscheduled_request().and_then(|request| request.candidate.as_deref()) == Some(&self.local.name)
     }
 
-    /// What the lock holder does with a request; `None` if there is none, or none yet.
+    /// What the lock holder does with a request; `None` if there is none, or none yet. A standby leader hands over as a primary
+    /// does.
     pub(super) fn manual_from_leader(&mut self) -> Option<Decision> {
         let request = self.request()?.clone();
-        if !self.local.postgres.is_running_primary() {
+        if self.local.postgres.role == PostgresRole::Replica && (!self.is_standby_cluster() || self.config.paused) {
             // We are the one it made the leader: the promotion clears it.
             return None;
         }
@@ -103,13 +104,22 @@ impl Cycle<'_> {
     fn handover_candidates(&self, request: &FailoverRecord) -> Result<BTreeSet<String>, Decision> {
         let sync = &self.cluster.sync.value;
         let bound_to_sync = self.sync_decides() && request.candidate.is_none();
+        let timeline = self.cluster.timeline();
+        // As in the race that comes then (`is_failover_possible`).
+        let too_old =
+            |answer: &PeerAnswer| self.config.check_timeline && answer.timeline.is_none_or(|own| own < timeline);
         let answers = self.peers()?;
         let healthy = answers.iter().filter(|(name, status)| {
             let wanted = request.candidate.as_ref().is_none_or(|candidate| candidate == *name);
             // Without a named candidate an asynchronous node must not win (Patroni issue 2405).
             let eligible = !bound_to_sync || sync.is_standby(name);
             let ignore_lag = !request.is_switchover();
-            wanted && eligible && self.cluster.members.contains_key(*name) && self.could_lead(status, ignore_lag)
+            let fits = !matches!(status, PeerStatus::Answered(answer) if too_old(answer));
+            wanted
+                && eligible
+                && fits
+                && self.cluster.members.contains_key(*name)
+                && self.could_lead(status, ignore_lag)
         });
         let healthy: BTreeSet<String> = healthy.map(|(name, _)| name.clone()).collect();
         // A named candidate waits for what it lacks; without one the votes must suffice (Patroni issue 3307).
@@ -131,7 +141,9 @@ impl Cycle<'_> {
     }
 
     fn leader_position(&self) -> Lsn {
-        self.local.postgres.current_lsn.or(self.cluster.status.value.optime).unwrap_or_default()
+        let postgres = &self.local.postgres;
+        let own = if self.is_standby_cluster() { postgres.position() } else { postgres.current_lsn };
+        own.or(self.cluster.status.value.optime).unwrap_or_default()
     }
 
     /// Whether anybody could take over from a holder that is in trouble (`is_failover_possible`).

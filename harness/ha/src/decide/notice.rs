@@ -2,8 +2,8 @@
 
 use super::Cycle;
 use crate::config::Config;
-use crate::memory::{FailsafeMemory, LedCluster, Memory, RewindState};
-use crate::view::{FailsafeAnswer, LocalView, LockOutcome, TaskKind, TaskProgress, WriteOutcome};
+use crate::memory::{FailsafeMemory, LedCluster, Memory, RewindState, StreamingMemory};
+use crate::view::{FailsafeAnswer, LeaderInspection, LocalView, LockOutcome, TaskKind, TaskProgress, WriteOutcome};
 use crate::{Lsn, Monotonic};
 
 /// Applies everything that is true whatever the DCS says now. Idempotent: rounds repeat their predecessors' outcomes.
@@ -11,6 +11,7 @@ pub(super) fn outcomes(local: &LocalView, config: &Config, memory: &mut Memory, 
     lock(local, memory);
     failsafe(local, config, memory);
     task(local, memory, now);
+    streaming(local, memory, now);
     if local.postgres.is_running() {
         memory.ever_started = true;
         memory.crash_recovery_tried = false;
@@ -46,6 +47,26 @@ fn lock(local: &LocalView, memory: &mut Memory) {
     if local.round.released {
         memory.lock_deadline = None;
         memory.own_status_revision = None;
+    }
+}
+
+/// A replica that runs either streams or does not: what it is configured to do is no sign of it (Patroni issue 3717 reported
+/// "following" for hours).
+fn streaming(local: &LocalView, memory: &mut Memory, now: Monotonic) {
+    let postgres = &local.postgres;
+    let waits = postgres.is_running() && !postgres.is_running_primary() && !postgres.is_streaming;
+    if !waits {
+        memory.streaming = StreamingMemory::default();
+        return;
+    }
+    memory.streaming.missing_since.get_or_insert(now);
+    match &local.round.leader {
+        Some(LeaderInspection::Unreachable { reason }) => memory.streaming.trouble = Some(reason.clone()),
+        Some(LeaderInspection::Answered { in_recovery, .. }) => {
+            memory.streaming.trouble = None;
+            memory.streaming.compared = !in_recovery;
+        }
+        None => {}
     }
 }
 

@@ -3,14 +3,14 @@
 
 use super::Cycle;
 use crate::config::SynchronousMode;
-use crate::decision::{Action, Decision, Reason, Upstream};
+use crate::decision::{Action, Decision, Reason};
 use crate::records::SyncRecord;
 use crate::view::{SynchronousStandbyNames, TaskKind, TaskProgress, WriteOutcome};
 
 impl Cycle<'_> {
     pub(super) fn promote_or_follow_remote(&mut self) -> Decision {
-        if let Some(remote) = self.config.standby_cluster.clone() {
-            return self.follow(Upstream::Remote(remote), "the remote primary");
+        if self.is_standby_cluster() {
+            return self.follow_upstream();
         }
         if !self.local.postgres.is_running() {
             return Decision::rest(Reason::PostponingPromotion("PostgreSQL is not running".into()));

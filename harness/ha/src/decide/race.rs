@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Cycle, demote};
 use crate::Lsn;
-use crate::config::{FencingMode, WatchdogMode};
+use crate::config::{FencingMode, WatchdogMode, standby_section};
 use crate::decision::{Action, Decision, Peer, PeerPurpose, Reason, Unfit};
 use crate::view::{LockOutcome, PeerAnswer, PeerStatus, Process};
 
@@ -43,7 +43,10 @@ impl Cycle<'_> {
             Ok(()) => {
                 let mut status = self.cluster.status.value.clone();
                 status.optime = status.optime.max(self.status_to_publish().and_then(|status| status.optime));
-                Decision::observe(vec![Action::AcquireLock { status }], Reason::AcquiringLock)
+                let mut actions = vec![Action::AcquireLock { status }];
+                // No promotion will do it; carried out only once the lock is ours.
+                actions.extend(self.clear_failover().filter(|_| self.is_standby_cluster()));
+                Decision::observe(actions, Reason::AcquiringLock)
             }
             Err(Obstacle::Ask(decision)) => decision,
             Err(Obstacle::Unfit(unfit)) => self.stay_behind(Reason::NotPromoting(unfit)),
@@ -87,10 +90,23 @@ impl Cycle<'_> {
         if self.config.tags.nofailover() {
             return Err(Unfit::Nofailover.into());
         }
+        if self.is_disputed_standby_cluster() {
+            return Err(Unfit::DisputedStandbyCluster.into());
+        }
         if self.cluster.failover.is_some() {
             return self.manual_without_leader();
         }
         self.fit_as_replica()
+    }
+
+    /// A copy of another cluster's data directory brings that cluster's `patroni.dynamic.json` along, as `pg_basebackup` copies all
+    /// files. Patroni believes it, and promotes what `bootstrap.dcs` says is to follow a remote primary. The other reading is
+    /// possible as well: our own cluster has left its standby days behind and has lost its etcd. A promotion cannot be taken back.
+    fn is_disputed_standby_cluster(&self) -> bool {
+        let is_new =
+            self.cluster.config.is_none() && self.cluster.initialize.is_none() && self.memory.last_led.is_none();
+        let kept = self.local.postgres.was_managed && !self.is_standby_cluster();
+        is_new && kept && standby_section(&self.config.bootstrap_dcs).is_some()
     }
 
     /// A primary is always the healthiest, unless a later timeline exists than its own.
@@ -153,7 +169,8 @@ impl Cycle<'_> {
         }
         let timeline = self.local.postgres.timeline.unwrap_or(0);
         let cluster = self.cluster.timeline();
-        if self.config.check_timeline && timeline < cluster {
+        // A standby cluster's timelines are the remote primary's, and its own `/history` says nothing of them.
+        if self.config.check_timeline && !self.is_standby_cluster() && timeline < cluster {
             return Err(Unfit::OldTimeline { ours: timeline, cluster }.into());
         }
         Ok(())

@@ -22,13 +22,14 @@ impl Cycle<'_> {
 
     fn recover_with_lock(&mut self) -> Decision {
         let began = *self.memory.start_began.get_or_insert(self.now);
-        if self.memory.was_primary && self.config.primary_start_timeout.is_zero() {
+        let led = self.memory.was_primary || self.is_standby_cluster();
+        if led && self.config.primary_start_timeout.is_zero() {
             match self.can_hand_over() {
                 Err(ask) => return ask,
                 Ok(true) => return self.demote_immediate("it crashed and primary_start_timeout is 0"),
                 Ok(false) => {}
             }
-        } else if self.has_passed(began, self.config.primary_start_timeout) && self.memory.was_primary {
+        } else if led && self.has_passed(began, self.config.primary_start_timeout) {
             match self.can_hand_over() {
                 Err(ask) => return ask,
                 Ok(true) => return self.demote_immediate("recovery takes longer than primary_start_timeout"),
@@ -42,8 +43,11 @@ impl Cycle<'_> {
         if let Some(decision) = self.crash_recovery() {
             return decision;
         }
-        if let Some(remote) = self.config.standby_cluster.clone() {
-            return self.start_replica(Upstream::Remote(remote), "as standby leader");
+        if self.is_standby_cluster() {
+            if let Some(decision) = self.check_before_start() {
+                return decision;
+            }
+            return self.start_replica(self.upstream(), "as standby leader");
         }
         // Read-only first; the next cycles promote it. A timeline is cheap, two primaries are not.
         self.start_replica(Upstream::Unchanged, "read-only, to be promoted")
@@ -71,7 +75,10 @@ impl Cycle<'_> {
         let postgres = &self.local.postgres;
         let state = postgres.control.as_ref().map(|control| control.state);
         let crashed = matches!(state, Some(DbState::InProduction | DbState::ShuttingDown | DbState::InCrashRecovery));
+        // In a standby cluster it would give a copy of the remote primary's directory WAL of its own: as a standby it recovers from
+        // what is there, and goes on with what it receives.
         let useful = self.cluster.is_unlocked() || self.can_rewind() || self.removes_diverged();
+        let useful = useful && !self.is_standby_cluster();
         if !crashed || postgres.has_backup_label || self.memory.crash_recovery_tried || !useful {
             return None;
         }
@@ -84,18 +91,22 @@ impl Cycle<'_> {
         if let Some(decision) = self.crash_recovery() {
             return decision;
         }
-        // A fresh copy has nothing of its own to compare. Any other directory has, also one that this agent has never started:
-        // its predecessor may have been the primary that lost.
-        let fresh_copy = !self.memory.ever_started && self.local.postgres.has_backup_label;
-        if self.memory.rewind.state == RewindState::Initial && !fresh_copy {
-            self.memory.rewind.state = RewindState::Check;
-        }
-        if let Some(decision) = self.rewind_step() {
+        if let Some(decision) = self.check_before_start() {
             return decision;
         }
         let upstream = self.upstream();
         let how = if upstream == Upstream::Unchanged { "as replica, without a known leader" } else { "as replica" };
         self.start_replica(upstream, how)
+    }
+
+    /// Whether the directory fits the history of whom it will follow. A fresh copy has nothing of its own to compare. Any other
+    /// directory has, also one that this agent has never started: its predecessor may have been the primary that lost.
+    fn check_before_start(&mut self) -> Option<Decision> {
+        let fresh_copy = !self.memory.ever_started && self.local.postgres.has_backup_label;
+        if self.memory.rewind.state == RewindState::Initial && !fresh_copy {
+            self.memory.rewind.state = RewindState::Check;
+        }
+        self.rewind_step()
     }
 
     fn start_replica(&mut self, upstream: Upstream, how: &'static str) -> Decision {

@@ -2,6 +2,7 @@
 
 use super::Cycle;
 use crate::Lsn;
+use crate::config::remote_primary;
 use crate::decision::{Action, Decision, Reason, Upstream};
 use crate::memory::RewindState;
 use crate::records::MemberRole;
@@ -30,6 +31,17 @@ impl LocalHistory {
     const fn timeline(self) -> u32 {
         match self {
             Self::Replica { timeline, .. } | Self::FormerPrimary { timeline, .. } => timeline,
+        }
+    }
+
+    /// The same beside a remote primary. A directory that is no standby's, and on the remote primary's own timeline, is a copy of
+    /// a directory of that primary: its author is the remote primary itself.
+    fn copied_from(self, remote_timeline: u32) -> Self {
+        match self {
+            Self::FormerPrimary { timeline, shutdown_checkpoint_end } if timeline == remote_timeline => {
+                Self::Replica { timeline, replayed: shutdown_checkpoint_end.unwrap_or_default() }
+            }
+            other => other,
         }
     }
 }
@@ -85,8 +97,12 @@ impl Cycle<'_> {
         }
     }
 
-    /// The leader, if it is fit to be compared with: a primary that we can reach.
+    /// The leader, if it is fit to be compared with: a primary that we can reach. In a standby cluster that is the remote primary,
+    /// for every member (`_handle_rewind_or_reinitialize`).
     fn reference(&self) -> Option<Upstream> {
+        if let Some(section) = &self.config.standby_cluster {
+            return remote_primary(section).map(|_| Upstream::Remote(section.clone()));
+        }
         let record = self.cluster.leader_record()?;
         if self.holds_lock() || !record.is_running() || record.role != Some(MemberRole::Primary) {
             return None;
@@ -100,6 +116,7 @@ impl Cycle<'_> {
         match &self.local.round.leader {
             None => Some(Decision::ask(vec![Action::InspectLeader(leader)], Reason::CheckingRewind)),
             Some(LeaderInspection::Answered { in_recovery: false, timeline, history }) => {
+                let local = if self.is_standby_cluster() { local.copied_from(*timeline) } else { local };
                 let lines = &self.local.postgres.history;
                 let own: Vec<(u32, Lsn)> = lines.iter().map(|line| (line.timeline, line.switchpoint)).collect();
                 let finding = diverged(local, &own, *timeline, history);
@@ -137,7 +154,7 @@ impl Cycle<'_> {
     }
 
     pub(super) fn removes_diverged(&self) -> bool {
-        self.config.remove_data_directory_on_diverged_timelines
+        self.config.remove_data_directory_on_diverged_timelines && !self.is_standby_cluster()
     }
 
     /// `pg_rewind`, a new copy, or neither, as the configuration allows.

@@ -80,7 +80,8 @@ impl Cycle<'_> {
     fn wanted_slots(&self) -> Slots {
         let mut slots = Slots::default();
         let mut keep = BTreeSet::new();
-        let is_primary = self.local.postgres.is_running_primary();
+        // What `/status` tells of slots is what the leader itself has written there.
+        let is_primary = self.local.postgres.is_running_primary() || (self.is_standby_cluster() && self.holds_lock());
         let published = |name: &str| if is_primary { None } else { self.cluster.status.value.slots.get(name).copied() };
         let own = slot_name_from_member_name(&self.local.name);
         // A node that is never promoted has no permanent slots.

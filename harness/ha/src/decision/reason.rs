@@ -35,8 +35,19 @@ pub enum Reason {
     NotPromoting(Unfit),
     /// The peers' state is needed.
     AskingPeers(usize),
-    /// We follow the leader, or whom our tags say.
+    /// We stream from the leader, or from whom our tags say; or we are to take our WAL from the archive alone.
     Following(String),
+    /// We are configured to follow somebody, and nothing is streamed.
+    NotStreaming {
+        /// Whom we should stream from.
+        from: String,
+        /// For how long nothing has been.
+        missing: Duration,
+        /// WAL comes from the archive meanwhile (`restore_command`).
+        restores: bool,
+        /// What a comparison with the upstream brought, if there was one: how the histories differ, or why it failed.
+        finding: Option<String>,
+    },
     /// No leader is known. We stay as we are.
     NoLeaderToFollow,
     /// Changing whom we follow.
@@ -210,6 +221,8 @@ pub enum Unfit {
         /// Who.
         name: String,
     },
+    /// Nobody says for certain whether this is a standby cluster.
+    DisputedStandbyCluster,
 }
 
 impl Reason {
@@ -230,6 +243,7 @@ impl Reason {
             Reason::NotPromoting(unfit) => unfit.code(),
             Reason::AskingPeers(_) => "asking_peers",
             Reason::Following(_) => "following",
+            Reason::NotStreaming { .. } => "not_streaming",
             Reason::NoLeaderToFollow => "no_leader_to_follow",
             Reason::ChangingUpstream(_) => "changing_upstream",
             Reason::Demoting { .. } => "demoting",
@@ -293,6 +307,7 @@ impl Unfit {
             Unfit::FormerLeader => "unfit_former_leader",
             Unfit::Superseded => "unfit_superseded",
             Unfit::FailsafeLeader { .. } => "unfit_failsafe_leader",
+            Unfit::DisputedStandbyCluster => "unfit_disputed_standby_cluster",
         }
     }
 }

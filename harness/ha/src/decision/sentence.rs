@@ -41,6 +41,16 @@ impl Display for Reason {
             Reason::NotPromoting(unfit) => write!(f, "not promoting: {unfit}"),
             Reason::AskingPeers(n) => write!(f, "asking {n} members for their state"),
             Reason::Following(name) => write!(f, "no action: I am following {name}"),
+            Reason::NotStreaming { from, missing, restores, finding } => {
+                write!(f, "not streaming from {from} for {} s", missing.as_secs())?;
+                if *restores {
+                    f.write_str(", WAL comes from the archive (restore_command)")?;
+                }
+                match finding {
+                    Some(finding) => write!(f, ": {finding}"),
+                    None => Ok(()),
+                }
+            }
             Reason::NoLeaderToFollow => f.write_str("no leader is known: keeping the present upstream"),
             Reason::ChangingUpstream(name) => write!(f, "changing primary_conninfo to follow {name}"),
             Reason::Demoting { mode, because } => write!(f, "demoting ({}): {because}", mode.name()),
@@ -142,6 +152,11 @@ impl Display for Unfit {
             Unfit::FormerLeader => f.write_str("switched away from, and others can take over"),
             Unfit::Superseded => f.write_str("another leader was in office meanwhile"),
             Unfit::FailsafeLeader { name } => write!(f, "{name} leads without the DCS and has our word"),
+            Unfit::DisputedStandbyCluster => f.write_str(
+                "bootstrap.dcs has standby_cluster, patroni.dynamic.json in the data directory has none, and there is neither \
+                 /config nor /initialize: start the agent of the cluster's primary first, or, if this is a copy for a new \
+                 standby cluster, remove patroni.dynamic.json and start the agent again",
+            ),
         }
     }
 }

@@ -12,4 +12,5 @@ mod table_pause;
 mod table_race;
 mod table_recover;
 mod table_shortage;
+mod table_standby;
 mod zoo;

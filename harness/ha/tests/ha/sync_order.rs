@@ -209,3 +209,47 @@ fn switching_off_takes_the_record_back_before_commits_stop_waiting() {
     model.apply(&Event::Step);
     assert_eq!(next_step(model.mode, &model.situation()), SyncStep::Setting(SynchronousStandbyNames::Off));
 }
+
+/// What is left of `/sync` and of the setting when everybody has gone away.
+fn deserted(mode: SynchronousMode, strict: bool) -> (Vec<String>, String) {
+    let mut model = Model::new(mode, strict, 1);
+    let settle = |model: &mut Model| {
+        for _ in 0..8 {
+            model.apply(&Event::Flush(0));
+            model.apply(&Event::Step);
+        }
+    };
+    model.apply(&Event::Toggle(0));
+    settle(&mut model);
+    assert_eq!(model.record.standbys.iter().collect::<Vec<_>>(), ["a"], "{mode:?}");
+    model.apply(&Event::Toggle(0));
+    settle(&mut model);
+    (model.record.standbys.into_iter().collect(), model.setting.to_string())
+}
+
+#[test]
+fn strict_who_left_last_still_has_everything_and_may_lead_when_it_returns() {
+    let nobody = || (Vec::new(), String::new());
+    for (mode, setting) in [(SynchronousMode::On, "a"), (SynchronousMode::Quorum, "ANY 1 (a)")] {
+        assert_eq!(deserted(mode, true), (vec!["a".to_owned()], setting.to_owned()));
+        assert_eq!(deserted(mode, false), nobody(), "{mode:?}: commits go on without it, so it must not");
+    }
+}
+
+#[test]
+fn strict_whoever_comes_instead_takes_the_place_of_who_left() {
+    for mode in [SynchronousMode::On, SynchronousMode::Quorum] {
+        let mut model = Model::new(mode, true, 1);
+        for event in [Event::Toggle(0), Event::Toggle(1)] {
+            for _ in 0..8 {
+                [Event::Flush(0), Event::Flush(1), Event::Step].iter().for_each(|event| model.apply(event));
+            }
+            model.apply(&event);
+        }
+        model.apply(&Event::Toggle(0));
+        for _ in 0..12 {
+            [Event::Write, Event::Flush(1), Event::Step].iter().for_each(|event| model.apply(event));
+        }
+        assert_eq!(model.record.standbys.iter().collect::<Vec<_>>(), ["b"], "{mode:?}");
+    }
+}

@@ -126,3 +126,29 @@ fn the_request_is_cleared_with_the_promotion_it_led_to() {
     let mut scene = request(scene("pg2").holding(), Some("pg1"), Some("pg2"), None);
     assert_eq!(actions(&scene.decide()), ["clear_failover", "promote"]);
 }
+
+#[test]
+fn a_primary_that_is_still_starting_hands_over_too() {
+    let mut scene = request(leading(), Some("pg1"), Some("pg2"), None);
+    scene.local.postgres.process = Process::Starting { since: NOW };
+    let decision = scene.decide();
+    let [Action::Stop(stop)] = &decision.actions[..] else { panic!("{decision:?}") };
+    assert!(!stop.checkpoint_first, "nobody would answer it");
+    scene.local.postgres.process = Process::Stopped;
+    scene.local.postgres.control = Some(control(DbState::InCrashRecovery));
+    scene.local.task = Some(TaskView { id: 1, kind: TaskKind::Demote, started: NOW, progress: TaskProgress::Done });
+    assert_eq!(
+        scene.decide().actions,
+        [Action::ReleaseLock { optime: None }],
+        "its WAL does not end at that checkpoint"
+    );
+}
+
+#[test]
+fn with_check_timeline_nobody_of_an_older_timeline_is_handed_over_to() {
+    let old = pgdrill_ha::view::PeerAnswer { timeline: Some(1), ..answer(END) };
+    let mut scene =
+        request(leading().peers(&[("pg2", Some(old)), ("pg3", Some(answer(END)))]), Some("pg1"), None, None);
+    scene.config.check_timeline = true;
+    assert_eq!(early_candidates(&mut scene), ["pg3"]);
+}

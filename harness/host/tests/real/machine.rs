@@ -198,6 +198,15 @@ impl Drop for Process {
     }
 }
 
+/// Waits until something is so.
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+    let began = std::time::Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(180), "not in time: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+}
+
 /// Sends a signal to a process that is known to be the tests' own.
 pub(crate) fn kill(pid: u32, signal: i32) {
     let pid = libc::pid_t::try_from(pid).expect("a process id");

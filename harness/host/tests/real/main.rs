@@ -12,7 +12,9 @@ mod machine;
 mod member;
 mod methods;
 mod obstacles;
+mod remote;
 mod shortage;
+mod standby;
 mod tls;
 mod traffic;
 
@@ -67,6 +69,10 @@ fn main() -> ExitCode {
         trial("own_methods_find_no_data_directory_and_what_they_leave_after_a_failure_is_gone", methods::play),
         trial("what_is_wrong_with_a_machine_is_told_and_nothing_is_touched", cluster::refusals),
         trial("a_port_that_somebody_else_has_is_told_and_nothing_is_made_or_lost", obstacles::port_taken),
+        trial(
+            "a_standby_cluster_made_of_a_replicas_directory_follows_the_remote_primary_and_switches_over",
+            standby::cluster,
+        ),
         trial("an_agent_that_starts_before_etcd_waits_for_it_and_says_so", obstacles::without_etcd),
         trial("a_flood_of_clients_costs_a_leader_neither_memory_nor_its_lock", shortage::flood),
         trial("an_agent_without_descriptors_concludes_nothing_from_that", shortage::no_descriptors),

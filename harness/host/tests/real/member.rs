@@ -28,10 +28,14 @@ use serde_json::{Value, json};
 use crate::{
     cluster::block_on,
     machine::{Place, Process},
+    remote::SLOT,
 };
 
 /// The superuser's password.
 pub(crate) const SECRET: &str = "p:w\\with 'all'";
+
+/// The replication user's password.
+pub(crate) const REPLICATION_SECRET: &str = "rep:l";
 
 /// What the agent's process is told.
 #[derive(Clone, Serialize, Deserialize)]
@@ -61,6 +65,8 @@ pub(crate) struct More {
     pub(crate) bootstrap: Option<String>,
     /// The only one of `create_replica_methods`; it needs no leader.
     pub(crate) replica: Option<String>,
+    /// Where the remote primary is; `None`: this is no standby cluster.
+    pub(crate) remote: Option<String>,
 }
 
 impl Node {
@@ -100,7 +106,7 @@ impl Node {
         self.name == "pg2" && self.tls.is_none()
     }
 
-    fn config(&self) -> AgentConfig {
+    pub(crate) fn config(&self) -> AgentConfig {
         let etcd = vec![HostPort::new(&self.etcd, 2379)];
         let mut config = AgentConfig::new("real", &self.name, &self.address, etcd);
         config.restapi.listen = HostPort::new(&self.address, 8008);
@@ -113,7 +119,8 @@ impl Node {
         postgresql.bin_dir = Some(self.bin.clone());
         postgresql.pgpass = Some(self.dir.join("pgpass"));
         postgresql.superuser.password = Some(Password::new(&self.password));
-        postgresql.replication = User { username: "replicator".into(), password: Some(Password::new("rep:l")) };
+        postgresql.replication =
+            User { username: "replicator".into(), password: Some(Password::new(REPLICATION_SECRET)) };
         let connection = self.connection();
         postgresql.connection =
             ConnectionOptions { superuser: connection.clone(), replication: connection, rewind: BTreeMap::new() };
@@ -142,9 +149,14 @@ impl Node {
             postgresql.replica_methods = BTreeMap::from([("restore".into(), method)]);
         }
         let option = |name: &str, value: &str| (name.to_owned(), Some(value.to_owned()));
+        let mut dcs = json!({"ttl": 20, "loop_wait": 2, "retry_timeout": 3, "postgresql": {
+            "use_pg_rewind": true, "parameters": {"max_connections": 40, "wal_keep_size": "64MB"}}});
+        if let Some(host) = &self.more.remote {
+            dcs["standby_cluster"] = json!({"host": host, "port": 5432, "primary_slot_name": SLOT,
+                "create_replica_methods": ["basebackup"]});
+        }
         config.bootstrap = Some(BootstrapConfig {
-            dcs: json!({"ttl": 20, "loop_wait": 2, "retry_timeout": 3, "postgresql": {
-                "use_pg_rewind": true, "parameters": {"max_connections": 40, "wal_keep_size": "64MB"}}}),
+            dcs,
             initdb: vec![option("encoding", "UTF8"), option("locale", "C.UTF-8"), ("data-checksums".into(), None)],
             pg_hba: Some(all.to_vec()),
             method: self.more.bootstrap.as_ref().map(|command| BootstrapMethod {

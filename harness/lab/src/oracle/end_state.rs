@@ -167,7 +167,12 @@ impl<'a> EndState<'_, '_, 'a> {
         let state_of: BTreeMap<&str, &str> =
             leading.standbys.iter().map(|(name, state)| (name.as_str(), state.as_str())).collect();
         let mut broken = Vec::new();
-        for standby in &standbys {
+        let could = state_of
+            .keys()
+            .any(|name| self.members().any(|m| m == *name) && may_be_synchronous(&self.rules.tags_of(name)));
+        // Strictly, commits may go on waiting by name for those that left, as long as nobody could take their place.
+        let waits = self.rules.synchronous_mode_strict && !could;
+        for standby in standbys.iter().filter(|_| !waits) {
             let state = state_of.get(standby.as_str()).copied();
             if !matches!(state, Some("sync" | "quorum")) {
                 broken.extend(wrong(format!("the sync key names {standby}, whose sync_state is {state:?}")));
@@ -177,9 +182,6 @@ impl<'a> EndState<'_, '_, 'a> {
         if set != standbys && !(standbys.is_empty() && set.contains("*")) {
             broken.extend(wrong(format!("the sync key names {standbys:?}, synchronous_standby_names {set:?}")));
         }
-        let could = state_of
-            .keys()
-            .any(|name| self.members().any(|m| m == *name) && may_be_synchronous(&self.rules.tags_of(name)));
         if standbys.is_empty() && could {
             broken.extend(wrong("the sync key names no standby although one streams".to_owned()));
         }

@@ -10,10 +10,12 @@ pub mod eligibility;
 pub mod end_state;
 pub mod expected_end;
 pub mod linearizability;
+pub mod liveness;
 pub mod one_writer;
 pub mod phantoms;
 pub mod recovery;
 pub mod rest_truth;
+pub mod standby_cluster;
 pub mod timelines;
 pub mod vacuity;
 mod violation;
@@ -104,7 +106,7 @@ pub struct OracleResult {
 type Judge = fn(&Rules, &History<'_>, &Measured) -> Finding;
 
 /// Every oracle, in the order in which reports list them.
-const ORACLES: [(&str, Judge); 12] = [
+const ORACLES: [(&str, Judge); 14] = [
     ("one_writer", |rules, history, _| one_writer::judge(rules, history)),
     ("durability", |rules, history, _| durability::judge(rules, history)),
     ("phantoms", |rules, history, _| phantoms::judge(rules, history)),
@@ -113,6 +115,8 @@ const ORACLES: [(&str, Judge); 12] = [
     ("timelines", |_, history, _| timelines::judge(history)),
     ("rest_truth", |rules, history, _| rest_truth::judge(rules, history)),
     ("recovery", |rules, history, _| recovery::judge(rules, history)),
+    ("liveness", |rules, history, _| liveness::judge(rules, history)),
+    ("standby_cluster", |rules, history, _| standby_cluster::judge(rules, history)),
     ("end_state", |rules, history, _| end_state::judge(rules, history)),
     ("expected_end", |rules, history, _| expected_end::judge(rules, history)),
     ("budgets", budgets::judge),

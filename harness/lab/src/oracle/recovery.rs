@@ -137,13 +137,27 @@ impl<'r, 'h, 'a> Recovery<'r, 'h, 'a> {
         let Some(state) = self.answer(leader, at) else {
             return Some(format!("the leader {leader} does not answer"));
         };
-        if state.in_recovery {
-            return Some(format!("the leader {leader} is in recovery"));
+        if let Some(why) = self.wrong_leader(leader, state) {
+            return Some(why);
         }
         if self.rules.expected_end() == End::Writable {
             return None;
         }
         self.expected().filter(|node| *node != leader).find_map(|node| self.wrong_replica(node, leader, state, at))
+    }
+
+    /// A standby cluster's leader is a standby of the remote primary.
+    fn wrong_leader(&self, leader: &str, state: &SqlState) -> Option<String> {
+        match (self.rules.standby_cluster, state.in_recovery, &state.streaming_from) {
+            (false, true, _) => Some(format!("the leader {leader} is in recovery")),
+            (true, false, _) => Some(format!("the standby leader {leader} is out of recovery")),
+            (true, true, None) => Some(format!("the standby leader {leader} does not stream")),
+            (true, true, Some(host)) => {
+                let member = self.member(host)?;
+                Some(format!("the standby leader {leader} streams from {member}, not from the remote primary"))
+            }
+            (false, false, _) => None,
+        }
     }
 
     fn wrong_replica(&self, node: &str, leader: &str, leading: &SqlState, at: At) -> Option<String> {
@@ -191,7 +205,7 @@ enum Written {
 mod tests {
     use super::judge;
     use crate::{
-        event::{FaultPhase, ProcessState},
+        event::{FaultPhase, ProcessState, SqlState},
         history::script::{Script, primary, standby},
         oracle::Finding,
         scenario::{End, Expect},
@@ -294,5 +308,24 @@ mod tests {
         let expect = Expect { end: Some(End::Unavailable), ..Expect::default() };
         let finding = judge(&Rules { expect, ..Rules::default() }, &fault().history());
         assert!(matches!(finding, Finding::NotApplicable { .. }), "{finding:?}");
+    }
+
+    #[test]
+    fn a_standby_cluster_is_well_when_its_leader_streams_from_elsewhere() {
+        let rules = Rules { standby_cluster: true, ..Rules::default() };
+        let why = |leader: SqlState| {
+            let seen = |script: Script, seconds: f64| {
+                let script = script.sql(seconds, "pg1", Some(leader.clone()));
+                ["pg2", "pg3"]
+                    .into_iter()
+                    .fold(script, |script, node| script.sql(seconds, node, Some(standby(1, 9, "pg1"))))
+            };
+            judge(&rules, &seen(seen(fault(), 100.0), 200.0).history()).violations().first().map(ToString::to_string)
+        };
+        let says = |leader, what: &str| why(leader).is_some_and(|why| why.contains(what));
+        assert!(says(standby(1, 9, "pg2"), "streams from pg2, not from the remote primary"));
+        assert!(says(standby(1, 9, ""), "the standby leader pg1 does not stream"));
+        assert!(says(primary(1, 9), "the standby leader pg1 is out of recovery"));
+        assert_eq!(why(standby(1, 9, "remote")), None);
     }
 }

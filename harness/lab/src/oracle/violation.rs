@@ -218,6 +218,35 @@ violations! {
         /// How long it had, in milliseconds.
         bound_ms: u64,
     } = "not_recovered", "not recovered within {bound_ms} ms: {why}";
+    /// The cluster stayed without a leader although a node may lead.
+    NobodyLeads {
+        /// The node.
+        node: String,
+        /// Why it may, in words.
+        why: String,
+        /// For how long nobody led although it might have, in milliseconds.
+        waited_ms: u64,
+        /// How long it had, in milliseconds.
+        bound_ms: u64,
+    } = "nobody_leads", "nobody leads for {bound_ms} ms although {node} may: {why}";
+    /// A member of a standby cluster was promoted.
+    LeftRecovery {
+        /// The member.
+        node: String,
+        /// The timeline that it writes on.
+        timeline: u32,
+    } = "left_recovery", "{node} is out of recovery on timeline {timeline} although this is a standby cluster";
+    /// An operator's request was neither carried out nor refused.
+    RequestIgnored {
+        /// The request, in words.
+        request: String,
+        /// The leader who ought to have done either.
+        leader: String,
+        /// For how long it has stood, in milliseconds.
+        waited_ms: u64,
+        /// How long the leader had, in milliseconds.
+        bound_ms: u64,
+    } = "request_ignored", "the request {request} is neither carried out nor cleared by {leader} within {bound_ms} ms";
     /// A replication slot is missing, unused or left over.
     WrongSlots {
         /// The node.

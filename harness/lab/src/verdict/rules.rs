@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::{End, Expect, Scenario, SynchronousMode, Tags, WatchdogMode};
+use crate::scenario::{End, Expect, Scenario, Step, SynchronousMode, Tags, WatchdogMode};
 
 /// What a run is judged by. [`Rules::default`] is Patroni's default configuration (Patroni's documentation, "Dynamic
 /// Configuration Settings") on three nodes `pg1` to `pg3`.
@@ -33,6 +33,8 @@ pub struct Rules {
     pub synchronous_mode_strict: bool,
     /// `failsafe_mode`.
     pub failsafe_mode: bool,
+    /// The cluster begins as a standby cluster, which follows [`REMOTE`](crate::world::REMOTE).
+    pub standby_cluster: bool,
     /// `postgresql.use_slots`.
     pub use_slots: bool,
     /// `member_slots_ttl`.
@@ -54,6 +56,11 @@ pub struct Rules {
     pub expect: Expect,
     /// Positions in the timeline of the operator actions that must be refused.
     pub refused: BTreeSet<usize>,
+    /// Positions in the timeline of what may keep an agent from acting in ways that cannot be seen from outside: faults of the
+    /// network, of clocks and disks, frozen processes.
+    pub hindering: BTreeSet<usize>,
+    /// Positions in the timeline of what is done once and does not last: operator actions, starts, ends of other steps.
+    pub momentary: BTreeSet<usize>,
 }
 
 impl Default for Rules {
@@ -69,6 +76,7 @@ impl Default for Rules {
             synchronous_mode: SynchronousMode::Off,
             synchronous_mode_strict: false,
             failsafe_mode: false,
+            standby_cluster: false,
             use_slots: true,
             member_slots_ttl: Duration::from_secs(30 * 60),
             permanent_slots: BTreeSet::new(),
@@ -79,6 +87,8 @@ impl Default for Rules {
             recovery_bound: None,
             expect: Expect::default(),
             refused: BTreeSet::new(),
+            hindering: BTreeSet::new(),
+            momentary: BTreeSet::new(),
         }
     }
 }
@@ -110,6 +120,18 @@ impl Rules {
         self.recovery_bound.unwrap_or(self.ttl * 2 + self.loop_wait * 4 + self.retry_timeout * 2)
     }
 
+    /// How long the cluster may be without a leader although a node may lead, and how long a leader may take to carry out a request
+    /// or to refuse it.
+    ///
+    /// A turn of the loop passes until the node looks, its read of the DCS takes up to `retry_timeout`, its questions to the
+    /// others 2 s; a lost or undecided race costs one more turn. In failsafe mode the word that was given to a leader without
+    /// DCS holds for `ttl`.
+    #[must_use]
+    pub fn election_bound(&self) -> Duration {
+        let word = if self.failsafe_mode { self.ttl } else { Duration::ZERO };
+        self.loop_wait * 2 + self.retry_timeout + Duration::from_secs(2) + word + self.observation_slack
+    }
+
     /// How the run is expected to end: healthy unless the scenario says otherwise.
     #[must_use]
     pub fn expected_end(&self) -> End {
@@ -121,6 +143,11 @@ impl Rules {
     pub fn tags_of(&self, node: &str) -> Tags {
         self.tags.get(node).cloned().unwrap_or_default()
     }
+}
+
+/// The positions of some steps in the timeline.
+fn positions(scenario: &Scenario, which: impl Fn(&Step) -> bool) -> BTreeSet<usize> {
+    scenario.timeline.iter().enumerate().filter(|(_, step)| which(step)).map(|(position, _)| position).collect()
 }
 
 /// What a scenario's runs are judged by.
@@ -140,15 +167,22 @@ impl From<&Scenario> for Rules {
             primary_start_timeout: seconds(patroni.primary_start_timeout),
             maximum_lag_on_failover: patroni.maximum_lag_on_failover,
             check_timeline: patroni.check_timeline,
-            synchronous_mode: patroni.synchronous_mode,
+            // A standby cluster is never synchronous, whatever its settings say (documentation "Standby cluster").
+            synchronous_mode: match patroni.standby_cluster {
+                Some(_) => SynchronousMode::Off,
+                None => patroni.synchronous_mode,
+            },
             synchronous_mode_strict: patroni.synchronous_mode_strict,
             failsafe_mode: patroni.failsafe_mode,
+            standby_cluster: patroni.standby_cluster.is_some(),
             use_slots: patroni.postgresql.use_slots,
             member_slots_ttl: seconds(patroni.member_slots_ttl),
             permanent_slots: patroni.slots.keys().cloned().collect(),
             watchdog: cluster.watchdog_mode(),
             expect: scenario.expect.clone(),
-            refused: scenario.timeline.iter().enumerate().filter(|(_, step)| step.refused).map(|(i, _)| i).collect(),
+            refused: positions(scenario, |step| step.refused),
+            hindering: positions(scenario, |step| step.action.hinders_unseen()),
+            momentary: positions(scenario, |step| !step.action.is_reversible()),
             ..Self::default()
         }
     }

@@ -20,6 +20,9 @@ pub const LAB: &str = "lab";
 /// The router's host.
 pub const HAPROXY: &str = "haproxy";
 
+/// The host of the remote primary that a standby cluster follows, where a world provides one: it has a PostgreSQL and no agent.
+pub const REMOTE: &str = "remote";
+
 /// Plays scenarios and records what was seen. Implemented by the simulator and by the real worlds.
 pub trait World {
     /// `sim`, `containers`, `patroni`.

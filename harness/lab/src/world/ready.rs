@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{LAB, holder};
+use super::{LAB, REMOTE, holder};
 use crate::{
     event::{At, Event, Recorder, SqlState, What},
     scenario::{Scenario, SynchronousMode},
@@ -31,14 +31,23 @@ pub fn missing(
         }
     }
     for (node, state) in &states {
-        let streams = state.streaming_from.as_ref().and_then(|h| name_of(h));
-        if *node == leader {
+        let member = |host: &String| name_of(host).or_else(|| (host == REMOTE).then(|| host.clone()));
+        let streams = state.streaming_from.as_ref().and_then(member);
+        if scenario.cluster.patroni.standby_cluster.is_some() {
+            if !state.in_recovery || streams.is_none() {
+                return Some(format!("{node} does not stream"));
+            }
+        } else if *node == leader {
             if state.in_recovery {
                 return Some(format!("{node} leads but is in recovery"));
             }
         } else if !state.in_recovery || streams.is_none() {
             return Some(format!("{node} does not stream"));
         }
+    }
+    if scenario.cluster.patroni.standby_cluster.is_some() {
+        // Nothing is synchronous here, and nobody is routed to.
+        return None;
     }
     unsynchronised(scenario, recorder).or_else(|| unrouted(routed, &leader))
 }

@@ -71,6 +71,14 @@ fn off(now: &SyncSituation) -> SyncStep {
     }
 }
 
+/// Strict, and all synchronous standbys have left with nobody to take their place: commits go on waiting for them by name. So they
+/// still have every acknowledged commit when they return, and `/sync` may go on saying so, even if the primary is gone by then.
+/// Patroni 4.1 forgets their names in `/sync` and waits for `*`: after a primary that ended, too, nobody may lead although a
+/// node has everything.
+fn waits_for_their_return(now: &SyncSituation) -> bool {
+    now.strict && now.chosen.is_empty() && !now.record.standbys.is_empty() && !now.setting.names().is_empty()
+}
+
 /// What commits wait for while there is nobody to wait for.
 fn nobody(strict: bool) -> SynchronousStandbyNames {
     if strict { SynchronousStandbyNames::Star } else { SynchronousStandbyNames::Off }

@@ -5,12 +5,15 @@
 
 use std::collections::BTreeSet;
 
-use super::{SyncSituation, SyncStep, nobody};
+use super::{SyncSituation, SyncStep, nobody, waits_for_their_return};
 use crate::records::SyncRecord;
 use crate::view::SynchronousStandbyNames;
 
 pub(super) fn next_step(now: &SyncSituation) -> SyncStep {
     let vouched = vouched_by(&now.setting);
+    if waits_for_their_return(now) && now.record.standbys.is_subset(&vouched) {
+        return SyncStep::Rest;
+    }
     let record = |standbys: BTreeSet<String>| {
         SyncStep::Record(SyncRecord { leader: Some(now.leader.clone()), standbys, quorum: 0 })
     };

@@ -8,11 +8,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{SyncSituation, SyncStep, nobody};
+use super::{SyncSituation, SyncStep, nobody, waits_for_their_return};
 use crate::records::SyncRecord;
 use crate::view::SynchronousStandbyNames;
 
 pub(super) fn next_step(now: &SyncSituation) -> SyncStep {
+    if waits_for_their_return(now) {
+        return SyncStep::Rest;
+    }
     let size = now.chosen.len() as u32;
     let num_sync = now.node_count.min(size);
     let wanted = match num_sync {

@@ -125,3 +125,16 @@ fn names_are_read_as_postgresql_and_patroni_write_them() {
         assert_eq!(slot_name(member), slot);
     }
 }
+
+/// Strictly, commits wait by name for who left, and `/sync` goes on vouching for it.
+#[test]
+fn strict_a_standby_that_has_gone_may_go_on_being_named_while_nobody_could_take_its_place() {
+    let sync = [("sync", r#"{"leader":"pg1","quorum":0,"sync_standby":"pg2"}"#)];
+    let gone = |strict: bool, standbys: &[(&str, &str)]| {
+        let rules = Rules { synchronous_mode_strict: strict, ..synchronous() };
+        codes(&rules, &end(leading("pg2", standbys), &sync, good_slots()))
+    };
+    assert!(gone(true, &[]).is_empty());
+    assert_eq!(gone(false, &[]), ["wrong_sync"]);
+    assert_eq!(gone(true, &[("pg3", "async")]), ["wrong_sync"], "pg3 could");
+}

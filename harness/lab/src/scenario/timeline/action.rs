@@ -240,6 +240,24 @@ impl Action {
         }
     }
 
+    /// Whether it may keep an agent from acting while nothing can be seen of it from outside, other than an end of a process or of a
+    /// host.
+    #[must_use]
+    pub const fn hinders_unseen(&self) -> bool {
+        matches!(
+            self,
+            Self::Cut(_)
+                | Self::Delay(_)
+                | Self::Loss(_)
+                | Self::Bandwidth(_)
+                | Self::DnsFail { .. }
+                | Self::Freeze(_)
+                | Self::ClockDrift { .. }
+                | Self::DiskFull { .. }
+                | Self::SlowFsync { .. }
+        )
+    }
+
     /// Whether an operator asks for it through Patroni, which can refuse.
     #[must_use]
     pub const fn is_operator_action(&self) -> bool {

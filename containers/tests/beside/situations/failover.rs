@@ -1,0 +1,139 @@
+//! Leadership that moves: by request, by a crash, by priorities; and etcd that is gone.
+
+use serde_json::json;
+
+use super::{Situation, set};
+use crate::stage::Stage;
+
+pub(super) const SITUATIONS: [Situation; 7] = [
+    Situation::new("a_switchover_to_a_candidate", switchover),
+    Situation::new("the_leader_loses_power_and_comes_back", power),
+    Situation::new("the_postmaster_is_killed", postmaster),
+    Situation::new("priorities_decide_who_leads", priorities),
+    Situation::new("failsafe_mode_with_slots_outlives_etcd", failsafe),
+    Situation::new("without_failsafe_mode_etcd_is_gone", without_etcd),
+    Situation::new("a_scheduled_switchover_and_restart_are_listed_and_cancelled", scheduled),
+];
+
+fn switchover(stage: &mut Stage) {
+    stage.cluster(3, |_| {});
+    stage.until_streaming(&["pg2", "pg3"]);
+    stage.request("asked", "pg1", "POST /switchover", &json!({ "leader": "pg1", "candidate": "pg3" }));
+    stage.until_primary("pg3");
+    stage.until_streaming(&["pg1", "pg2"]);
+    stage.request("reload of the old leader", "pg1", "POST /reload", &serde_json::Value::Null);
+    stage.request("reload of the new leader", "pg3", "POST /reload", &serde_json::Value::Null);
+    stage.record("settled");
+    for (label, body) in [
+        ("to itself", json!({ "leader": "pg3", "candidate": "pg3" })),
+        ("to nobody known", json!({ "leader": "pg3", "candidate": "pg9" })),
+        ("from another", json!({ "leader": "pg1" })),
+        ("without a leader", json!({ "candidate": "pg1" })),
+        ("at a wrong time", json!({ "leader": "pg3", "scheduled_at": "soon" })),
+        ("in the past", json!({ "leader": "pg3", "scheduled_at": "2020-01-01T00:00:00+00:00" })),
+    ] {
+        stage.request(label, "pg3", "POST /switchover", &body);
+    }
+    stage.request("a failover without a candidate", "pg3", "POST /failover", &json!({}));
+}
+
+fn power(stage: &mut Stage) {
+    stage.cluster(2, |_| {});
+    stage.until_streaming(&["pg2"]);
+    stage.of("pg1").run("CREATE TABLE t (n int)");
+    stage.crash("pg1");
+    stage.until_primary("pg2");
+    stage.record("another leads");
+    stage.start("pg1");
+    stage.until_streaming(&["pg1"]);
+    stage.record("the old one is back");
+}
+
+fn postmaster(stage: &mut Stage) {
+    stage.cluster(2, |_| {});
+    stage.until_streaming(&["pg2"]);
+    let before = stage.of("pg1").postmaster();
+    stage.of("pg1").signal_postmaster(libc::SIGKILL);
+    stage.until("another postmaster runs", |stage| stage.of("pg1").postmaster().is_some_and(|pid| Some(pid) != before));
+    stage.until_primary("pg1");
+    stage.until_streaming(&["pg2"]);
+    stage.record("settled");
+}
+
+fn priorities(stage: &mut Stage) {
+    for number in 1..=4 {
+        stage.add(number, |file| {
+            let tags = [
+                json!({}),
+                json!({ "failover_priority": 1 }),
+                json!({ "failover_priority": "2" }),
+                json!({ "nofailover": true }),
+            ];
+            set(file, "tags", tags[number - 1].clone());
+        });
+    }
+    stage.start_all();
+    stage.until_streaming(&["pg2", "pg3", "pg4"]);
+    stage.record("before");
+    stage.crash("pg1");
+    stage.until("somebody leads", |stage| ["pg2", "pg3", "pg4"].iter().any(|name| stage.of(name).is_primary()));
+    stage.record("after");
+}
+
+fn failsafe(stage: &mut Stage) {
+    stage.cluster(2, |file| {
+        set(file, "bootstrap.dcs.failsafe_mode", json!(true));
+        set(file, "bootstrap.dcs.slots", json!({ "kept": { "type": "physical" } }));
+    });
+    stage.until_streaming(&["pg2"]);
+    stage.of("pg1").run("SELECT pg_replication_slot_advance('kept', pg_current_wal_lsn())");
+    stage.until("the replica has the slot", |stage| {
+        stage.of("pg2").sql("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'kept'") == Ok("1".into())
+    });
+    stage.record("with etcd");
+    stage.place.stop_etcd();
+    stage.until("it is failsafe", |stage| {
+        stage.members().all(|member| member.state()["failsafe_mode_is_active"] == true)
+    });
+    stage.record("without etcd");
+    stage.of("pg1").run("CREATE TABLE t AS SELECT generate_series(1, 1000) n");
+    stage.of("pg1").run("SELECT pg_replication_slot_advance('kept', pg_current_wal_lsn())");
+    let at = stage.of("pg1").run("SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'kept'");
+    let reached = format!("SELECT restart_lsn >= '{at}' FROM pg_replication_slots WHERE slot_name = 'kept'");
+    stage.until("the replica's slot has advanced", |stage| stage.of("pg2").sql(&reached) == Ok("t".into()));
+    stage.place.start_etcd();
+    stage.until("it is not failsafe any more", |stage| {
+        stage.members().all(|member| member.state()["failsafe_mode_is_active"].is_null())
+    });
+    stage.record("with etcd again");
+}
+
+fn without_etcd(stage: &mut Stage) {
+    stage.cluster(2, |_| {});
+    stage.until_streaming(&["pg2"]);
+    stage.place.stop_etcd();
+    stage.until("nobody is primary", |stage| {
+        stage.members().all(|member| member.sql("SELECT pg_is_in_recovery()") == Ok("t".into()))
+    });
+    stage.record("without etcd");
+    stage.place.start_etcd();
+    stage.until("somebody leads", |stage| stage.members().any(|member| member.is_primary()));
+    stage.until("somebody streams", |stage| stage.members().any(|member| member.is_streaming()));
+    stage.note("somebody leads again", json!(true));
+}
+
+fn scheduled(stage: &mut Stage) {
+    stage.cluster(2, |_| {});
+    stage.until_streaming(&["pg2"]);
+    let at = "2099-01-01T12:00:00+00:00";
+    let order = json!({ "leader": "pg1", "candidate": "pg2", "scheduled_at": at });
+    stage.request("switchover asked", "pg1", "POST /switchover", &order);
+    stage.request("restart asked", "pg2", "POST /restart", &json!({ "schedule": at, "restart_pending": true }));
+    stage.request("restart asked again", "pg2", "POST /restart", &json!({ "schedule": at }));
+    stage.record("scheduled");
+    stage.request("switchover cancelled", "pg1", "DELETE /switchover", &serde_json::Value::Null);
+    stage.request("switchover cancelled again", "pg1", "DELETE /switchover", &serde_json::Value::Null);
+    stage.request("restart cancelled", "pg2", "DELETE /restart", &serde_json::Value::Null);
+    stage.request("restart cancelled again", "pg2", "DELETE /restart", &serde_json::Value::Null);
+    stage.record("cancelled");
+}
