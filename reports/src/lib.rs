@@ -14,6 +14,7 @@ mod compare;
 mod difference;
 mod explain;
 mod jsonl;
+#[cfg(feature = "documents")]
 mod junit;
 mod matrix;
 mod palette;
@@ -24,13 +25,16 @@ mod table;
 mod text;
 mod timeline;
 
+#[cfg(feature = "documents")]
+pub use compare::comparison_page;
 pub use compare::{
     Comparison, Distribution, IncidentFigures, Measurements, OrderDifference, PhaseFigures, SIMULATOR, Seen, WorldRuns,
-    compare, comparison_page, comparison_text,
+    compare, comparison_text,
 };
 pub use difference::{Difference, first_difference};
 pub use explain::explanation;
 pub use jsonl::{read_events, write_events};
+#[cfg(feature = "documents")]
 pub use junit::junit;
 pub use matrix::{Figures, PlayedRun, PlayedRuns, matrix};
 pub use reproduce::Reproduce;

@@ -102,11 +102,11 @@ impl Order<'_> {
         let space = SPACE + self.scenario.cluster.data_size.bytes * 2;
         let mut held = vec![];
         for host in &mut hosts {
-            if host.kind.data().is_some() {
-                let volume = format!("{}-{}", self.run, host.name);
+            host.volume = host.kind.data().map(|_| format!("{}-{}", self.run, host.name));
+            host.etcd_volume = host.etcd.then(|| format!("{}-{}-etcd", self.run, host.name));
+            for (volume, _) in host.volumes() {
                 create_volume(self.docker, &volume, labels, Some(space)).await?;
-                held.push((volume.clone(), format!("/held/{}", host.name)));
-                host.volume = Some(volume);
+                held.push((volume.clone(), format!("/held/{volume}")));
             }
         }
         let plan = |name: &str, kind: Kind, address: Ipv4Addr, volumes| {
@@ -125,9 +125,7 @@ impl Order<'_> {
         };
         let clients = start_container(self.docker, &plan("clients", Kind::Client, subnet.address(2), held)).await?;
         let starting = hosts.into_iter().map(|mut host| {
-            let data = host.kind.data().map(str::to_owned);
-            let volumes = host.volume.clone().zip(data).into_iter().collect();
-            let (plan, clients) = (plan(&host.name, host.kind, host.address, volumes), clients.clone());
+            let (plan, clients) = (plan(&host.name, host.kind, host.address, host.volumes()), clients.clone());
             async move {
                 host.container =
                     if host.kind == Kind::Client { clients } else { start_container(self.docker, &plan).await? };
@@ -139,12 +137,12 @@ impl Order<'_> {
 
     async fn start_services(&self, cluster: &Cluster) -> Result<(), String> {
         (self.tell)("starting etcd");
-        let etcd = cluster.names(Kind::Etcd);
+        let etcd = cluster.etcd_hosts();
         try_join_all(etcd.iter().map(|host| cluster.start(Process::Etcd, host))).await?;
         let began = Instant::now();
         while etcd_leader(&TokioNet, &cluster.dcs(), Duration::from_secs(1)).await.is_none() {
             if began.elapsed() > ETCD_LIMIT {
-                let said = cluster.last_words(&etcd[0]).await;
+                let said = cluster.last_words(Process::Etcd, &etcd[0]).await;
                 return Err(format!(
                     "etcd has no leader after {} s; pgdrill must run on the machine of the Docker daemon, to reach \
                      {}\n{} said:\n{said}",
@@ -178,7 +176,10 @@ impl Cluster {
             Kind::Client => format!("mkdir -p /run/pgdrill && ip address add {}/24 dev eth0", host.address),
             kind => {
                 let data = kind.data().map(|d| format!(" && chown {owner}: {d} && chmod 700 {d}")).unwrap_or_default();
-                format!("mkdir -p /var/log/pgdrill /etc/pgdrill && chown {owner}: /var/log/pgdrill /etc/pgdrill{data}")
+                let member = if host.etcd { " && chmod 700 /var/lib/etcd" } else { "" };
+                format!(
+                    "mkdir -p /var/log/pgdrill /etc/pgdrill && chown {owner}: /var/log/pgdrill /etc/pgdrill{data}{member}"
+                )
             }
         };
         self.succeed(host, &Command::new(["sh", "-c", &script])).await?;
@@ -222,9 +223,11 @@ fn hosts(scenario: &Scenario, subnet: &Subnet) -> Vec<Host> {
     let cluster = &scenario.cluster;
     let router = (cluster.router == Router::Haproxy).then(|| HAPROXY.to_owned());
     let clients = (1..=scenario.workload.clients()).map(|n| format!("client{n}"));
+    let members = cluster.etcd_hosts();
+    let own = members.iter().filter(|host| !cluster.node_names().contains(host)).cloned().collect();
     let named: [(Kind, u8, Vec<String>); 4] = [
         (Kind::Node, 11, cluster.node_names()),
-        (Kind::Etcd, 121, cluster.etcd_names()),
+        (Kind::Etcd, 121, own),
         (Kind::Haproxy, 5, router.into_iter().collect()),
         (Kind::Client, 127, clients.collect()),
     ];
@@ -232,7 +235,8 @@ fn hosts(scenario: &Scenario, subnet: &Subnet) -> Vec<Host> {
     for (kind, first, names) in named {
         for (n, name) in (0..).zip(names) {
             let address = subnet.address(first + n);
-            hosts.push(Host { name, kind, address, container: String::new(), volume: None });
+            let etcd = kind == Kind::Node && members.contains(&name);
+            hosts.push(Host { name, kind, address, container: String::new(), volume: None, etcd_volume: None, etcd });
         }
     }
     hosts

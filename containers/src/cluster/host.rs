@@ -63,6 +63,33 @@ pub struct Host {
     pub container: String,
     /// The volume that holds its data, mounted at [`Kind::data`]; clients and the router have none.
     pub volume: Option<String>,
+    /// Of a node that an etcd member runs on, too: the volume that holds the member's data, its own disk as it were.
+    pub etcd_volume: Option<String>,
+    /// Whether an etcd member runs on this node.
+    pub etcd: bool,
+}
+
+impl Host {
+    /// The services of this host, in the order in which a machine starts them. PostgreSQL is its agent's to start.
+    #[must_use]
+    pub fn services(&self) -> Vec<Process> {
+        let member = self.etcd.then_some(Process::Etcd);
+        member.into_iter().chain(self.kind.services().iter().copied()).collect()
+    }
+
+    /// Every process of it that is looked at.
+    #[must_use]
+    pub fn processes(&self) -> Vec<Process> {
+        let member = self.etcd.then_some(Process::Etcd);
+        self.kind.processes().iter().copied().chain(member).collect()
+    }
+
+    /// Its volumes, and where they are mounted.
+    #[must_use]
+    pub fn volumes(&self) -> Vec<(String, String)> {
+        let places = [(&self.volume, self.kind.data()), (&self.etcd_volume, Kind::Etcd.data())];
+        places.into_iter().filter_map(|(volume, place)| Some((volume.clone()?, place?.to_owned()))).collect()
+    }
 }
 
 /// PostgreSQL's data directory.

@@ -166,9 +166,15 @@ impl Cluster {
     pub fn dcs(&self) -> DcsTarget {
         let patroni = &self.scenario.cluster.patroni;
         DcsTarget {
-            members: self.names(Kind::Etcd).iter().map(|name| self.endpoint(name, ports::ETCD_CLIENT)).collect(),
+            members: self.etcd_hosts().iter().map(|name| self.endpoint(name, ports::ETCD_CLIENT)).collect(),
             prefix: format!("/{}/{}/", patroni.namespace.trim_matches('/'), patroni.scope),
         }
+    }
+
+    /// The host of every etcd member, in the order of the members.
+    #[must_use]
+    pub fn etcd_hosts(&self) -> Vec<String> {
+        self.scenario.cluster.etcd_hosts()
     }
 
     /// The hosts of a kind, in the order of their names.

@@ -62,15 +62,14 @@ impl Cluster {
     /// As [`Cluster::start`].
     pub async fn boot(&self, host: &str) -> Result<(), String> {
         self.give_watchdog(self.host(host)).await?;
-        for process in self.host(host).kind.services() {
-            self.start(*process, host).await?;
+        for process in self.host(host).services() {
+            self.start(process, host).await?;
         }
         Ok(())
     }
 
     fn command_of(&self, process: Process, host: &str, existing: bool) -> Result<Vec<String>, String> {
-        let kind = self.host(host).kind;
-        if !kind.services().contains(&process) {
+        if !self.host(host).services().contains(&process) {
             return Err(format!("{host} has no {process} that could be started"));
         }
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
@@ -155,11 +154,11 @@ impl Cluster {
 
     /// The processes of a running container that have ended while nobody followed them.
     async fn ended_unseen(&self, host: &str) {
-        for process in self.host(host).kind.processes() {
-            let Some(pid) = self.running.pid(host, *process) else { continue };
+        for process in self.host(host).processes() {
+            let Some(pid) = self.running.pid(host, process) else { continue };
             let looked = self.exec(host, ["test", "-d", &format!("/proc/{pid}")]).await;
             if looked.is_ok_and(|looked| looked.code == 1) {
-                self.gone(host, *process, "");
+                self.gone(host, process, "");
             }
         }
     }
@@ -179,9 +178,9 @@ impl Cluster {
     }
 
     fn all_gone(&self, host: &str) {
-        for process in self.host(host).kind.processes() {
-            if self.runs(*process, host) {
-                self.gone(host, *process, "its container stopped");
+        for process in self.host(host).processes() {
+            if self.runs(process, host) {
+                self.gone(host, process, "its container stopped");
             }
         }
     }
@@ -201,10 +200,9 @@ impl Cluster {
         self.journal.record(host, What::Process { process, state, detail });
     }
 
-    /// The last lines that a host's service wrote, for a message that says what is wrong.
-    pub(crate) async fn last_words(&self, host: &str) -> String {
-        let Some(process) = self.host(host).kind.services().first() else { return String::new() };
-        let said = self.exec(host, ["tail", "-n", "15", &log_of(*process)]).await;
+    /// The last lines that a service of a host wrote, for a message that says what is wrong.
+    pub(crate) async fn last_words(&self, process: Process, host: &str) -> String {
+        let said = self.exec(host, ["tail", "-n", "15", &log_of(process)]).await;
         said.map(|said| said.stdout).unwrap_or_default()
     }
 

@@ -50,7 +50,7 @@ impl Settings {
 
     /// The command line of an etcd member. `existing`: it joins a cluster that has been told of it (`member add`).
     pub(crate) fn etcd_command(&self, member: &str, existing: bool) -> Vec<String> {
-        let members = self.scenario.cluster.etcd_names();
+        let members = self.scenario.cluster.etcd_hosts();
         let peers: Vec<String> =
             members.iter().map(|m| format!("{m}=http://{}:{}", self.address(m), ports::ETCD_PEER)).collect();
         let own = self.address(member);
@@ -91,8 +91,11 @@ mod tests {
     pub(super) fn settings(cluster: &str) -> Settings {
         let text = format!("name: it\nabout: It is.\nduration: 10s\ncluster:\n{cluster}\n");
         let scenario = load_text("it.yaml".as_ref(), &text).expect("it is a scenario").scenario;
-        let hosts = scenario.cluster.etcd_names().into_iter().chain(scenario.cluster.node_names());
-        let addresses = (10..).zip(hosts).map(|(n, host)| (host, Ipv4Addr::new(198, 18, 0, n))).collect();
+        let own = scenario.cluster.etcd_hosts().into_iter().filter(|host| host.starts_with("etcd"));
+        let addresses = (10..)
+            .zip(own.chain(scenario.cluster.node_names()))
+            .map(|(n, host)| (host, Ipv4Addr::new(198, 18, 0, n)))
+            .collect();
         let passwords = Passwords { superuser: "S".into(), replication: "R".into(), rewind: "W".into() };
         Settings::new(Arc::new(scenario), addresses, "198.18.0.0/24".into(), passwords)
     }
@@ -113,6 +116,18 @@ mod tests {
     #[test]
     fn haproxy_asks_every_agent_as_deployments_do() {
         insta::assert_snapshot!(settings("  nodes: 3").haproxy_cfg());
+    }
+
+    #[test]
+    fn etcd_on_the_nodes_is_reached_at_their_addresses() {
+        let settings = settings("  nodes: 2\n  etcd: { on: nodes }");
+        let agent = settings.patroni_yml("pg2");
+        for member in ["198.18.0.11:2379", "198.18.0.12:2379", "198.18.0.10:2379"] {
+            assert!(agent.contains(member), "{agent}");
+        }
+        let command = settings.etcd_command("pg2", false).join(" ");
+        assert!(command.contains("--name pg2 ") && command.contains("pg1=http://198.18.0.11:2380"), "{command}");
+        assert!(command.contains("etcd3=http://198.18.0.10:2380"), "the third one is a witness: {command}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ impl Settings {
         let patroni = &cluster.patroni;
         let own = self.address(node);
         let etcd: Vec<String> =
-            cluster.etcd_names().iter().map(|m| format!("{}:{}", self.address(m), ports::ETCD_CLIENT)).collect();
+            cluster.etcd_hosts().iter().map(|m| format!("{}:{}", self.address(m), ports::ETCD_CLIENT)).collect();
         let watchdog = match cluster.watchdog_mode() {
             WatchdogMode::Off => "off",
             WatchdogMode::Automatic => "automatic",

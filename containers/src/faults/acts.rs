@@ -160,8 +160,8 @@ impl Faults {
 
     /// Takes the power of a host away; whether it had any.
     pub(super) async fn power_off(&mut self, cluster: &Cluster, host: &str) -> Result<bool, Trouble> {
-        for process in cluster.host(host).kind.processes() {
-            cluster.about_to_kill(*process, host);
+        for process in cluster.host(host).processes() {
+            cluster.about_to_kill(process, host);
         }
         let machine = self.machine(host).clone();
         power::off(&machine, &mut self.network).await

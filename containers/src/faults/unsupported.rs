@@ -23,7 +23,7 @@ pub fn cannot(scenario: &Scenario, agent: Agent) -> Vec<String> {
         .filter_map(|(line, step)| {
             let missing = (agent == Agent::Patroni && process_of(&step.action) == Some(Process::Deadman))
                 .then_some("Patroni has no dead-man process");
-            let why = missing.or_else(|| why_not(&step.action, &scenario.kinds_of_targets(line)))?;
+            let why = missing.or_else(|| why_not(&step.action, &kinds_of_targets(scenario, line)))?;
             Some(format!("`{}`: {why}", step.action))
         })
         .collect();
@@ -42,6 +42,17 @@ const fn process_of(action: &Action) -> Option<Process> {
         Action::Freeze(spec) | Action::Thaw(spec) => spec.process,
         _ => None,
     }
+}
+
+/// What the hosts can be that a line is about. A node with an etcd member on it is a node here: what is done to its clock or its
+/// disk is done to PostgreSQL's processes, and etcd has a disk of its own.
+fn kinds_of_targets(scenario: &Scenario, line: usize) -> BTreeSet<HostKind> {
+    let mut kinds = scenario.kinds_of_targets(line);
+    let nodes = scenario.cluster.node_names();
+    if kinds.contains(&HostKind::Node) && scenario.cluster.etcd_hosts().iter().all(|host| nodes.contains(host)) {
+        kinds.remove(&HostKind::Etcd);
+    }
+    kinds
 }
 
 fn why_not(action: &Action, targets: &BTreeSet<HostKind>) -> Option<&'static str> {
@@ -95,6 +106,14 @@ mod tests {
         assert!(of("  - { at: 1s, clock_step: { on: leader, by: -5m } }\n").is_empty());
         let why = of("  - { at: 1s, clock_step: { on: leader + etcd1, by: -5m } }\n");
         assert!(why[0].contains("static program"), "{why:?}");
+    }
+
+    #[test]
+    fn a_node_with_an_etcd_member_on_it_is_a_node() {
+        let step = "  - { at: 1s, clock_step: { on: leader, by: -5m } }\n";
+        assert!(with(Agent::Pgdrill, "cluster: { etcd: { on: nodes } }\n", step).is_empty());
+        let witness = "  - { at: 1s, clock_step: { on: etcd3, by: -5m } }\n";
+        assert!(!with(Agent::Pgdrill, "cluster: { nodes: 2, etcd: { on: nodes } }\n", witness).is_empty());
     }
 
     #[test]

@@ -16,9 +16,9 @@ pub(super) async fn keep(cluster: &Cluster, folder: &Path, run: &str) -> Result<
     let folder = of_its_own(folder, run).map_err(|e| format!("{}: {e}", folder.display()))?;
     let mut failed = vec![];
     for host in cluster.hosts.values() {
-        for process in host.kind.services() {
+        for process in host.services() {
             let to = folder.join(format!("{}-{process}.log", host.name));
-            let kept = match cluster.exec(&host.name, ["cat", &log_of(*process)]).await {
+            let kept = match cluster.exec(&host.name, ["cat", &log_of(process)]).await {
                 Ok(read) if read.code == 0 => fs::write(&to, read.stdout).map_err(|e| e.to_string()),
                 Ok(read) => Err(read.stderr.trim().to_owned()),
                 Err(why) => Err(why),

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use pgdrill_lab::{
     event::{At, What},
-    scenario::{Scenario, Span},
+    scenario::{Process, Scenario, Span},
     world::{LAB, PlayError, Recording, draw, holder, missing, moments, remember},
 };
 use pgdrill_net::TokioNet;
@@ -134,7 +134,7 @@ impl Run<'_> {
     async fn not_up(&self, what: &str) -> String {
         let mut message = format!("the cluster did not come up within {} s: {what}", READY_LIMIT.as_secs());
         for node in self.cluster.names(Kind::Node) {
-            let said = self.cluster.last_words(&node).await;
+            let said = self.cluster.last_words(Process::Agent, &node).await;
             message += &format!("\nthe agent of {node} said last:\n{}", said.trim_end());
         }
         message

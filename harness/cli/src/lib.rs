@@ -10,20 +10,31 @@
 //! }
 //! ```
 //!
+//! With `default-features = false` this is the library alone, without the `pgdrill` program and what only the program needs.
+//!
 //! | look in | for |
 //! |---|---|
-//! | [`scenario`], [`Check`], [`Report`] | the library |
-//! | [`command`] | the command line, one file per command |
+//! | [`scenario`], [`scenario_text`], [`Check`] | what is to be played, and how |
+//! | [`Report`], [`Run`], [`Verdict`] | what came of it |
+//! | `command` | the command line, one file per command (feature `command`) |
 //! | `input` | files, seeds: what is to be played |
 //! | `playing` | worlds, threads: how it is played |
 
 mod check;
+#[cfg(feature = "command")]
 #[doc(hidden)]
 pub mod command;
 mod input;
 mod playing;
 mod report;
 
-pub use check::{Check, CheckError, scenario};
+pub use check::{Check, CheckError, scenario, scenario_text};
 pub use input::{ScenarioFile, Seeds, find};
+pub use pgdrill_lab::{
+    event::{At, Event, What},
+    oracle::Violation,
+    verdict::{ExitCode, Judgement, Measured, Outage, Verdict},
+};
+pub use pgdrill_reports::{Ending, Reproduce, Run};
 pub use report::Report;
+pub use serde_json::Value;

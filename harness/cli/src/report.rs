@@ -1,5 +1,7 @@
 //! What the library's user gets: all runs, and what they amount to.
 
+use std::fmt;
+
 use pgdrill_lab::verdict::{ExitCode, Verdict};
 use pgdrill_reports::{Ending, Run, exit_code, explanation, table};
 
@@ -11,6 +13,14 @@ const WIDTH: usize = 100;
 pub struct Report {
     /// One for each scenario and seed, in that order.
     pub runs: Vec<Run>,
+    /// What is questionable about the files, above all about a patroni.yml: each with its place and what would be right.
+    pub warnings: Vec<String>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
 }
 
 impl Report {

@@ -30,6 +30,48 @@ fn resolved(text: &str, facts: &Facts) -> String {
     resolve(&selector, facts, &mut |n| n - 1).join(" ")
 }
 
+/// As [`facts`], with etcd on the nodes: pg3 leads etcd.
+fn together() -> Facts {
+    let facts = facts();
+    let zones = facts.zones.iter().map(|(zone, hosts)| (zone.clone(), hosts[..1].to_vec())).collect();
+    Facts { etcd: facts.nodes.clone(), etcd_leader: Some("pg3".into()), zones, ..facts }
+}
+
+#[test]
+fn selectors_of_etcd_mean_the_nodes_that_its_members_run_on() {
+    let facts = together();
+    for (text, hosts) in [
+        ("etcd", "pg1 pg2 pg3"),
+        ("etcd leader", "pg3"),
+        ("etcd followers", "pg1 pg2"),
+        ("minority", "pg3"),
+        ("majority", "pg1 pg2"),
+        ("etcd2", "pg2"),
+        ("everything", "pg1 pg2 pg3 haproxy client1 client2"),
+        ("zone of etcd leader", "pg3"),
+        ("leader + etcd leader", "pg2 pg3"),
+        ("etcd4", ""),
+    ] {
+        assert_eq!(resolved(text, &facts), hosts, "{text}");
+    }
+    let witness = Facts {
+        nodes: vec!["pg1".into(), "pg2".into()],
+        etcd: vec!["pg1".into(), "pg2".into(), "etcd3".into()],
+        ..facts
+    };
+    assert_eq!(resolved("etcd3", &witness), "etcd3", "a member beyond the last node has a host of its own");
+    assert_eq!(resolved("etcd1", &witness), "pg1");
+    assert_eq!(resolved("everything", &witness), "pg1 pg2 etcd3 haproxy client1 client2");
+}
+
+#[test]
+fn a_leader_is_cut_from_the_other_nodes_members_but_not_from_its_own() {
+    let cut = Link::Between { between: [Selector::Leader, Selector::Etcd] };
+    let routes = cut.routes(&together(), &mut |_| 0);
+    let pairs: Vec<String> = routes.iter().map(|route| format!("{}>{}", route.from, route.to)).collect();
+    assert_eq!(pairs, ["pg1>pg2", "pg2>pg1", "pg2>pg3", "pg3>pg2"]);
+}
+
 #[test]
 fn every_selector_means_the_hosts_that_its_words_say() {
     for (text, hosts) in [
@@ -116,10 +158,11 @@ fn the_schema_knows_every_part_of_a_scenario() {
     for part in ["name", "about", "cluster", "workload", "timeline", "expect", "duration"] {
         assert!(schema["properties"][part].is_object(), "{part} is missing");
     }
-    let freeze = &schema["$defs"]["FreezeSpec"]["anyOf"];
-    assert_eq!(freeze.as_array().map(Vec::len), Some(2), "the short and the long spelling: {freeze}");
-    let actions = schema["$defs"]["Step"]["oneOf"].as_array().expect("one of the actions");
-    assert_eq!(actions.len(), 28);
-    let disk_full = actions.iter().find_map(|action| action["properties"].get("disk_full")).expect("an action");
-    assert!(disk_full["anyOf"].is_array(), "{disk_full}");
+    let step = &schema["$defs"]["Step"];
+    assert_eq!(step["oneOf"].as_array().map(Vec::len), Some(28), "one of the actions");
+    let disk_full = &step["properties"]["disk_full"];
+    assert_eq!(
+        disk_full["description"],
+        "No byte can be written any more: PostgreSQL panics when it needs to extend the WAL."
+    );
 }

@@ -128,6 +128,24 @@ impl Node {
         }
     }
 
+    /// A value that is in no file: its place is 0.
+    #[must_use]
+    pub fn of_json(json: &serde_json::Value) -> Self {
+        use serde_json::Value as Json;
+        let value = match json {
+            Json::Null => Value::Null,
+            Json::Bool(flag) => Value::Bool(*flag),
+            Json::Number(number) => Value::Number(number.clone()),
+            Json::String(text) => Value::Text(text.clone()),
+            Json::Array(items) => Value::List(items.iter().map(Self::of_json).collect()),
+            Json::Object(fields) => {
+                let key = |name: &String| Key { name: name.clone(), place: Place::default() };
+                Value::Map(fields.iter().map(|(name, field)| (key(name), Self::of_json(field))).collect())
+            }
+        };
+        Self { value, place: Place::default() }
+    }
+
     /// As JSON, for settings that are passed on as they are. Of a key that is there twice the last one counts.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {

@@ -10,6 +10,7 @@
 
 mod collect;
 mod figures;
+#[cfg(feature = "documents")]
 mod page;
 mod text;
 
@@ -20,6 +21,7 @@ use serde::Serialize;
 
 pub use collect::{Seen, compare};
 pub use figures::{Distribution, Measurements};
+#[cfg(feature = "documents")]
 pub use page::comparison_page;
 pub use text::comparison_text;
 

@@ -8,7 +8,7 @@ use std::{
 
 use pgdrill_lab::{
     event::{ProcessState, Recorder, What},
-    scenario::{Router, Scenario},
+    scenario::Scenario,
     world::{HAPROXY_SETTINGS, REMOTE},
 };
 use pgdrill_probe::{Journal, workload::Shared};
@@ -89,11 +89,10 @@ impl Cluster<'_> {
 
 fn add_hosts(engine: &mut Engine, scenario: &Scenario) -> BTreeMap<String, HostId> {
     let cluster = &scenario.cluster;
-    let router = (cluster.router == Router::Haproxy).then(|| HAPROXY.to_owned());
     let remote = cluster.patroni.standby_cluster.is_some().then(|| REMOTE.to_owned());
     let clients = (1..=scenario.workload.clients()).map(|n| format!("client{n}"));
-    let names = cluster.node_names().into_iter().chain(cluster.etcd_names()).chain(router).chain(remote).chain(clients);
-    names.chain([LAB.to_owned()]).map(|name| (name.clone(), engine.add_host(&name))).collect()
+    let names = cluster.hosts().into_iter().chain(remote).chain(clients).chain([LAB.to_owned()]);
+    names.map(|name| (name.clone(), engine.add_host(&name))).collect()
 }
 
 fn set_latencies(engine: &mut Engine, scenario: &Scenario, hosts: &BTreeMap<String, HostId>) {
@@ -116,7 +115,7 @@ fn start_etcd(
     addresses: &Addresses,
     journal: &Journal,
 ) -> BTreeMap<String, Member> {
-    let names = scenario.cluster.etcd_names();
+    let names = scenario.cluster.etcd_hosts();
     let peers: Vec<Peer> = (1..)
         .zip(&names)
         .map(|(id, name)| Peer {

@@ -52,10 +52,10 @@ pub(super) fn fast(cluster: &Cluster<'_>, hosts: &[String]) -> Vec<String> {
 
 fn set_delay(cluster: &Cluster<'_>, hosts: &[String], delay: Duration) {
     for host in hosts {
+        // An etcd member on a node has a disk of its own, as etcd's manual advises.
         if let Some(node) = cluster.nodes.get(host) {
             node.machine.disk().set_fsync_delay(delay);
-        }
-        if let Some(member) = cluster.etcd.get(host) {
+        } else if let Some(member) = cluster.etcd.get(host) {
             member.disk.set_fsync_delay(delay);
         }
     }

@@ -197,5 +197,6 @@ fn etcd_leader(cluster: &Cluster<'_>) -> Option<String> {
     let living = cluster.etcd.iter().filter(|(name, _)| cluster.runs(Process::Etcd, name));
     let newest = living.max_by_key(|(_, m)| (m.peek.leader() != 0, m.peek.term()))?;
     let leader = newest.1.peek.leader();
-    cluster.etcd.keys().nth(usize::try_from(leader).ok()?.checked_sub(1)?).cloned()
+    // The number that a member goes by is its place in the scenario's list; the map's order of names is another from ten on.
+    cluster.scenario.cluster.etcd_hosts().into_iter().nth(usize::try_from(leader).ok()?.checked_sub(1)?)
 }

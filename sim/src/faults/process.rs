@@ -142,11 +142,10 @@ pub(super) fn start(cluster: &mut Cluster<'_>, process: Process, hosts: &[String
 
 fn wipe(cluster: &Cluster<'_>, process: Process, hosts: &[String]) {
     for host in hosts.iter().filter(|h| !cluster.runs(process, h)) {
-        if let Some(member) = cluster.etcd.get(host) {
-            member.disk.wipe();
-        }
-        if let Some(node) = cluster.nodes.get(host) {
-            node.machine.wipe();
+        // A host may keep the data of both; only that of the process that is started is gone.
+        match process {
+            Process::Etcd => _ = cluster.etcd.get(host).map(|member| member.disk.wipe()),
+            _ => _ = cluster.nodes.get(host).map(|node| node.machine.wipe()),
         }
     }
 }

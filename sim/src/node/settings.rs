@@ -15,7 +15,7 @@ use crate::ports;
 pub(crate) fn agent_config(scenario: &Scenario, node: &str, addresses: &Addresses) -> AgentConfig {
     let cluster = &scenario.cluster;
     let patroni = &cluster.patroni;
-    let etcd = cluster.etcd_names().iter().map(|name| HostPort::new(addresses.of(name), ports::ETCD_CLIENT)).collect();
+    let etcd = cluster.etcd_hosts().iter().map(|name| HostPort::new(addresses.of(name), ports::ETCD_CLIENT)).collect();
     let mut config = AgentConfig::new(&patroni.scope, node, &addresses.of(node), etcd);
     config.namespace.clone_from(&patroni.namespace);
     config.tags = cluster.tags_of(node).to_json();

@@ -134,9 +134,11 @@ impl Programs for Failing {
     }
 }
 
-/// A node whose method to make a replica fails, for 35 s: with a leader, or with none and a method that needs none.
-async fn with_a_method_that_fails(leader: bool) -> usize {
+/// A node whose method to make a replica fails, for 35 s: with a leader, or with none and a method that needs none. How often it was
+/// called, and how often the data directory was removed.
+async fn with_a_method_that_fails(leader: bool, keep_data: bool) -> (usize, usize) {
     let (kv, failing, mut config) = (FakeKv::default(), Failing::default(), config());
+    let postgres = FakePostgres::default();
     kv.set("/service/demo/initialize", "7437112345678901234");
     if leader {
         kv.set("/service/demo/leader", "pg2");
@@ -144,9 +146,9 @@ async fn with_a_method_that_fails(leader: bool) -> usize {
         kv.set("/service/demo/members/pg2", &leader.to_string());
     }
     config.postgresql.create_replica_methods = vec!["restore".into()];
-    let method = ReplicaMethod { no_leader: true, ..ReplicaMethod::default() };
+    let method = ReplicaMethod { no_leader: true, keep_data, ..ReplicaMethod::default() };
     config.postgresql.replica_methods = [("restore".to_owned(), method)].into();
-    let parts = parts_with_programs(config, kv, FakePostgres::default(), Heard::default(), failing.clone());
+    let parts = parts_with_programs(config, kv, postgres.clone(), Heard::default(), failing.clone());
     let shutdown = Shutdown::new();
     let end = async {
         sleep(Duration::from_secs(35)).await;
@@ -154,14 +156,17 @@ async fn with_a_method_that_fails(leader: bool) -> usize {
     };
     let (ended, ()) = tokio::join!(timeout(Duration::from_secs(95), run(parts, shutdown.clone())), end);
     ended.expect("it ends in time").expect("it ends well");
-    failing.0.lock().expect("nobody panics while holding it").len()
+    let removed = postgres.calls().iter().filter(|call| *call == "remove_data_dir").count();
+    let calls = failing.0.lock().expect("nobody panics while holding it").len();
+    (calls, removed)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_method_that_fails_is_tried_once_a_loop_wait_whether_there_is_a_leader_or_not() {
-    for leader in [true, false] {
-        let tries = with_a_method_that_fails(leader).await;
+    for (leader, keep_data) in [(true, false), (false, false), (true, true), (false, true)] {
+        let (tries, removed) = with_a_method_that_fails(leader, keep_data).await;
         assert!((3..=5).contains(&tries), "leader: {leader}, {tries} tries in 35 s");
+        assert_eq!(removed, if keep_data { 0 } else { 2 * tries }, "before and after each, unless it wants it");
     }
 }
 

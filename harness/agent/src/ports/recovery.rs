@@ -65,3 +65,38 @@ pub struct ServerConfig {
     /// Leave `standby.signal`, `recovery.signal` and the recovery settings as they are: a restore has made them.
     pub keep_recovery: bool,
 }
+
+impl ServerConfig {
+    /// Whether this is a bootstrap that recovers what was restored, and is promoted at the end by itself. `hot_standby` must then
+    /// be off: with it the recovery would stop where the WAL tells of higher limits than the server has now (Patroni's
+    /// `effective_configuration`).
+    #[must_use]
+    pub fn recovers_alone(&self) -> bool {
+        let promotes = |recovery: &Recovery| {
+            recovery.ends_at_target
+                && recovery.parameters.get("recovery_target_action").is_some_and(|it| it == "promote")
+        };
+        // What a restore has written is trusted to do the same.
+        self.keep_recovery || self.recovery.as_ref().is_some_and(promotes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_recovery_that_ends_by_itself_is_not_looked_at() {
+        let of = |ends_at_target: bool, action: Option<&str>| {
+            let parameters = action.map(|action| ("recovery_target_action".to_owned(), action.to_owned()));
+            let recovery =
+                Recovery { parameters: parameters.into_iter().collect(), ends_at_target, ..Recovery::default() };
+            ServerConfig { recovery: Some(recovery), ..ServerConfig::default() }.recovers_alone()
+        };
+        assert!(of(true, Some("promote")));
+        // A pause waits for somebody who looks.
+        assert!(!of(true, Some("pause")) && !of(true, None) && !of(false, Some("promote")));
+        assert!(ServerConfig { keep_recovery: true, ..ServerConfig::default() }.recovers_alone());
+        assert!(!ServerConfig::default().recovers_alone());
+    }
+}

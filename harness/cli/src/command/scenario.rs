@@ -75,5 +75,5 @@ pub(crate) fn run(command: ScenarioCommand, screen: Screen) -> Result<ExitCode, 
 /// Finds and reads scenarios for any command.
 pub(crate) fn load(paths: &[PathBuf], patroni: Option<&std::path::Path>) -> Result<Vec<input::Loaded>, Failure> {
     let files = find(paths).map_err(|problems| Failure::Usage(problems.iter().map(error).collect()))?;
-    input::load(&files, patroni).map_err(|invalid| Failure::Usage(invalid.rendered()))
+    input::load(&files, patroni, &[]).map_err(|invalid| Failure::Usage(invalid.rendered()))
 }

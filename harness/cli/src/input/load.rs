@@ -2,6 +2,8 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
+use serde_json::Value;
+
 use pgdrill_lab::{
     scenario::{self, Account, PostgresqlMajor, Problem, Scenario},
     verdict::Rules,
@@ -50,15 +52,20 @@ impl fmt::Display for Invalid {
     }
 }
 
-/// Reads the scenarios; with a `patroni.yml`, its settings count below what each of them says itself.
+/// Reads the scenarios; with a `patroni.yml`, its settings count below what each of them says itself, and fields are set to other
+/// values by the path that leads to them.
 ///
 /// # Errors
 /// Every problem of every file.
-pub(crate) fn load(files: &[ScenarioFile], patroni: Option<&Path>) -> Result<Vec<Loaded>, Invalid> {
+pub(crate) fn load(
+    files: &[ScenarioFile],
+    patroni: Option<&Path>,
+    changes: &[(String, Value)],
+) -> Result<Vec<Loaded>, Invalid> {
     let mut loaded = Vec::with_capacity(files.len());
     let mut problems: Vec<Problem> = Vec::new();
     for file in files {
-        match load_one(file, patroni) {
+        match load_one(file, patroni, changes) {
             Ok(scenario) => loaded.push(scenario),
             // A patroni.yml that cannot be used is wrong for every scenario in the same words: said once.
             Err(found) => problems.extend(found.into_iter().filter(|p| !problems.contains(p)).collect::<Vec<_>>()),
@@ -67,16 +74,38 @@ pub(crate) fn load(files: &[ScenarioFile], patroni: Option<&Path>) -> Result<Vec
     if problems.is_empty() { Ok(loaded) } else { Err(Invalid(problems)) }
 }
 
-fn load_one(file: &ScenarioFile, patroni: Option<&Path>) -> Result<Loaded, Vec<Problem>> {
-    let scenario::Loaded { mut scenario, mut warnings } = scenario::load_with_warnings(&file.path)?;
+/// As [`load`], of a scenario that is in no file: its name is its label.
+///
+/// # Errors
+/// Every problem of the text.
+pub(crate) fn load_text(text: &str, patroni: Option<&Path>, changes: &[(String, Value)]) -> Result<Loaded, Invalid> {
+    let path = scenario::path_by_name(text);
+    let label = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let loaded = scenario::load_text_with(&path, text, changes);
+    loaded.and_then(|loaded| finish(ScenarioFile { path, label }, loaded, patroni, changes)).map_err(Invalid)
+}
+
+fn load_one(file: &ScenarioFile, patroni: Option<&Path>, changes: &[(String, Value)]) -> Result<Loaded, Vec<Problem>> {
+    finish(file.clone(), scenario::load_with(&file.path, changes)?, patroni, changes)
+}
+
+fn finish(
+    file: ScenarioFile,
+    loaded: scenario::Loaded,
+    patroni: Option<&Path>,
+    changes: &[(String, Value)],
+) -> Result<Loaded, Vec<Problem>> {
+    let scenario::Loaded { mut scenario, mut warnings } = loaded;
     let (mut account, mut does_not_apply) = (None, None);
     if let Some(patroni) = patroni {
-        let file = scenario::use_patroni_file(&mut scenario, patroni)?;
-        warnings.extend(file.warnings);
-        (account, does_not_apply) = (Some(file.account), file.does_not_apply);
+        let with = scenario::use_patroni_file(&mut scenario, patroni)?;
+        warnings.extend(with.warnings);
+        (account, does_not_apply) = (Some(with.account), with.does_not_apply);
+        // What the scenario says is over the file, and the test has the last word.
+        scenario::change_patroni(&mut scenario, changes)?;
     }
     Ok(Loaded {
-        file: file.clone(),
+        file,
         rules: Arc::new(Rules::from(&scenario)),
         scenario: Arc::new(scenario),
         warnings: warnings.iter().map(draw).collect(),

@@ -5,5 +5,7 @@ mod load;
 mod seeds;
 
 pub use files::{ScenarioFile, find};
-pub(crate) use load::{Loaded, draw, load};
+#[cfg(feature = "command")]
+pub(crate) use load::draw;
+pub(crate) use load::{Loaded, load, load_text};
 pub use seeds::Seeds;

@@ -1,19 +1,20 @@
 //! Ctrl-C and SIGTERM: the first one ends the command with what is known, a second one some time later at once.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
+#[cfg(feature = "command")]
+use std::time::{Duration, Instant};
 
 /// Signals so near to the first one are the same wish: `timeout` sends its SIGTERM to the command and then to the whole group,
 /// the command among it, and a terminal's Ctrl-C may come from a parent once more. Taken for a second one, it would leave
 /// everything that was to be removed.
+#[cfg(feature = "command")]
 const ONE_WISH: Duration = Duration::from_secs(2);
 
 /// What a process exits with that was ended by SIGINT: 128 + 2, as shells have it.
+#[cfg(feature = "command")]
 pub(crate) const INTERRUPTED: u8 = 130;
 
 /// Whether the user wants it to end.
@@ -30,6 +31,7 @@ impl Interrupt {
     ///
     /// # Errors
     /// When the handler cannot be installed.
+    #[cfg(feature = "command")]
     pub(crate) fn on_ctrl_c() -> Result<Self, ctrlc::Error> {
         let interrupt = Self::default();
         let raised = interrupt.clone();
@@ -56,11 +58,12 @@ impl Interrupt {
 }
 
 /// Whether a signal at this moment is a wish of its own after the first one.
+#[cfg(feature = "command")]
 fn is_another(first: &mut Option<Instant>, now: Instant) -> bool {
     now.duration_since(*first.get_or_insert(now)) >= ONE_WISH
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "command"))]
 mod tests {
     use super::*;
 

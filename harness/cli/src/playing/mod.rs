@@ -3,12 +3,17 @@
 mod interrupt;
 mod one;
 mod pool;
+#[cfg(feature = "command")]
 mod progress;
 mod task;
+#[cfg(feature = "command")]
 pub(crate) mod worlds;
 
-pub(crate) use interrupt::{INTERRUPTED, Interrupt};
+#[cfg(feature = "command")]
+pub(crate) use interrupt::INTERRUPTED;
+pub(crate) use interrupt::Interrupt;
 pub(crate) use one::play;
 pub(crate) use pool::{Told, play_all};
+#[cfg(feature = "command")]
 pub(crate) use progress::Progress;
 pub(crate) use task::{Conditions, Task, cores, tasks};

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use pgdrill_containers::{Agent, RealWorld, Tell};
 use pgdrill_lab::world::World;
-use pgdrill_sim::{CalibratedSim, Calibration, SimWorld};
+use pgdrill_sim::{CalibratedSim, Calibration};
 
 /// The world that is used when none is named.
 pub(crate) const DEFAULT: &str = "sim";
@@ -71,11 +71,6 @@ pub(crate) fn open(name: &str, wishes: &Wishes) -> Result<Box<dyn World>, NoWorl
 /// When there is none.
 pub(crate) fn check(name: &str) -> Result<(), NoWorld> {
     open(name, &Wishes::telling(silence())).map(drop)
-}
-
-/// Opens the default world.
-pub(crate) fn default() -> Box<dyn World> {
-    Box::new(SimWorld)
 }
 
 /// Whether a world is played on real time and real machines: one run at a time unless somebody asks for more.

@@ -188,7 +188,10 @@ impl Server {
             );
             all.push(("wal_level".to_owned(), "logical".to_owned()));
         }
-        if config.recovery.is_some() {
+        if config.recovers_alone() {
+            all.push(("hot_standby".to_owned(), "off".to_owned()));
+        }
+        if config.recovery.is_some() || config.keep_recovery {
             for (name, least) in controldata::read(&self.settings).await?.settings {
                 let wanted = parameters.get(&name).and_then(|value| value.parse::<u64>().ok());
                 if let Some(wanted) = wanted.filter(|wanted| *wanted < least) {

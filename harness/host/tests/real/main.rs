@@ -67,6 +67,7 @@ fn main() -> ExitCode {
         trial(LIBPQ, libpq::start),
         trial(EVERYTHING, everything::cluster),
         trial("own_methods_find_no_data_directory_and_what_they_leave_after_a_failure_is_gone", methods::play),
+        trial("what_a_bootstrap_method_has_restored_is_recovered_as_the_configuration_says", methods::recovery),
         trial("what_is_wrong_with_a_machine_is_told_and_nothing_is_touched", cluster::refusals),
         trial("a_port_that_somebody_else_has_is_told_and_nothing_is_made_or_lost", obstacles::port_taken),
         trial(

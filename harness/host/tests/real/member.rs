@@ -63,6 +63,10 @@ pub(crate) struct More {
     pub(crate) data_dir: Option<PathBuf>,
     /// `bootstrap.method`.
     pub(crate) bootstrap: Option<String>,
+    /// Its `keep_existing_recovery_conf`.
+    pub(crate) keep_existing_recovery_conf: bool,
+    /// Its `recovery_conf`.
+    pub(crate) recovery_conf: serde_json::Map<String, Value>,
     /// The only one of `create_replica_methods`; it needs no leader.
     pub(crate) replica: Option<String>,
     /// Where the remote primary is; `None`: this is no standby cluster.
@@ -163,8 +167,8 @@ impl Node {
                 name: "restore".into(),
                 command: command.clone(),
                 no_params: false,
-                keep_existing_recovery_conf: false,
-                recovery_conf: serde_json::Map::new(),
+                keep_existing_recovery_conf: self.more.keep_existing_recovery_conf,
+                recovery_conf: self.more.recovery_conf.clone(),
                 params: Vec::new(),
             }),
             ..BootstrapConfig::default()

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Map, json};
+
 use crate::{
     cluster::{Cluster, block_on, shut_down},
     machine::Place,
@@ -38,6 +40,14 @@ impl Backup {
         fs::read_to_string(self.beside("calls")).unwrap_or_default()
     }
 
+    /// Of a new cluster.
+    fn initdb(&self, place: &Place, bin: &str) {
+        let mut command = place.command(&format!("{bin}/initdb"));
+        command.arg("-D").arg(&self.0).args(["-U", "postgres", "--data-checksums", "--locale=C.UTF-8"]);
+        let output = command.output().expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     fn write(&self, place: &Place, suffix: &str, text: &str) {
         let file = self.beside(suffix);
         fs::write(&file, text).expect("it is written");
@@ -46,22 +56,13 @@ impl Backup {
     }
 }
 
-fn run(place: &Place, program: &str, arguments: &[&str]) {
-    let output = place.command(program).args(arguments).output().expect("it runs");
-    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
 pub(crate) fn play(bin: &str) {
     let mut cluster = Cluster::silent(bin, 2, |_, member| member);
     let backup = Backup(cluster.place.folder("backups").join("main"));
     let command = format!("{} --repo=1", backup.beside("sh").display());
     let script = RESTORE.replace("$BESIDE", &backup.0.to_string_lossy());
     backup.write(&cluster.place, "sh", &script);
-    run(
-        &cluster.place,
-        &format!("{bin}/initdb"),
-        &["-D", &backup.0.to_string_lossy(), "-U", "postgres", "--data-checksums", "--locale=C.UTF-8"],
-    );
+    backup.initdb(&cluster.place, bin);
     for member in &mut cluster.members {
         member.node.more.data_dir = Some("deep/er/pg".into());
         member.node.more.bootstrap = Some(command.clone());
@@ -73,6 +74,50 @@ pub(crate) fn play(bin: &str) {
     replica_without_a_leader(&mut cluster, &backup, bin);
     let leader = cluster.leader();
     shut_down(cluster, leader);
+}
+
+/// Whose recovery settings count in what a bootstrap method has restored: nobody's, so that it goes on where it was; those of the
+/// configuration; or what the method wrote itself (`pgbackrest restore` does). Afterwards none of them is left.
+pub(crate) fn recovery(bin: &str) {
+    let target = json!({"restore_command": "false", "recovery_target_action": "promote"});
+    let target = target.as_object().expect("an object");
+    for (writes, keeps, configured, timeline) in [
+        (true, false, Map::new(), "1"),
+        (true, true, Map::new(), "2"),
+        (false, false, target.clone(), "2"),
+        (true, true, target.clone(), "2"),
+    ] {
+        let mut cluster = Cluster::silent(bin, 1, |_, member| member);
+        let backup = Backup(cluster.place.folder("backups").join("main"));
+        let wrote =
+            "echo \"restore_command = 'false'\" >> \"$to/postgresql.auto.conf\"; touch \"$to/recovery.signal\"\n";
+        let script = RESTORE.replace("$BESIDE", &backup.0.to_string_lossy()) + if writes { wrote } else { "" };
+        backup.write(&cluster.place, "sh", &script);
+        backup.initdb(&cluster.place, bin);
+        let more = &mut cluster.members[0].node.more;
+        more.bootstrap = Some(backup.beside("sh").to_string_lossy().into_owned());
+        (more.keep_existing_recovery_conf, more.recovery_conf) = (keeps, configured.clone());
+        cluster.start_etcd();
+        cluster.start(0);
+        cluster.until("it leads", || cluster.members[0].is_primary());
+        let now = |statement: &str| block_on(cluster.members[0].first(statement)).expect("it answers");
+        let what = format!("written: {writes}, kept: {keeps}, configured: {configured:?}");
+        assert_eq!(now("SELECT timeline_id FROM pg_control_checkpoint()"), timeline, "{what}");
+        // A primary that runs keeps in its file what it was started with; what counts is how it starts next.
+        let (status, body) = cluster.members[0].ask("POST", "/restart", &json!({})).expect("it answers");
+        assert_eq!(status, 200, "{what}: {body}");
+        cluster.until("it leads again", || cluster.members[0].is_primary());
+        cluster.members[0].sql.disconnect();
+        assert_eq!(now("SHOW hot_standby"), "on", "{what}");
+        let dir = cluster.members[0].node.data_dir();
+        let left = ["postgresql.conf", "postgresql.auto.conf"]
+            .map(|name| fs::read_to_string(dir.join(name)).expect("is there"));
+        if left.iter().any(|conf| conf.contains("restore_command")) {
+            cluster.fail(&format!("{what}: recovery settings are left: {left:?}"));
+        }
+        assert!(!dir.join("recovery.signal").exists(), "{what}");
+        shut_down(cluster, 0);
+    }
 }
 
 /// The agent ends, what the command has left is set aside as for Patroni, and the bootstrap is others' to try.

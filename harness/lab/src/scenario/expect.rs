@@ -26,6 +26,7 @@ pub struct Expect {
     /// Codes of the violations that this scenario is known to show (`two_writers`): the run fails when one of them is *not*
     /// seen, and when any other is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::scenario::schema::codes")]
     pub shows: Vec<String>,
 }
 
@@ -122,12 +123,13 @@ impl<T: JsonSchema> JsonSchema for Bounds<T> {
         let value = generator.subschema_for::<T>();
         json_schema!({
             "description": "A single value, or a lower and an upper bound (both included)",
-            "anyOf": [value, {
-                "type": "object",
+            "if": { "type": "object" },
+            "then": {
                 "properties": { "min": value, "max": value },
                 "minProperties": 1,
                 "additionalProperties": false
-            }]
+            },
+            "else": value
         })
     }
 }

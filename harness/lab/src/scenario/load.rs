@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pgdrill_yaml::{Problem, Severity, cannot_read, first_of_each, parse, text_of};
+use pgdrill_yaml::{At, Node, Problem, Severity, cannot_read, first_of_each, parse, text_of};
+use serde_json::Value as Json;
 
 use super::{Account, Scenario, check, patroni, read};
 
@@ -40,7 +41,28 @@ pub fn load_with_warnings(path: &Path) -> Result<Loaded, Vec<Problem>> {
 /// # Errors
 /// What is wrong with it, in the order of the file; of many problems the first ones, and how many more there are.
 pub fn load_text(path: &Path, text: &str) -> Result<Loaded, Vec<Problem>> {
-    let root = parse(path, text, read::SCENARIO).map_err(|problem| vec![*problem])?;
+    load_text_with(path, text, &[])
+}
+
+/// As [`load_with_warnings`], with fields set to other values than the file says: each by the path that leads to it
+/// (`cluster.nodes`); `null` takes a field out.
+///
+/// # Errors
+/// Everything that is wrong with the file or with what is to be set, which has no line.
+pub fn load_with(path: &Path, changes: &[(String, Json)]) -> Result<Loaded, Vec<Problem>> {
+    let text = text_of(path, read::SCENARIO.what).map_err(|problem| vec![*problem])?;
+    load_text_with(path, &text, changes)
+}
+
+/// As [`load_with`], of the text of a scenario file.
+///
+/// # Errors
+/// As [`load_with`].
+pub fn load_text_with(path: &Path, text: &str, changes: &[(String, Json)]) -> Result<Loaded, Vec<Problem>> {
+    let mut root = parse(path, text, read::SCENARIO).map_err(|problem| vec![*problem])?;
+    for (field, value) in changes {
+        root.patch(nested(field, value));
+    }
     let mut reader = read::Reader::new(path.to_owned(), text);
     let scenario = read::scenario(&mut reader, &root, path);
     // What a check finds in a scenario with unreadable parts may only follow from their absence.
@@ -92,6 +114,40 @@ pub fn load_all(paths: &[PathBuf]) -> Result<Vec<Scenario>, Vec<Problem>> {
         }
     }
     if problems.is_empty() { Ok(scenarios) } else { Err(problems) }
+}
+
+/// The path of a file that a scenario's text could be in, by the name that the text gives it.
+#[must_use]
+pub fn path_by_name(text: &str) -> PathBuf {
+    let root = parse(Path::new(""), text, read::SCENARIO).ok();
+    let name = root.as_ref().and_then(|root| match &root.get("name")?.value {
+        pgdrill_yaml::Value::Text(name) => Some(name.clone()),
+        _ => None,
+    });
+    format!("{}.yaml", name.unwrap_or_else(|| "scenario".to_owned())).into()
+}
+
+/// Sets those of Patroni's settings that the changes name by `cluster.patroni.NAME`.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn change_patroni(scenario: &mut Scenario, changes: &[(String, Json)]) -> Result<(), Vec<Problem>> {
+    let mut reader = read::Reader::new(scenario.source.clone(), "");
+    // What is taken out was taken out of the scenario's own settings already.
+    for (field, value) in changes.iter().filter(|(_, value)| !value.is_null()) {
+        let Some(setting) = field.strip_prefix("cluster.patroni.") else { continue };
+        let node = nested(setting, value);
+        let mut fields = reader.fields(&At { node: &node, path: "cluster.patroni".to_owned() });
+        patroni::overlay(&mut reader, &mut fields, &mut scenario.cluster.patroni);
+        fields.finish(&mut reader);
+    }
+    if reader.problems.is_empty() { Ok(()) } else { Err(reader.problems) }
+}
+
+/// A value below the fields of a path, without a place in any file.
+fn nested(path: &str, value: &Json) -> Node {
+    let field = |inner, name: &str| Json::Object([(name.to_owned(), inner)].into_iter().collect());
+    Node::of_json(&path.rsplit('.').fold(value.clone(), field))
 }
 
 /// What comes of a scenario and a user's own `patroni.yml`.

@@ -12,6 +12,7 @@
 mod check;
 mod cluster;
 mod expect;
+mod limits;
 mod load;
 pub mod patroni;
 mod quantity;
@@ -26,9 +27,12 @@ mod write;
 use std::path::PathBuf;
 
 pub use check::HostKind;
-pub use cluster::{Cluster, Devices, Fencing, Network, PostgresqlMajor, Process, Router, Watchdog};
+pub use cluster::{Cluster, Devices, Etcd, EtcdHosts, Fencing, Network, PostgresqlMajor, Process, Router, Watchdog};
 pub use expect::{Bounds, End, Expect, SHOWABLE};
-pub use load::{Loaded, WithFile, load, load_all, load_text, load_with_warnings, use_patroni_file};
+pub use load::{
+    Loaded, WithFile, change_patroni, load, load_all, load_text, load_text_with, load_with, load_with_warnings,
+    path_by_name, use_patroni_file,
+};
 pub use patroni::{Account, Fate, Patroni, Postgresql, SynchronousMode, Tags, WatchdogMode};
 pub use pgdrill_yaml::{Problem, Severity};
 pub use quantity::{ClockRate, Latency, Rate, Shift, Size, Span, Throughput};
@@ -47,8 +51,10 @@ pub use workload::Workload;
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// Its name: that of its file without `.yaml`. Lower-case letters, digits and `-`.
+    #[schemars(schema_with = "crate::scenario::schema::name")]
     pub name: String,
     /// One sentence: what it shows.
+    #[schemars(schema_with = "crate::scenario::schema::sentence")]
     pub about: String,
     /// The cluster.
     #[serde(default)]
@@ -63,6 +69,7 @@ pub struct Scenario {
     #[serde(default)]
     pub expect: Expect,
     /// How long it is, counted as [`Step::at`]; then the cluster settles and is judged.
+    #[schemars(schema_with = "crate::scenario::schema::positive")]
     pub duration: Span,
     /// The file it was read from, for messages.
     #[serde(skip)]

@@ -1,8 +1,16 @@
 //! Values that are one word or short phrase in the file (`30s`, `any replica`): read, written and described as text.
 
-/// Gives a type that has `FromStr` (with a `String` error) and `Display` the serde and JSON Schema of a string.
+/// Gives a type that has `FromStr` (with a `String` error) and `Display` the serde and JSON Schema of a string, or another schema
+/// where it may be written as something else, too.
 macro_rules! text_value {
-    ($type:ty, $name:literal, $pattern:literal, $description:literal) => {
+    ($type:ty, $name:literal, [$($pattern:expr),+], $description:literal) => {
+        crate::scenario::text::text_value!($type, $name, $description, {
+            "type": "string",
+            "allOf": [$({ "pattern": $pattern, "patternErrorMessage": $description }),+],
+            "description": $description
+        });
+    };
+    ($type:ty, $name:literal, $description:literal, { $($schema:tt)* }) => {
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -22,7 +30,7 @@ macro_rules! text_value {
             }
 
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "pattern": $pattern, "description": $description })
+                schemars::json_schema!({ $($schema)* })
             }
         }
     };

@@ -24,7 +24,7 @@ pub fn facts(
     let replicas = nodes.iter().filter(|n| leader.as_ref() != Some(n) && up(n)).cloned().collect();
     Facts {
         nodes,
-        etcd: spec.etcd_names(),
+        etcd: spec.etcd_hosts(),
         clients: (1..=scenario.workload.clients()).map(|n| format!("client{n}")).collect(),
         haproxy: (spec.router == Router::Haproxy).then(|| super::HAPROXY.to_owned()),
         leader,

@@ -1,11 +1,13 @@
 //! Reading scenario files: what is accepted, and what every kind of mistake is answered with.
 
+mod broken;
 mod fencing;
 mod limits;
 mod mistakes;
 mod mutants;
 mod patroni_yml;
 mod round_trip;
+mod spellings;
 
 use std::path::Path;
 

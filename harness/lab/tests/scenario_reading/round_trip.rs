@@ -1,9 +1,9 @@
 //! Scenarios written back as YAML read the same, whatever they hold: the shrinker depends on it.
 
 use pgdrill_lab::scenario::{
-    Action, BandwidthSpec, ClockRate, DelaySpec, Direction, End, Fencing, FreezeSpec, HealSpec, Latency, Link,
-    LossSpec, OnProcess, Process, Rate, Repeat, Scenario, Selector, Shift, Size, Span, StartSpec, Step, SwitchoverSpec,
-    SynchronousMode, Throughput,
+    Action, BandwidthSpec, ClockRate, DelaySpec, Direction, End, EtcdHosts, Fencing, FreezeSpec, HealSpec, Latency,
+    Link, LossSpec, OnProcess, Process, Rate, Repeat, Scenario, Selector, Shift, Size, Span, StartSpec, Step,
+    SwitchoverSpec, SynchronousMode, Throughput,
 };
 use proptest::prelude::*;
 
@@ -108,6 +108,7 @@ prop_compose! {
         latency in (span(), span()),
         data_mib in 1u64..100_000,
         synchronous in any::<bool>(),
+        together in any::<bool>(),
     ) -> Scenario {
         let mut scenario = read(&format!("{HEAD}duration: 1000s\n")).expect("it is right");
         // Undoing is added at the end, so that there is something to undo.
@@ -123,7 +124,10 @@ prop_compose! {
         scenario.workload.rate = Rate { per_second: f64::from(rate) / 8.0 };
         scenario.cluster.network.latency = Latency { min: latency.0.min(latency.1), max: latency.0.max(latency.1) };
         scenario.cluster.data_size = Size::from_mib(data_mib);
-        scenario.cluster.zones.insert("a".into(), vec!["pg1".into(), "etcd1".into()]);
+        // Where etcd is on the nodes it has no hosts that could be in a zone.
+        scenario.cluster.etcd.on = if together { EtcdHosts::Nodes } else { EtcdHosts::OwnHosts };
+        let member = if together { "pg2" } else { "etcd1" };
+        scenario.cluster.zones.insert("a".into(), vec!["pg1".into(), member.into()]);
         if synchronous {
             scenario.cluster.patroni.synchronous_mode = SynchronousMode::On;
             scenario.cluster.patroni.postgresql.parameters.insert("max_connections".into(), 50.into());

@@ -4,7 +4,7 @@ use pgdrill_settings::value::switch;
 
 use super::wrong;
 use crate::scenario::{
-    Action, End, Link, Process, Scenario, Selector, Step,
+    Action, Cluster, End, Link, Process, Scenario, Selector, Step,
     quantity::Span,
     read::{Node, Reader},
 };
@@ -84,7 +84,7 @@ fn end(reader: &mut Reader<'_>, root: &Node, scenario: &Scenario) {
     }
     if matches!(end, End::Healthy | End::Paused) {
         for (n, step) in scenario.timeline.iter().enumerate() {
-            if keeps_a_node_out(step) && !is_undone(step, &scenario.timeline[n + 1..]) {
+            if keeps_a_node_out(step, &scenario.cluster) && !is_undone(step, &scenario.timeline[n + 1..]) {
                 let found = format!(
                     "{} (line {}) that nothing undoes",
                     step.action,
@@ -108,12 +108,18 @@ fn ends_paused(scenario: &Scenario) -> bool {
 }
 
 /// Whether a fault keeps a PostgreSQL node from streaming or leading for as long as it lasts, for certain.
-fn keeps_a_node_out(step: &Step) -> bool {
+fn keeps_a_node_out(step: &Step, cluster: &Cluster) -> bool {
+    let all = cluster.node_names();
     let nodes = |on: &Selector| {
         on.parts().iter().any(|part| match part {
             Selector::Leader | Selector::Replicas | Selector::AnyReplica | Selector::Nodes => true,
             Selector::SyncStandby | Selector::Everything => true,
-            Selector::Host(name) => name.starts_with("pg"),
+            Selector::Host(name) => all.contains(&cluster.etcd_host(name).unwrap_or_else(|| name.clone())),
+            Selector::Etcd => cluster.etcd_hosts().iter().any(|host| all.contains(host)),
+            // With a witness it may be the one member that is on no node.
+            Selector::EtcdLeader | Selector::EtcdFollowers | Selector::Majority | Selector::Minority => {
+                cluster.etcd_hosts().iter().all(|host| all.contains(host))
+            }
             _ => false,
         })
     };

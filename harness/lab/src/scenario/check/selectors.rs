@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::wrong;
 use crate::scenario::{
     Action, HealSpec, Link, Process, Router, Scenario, Selector, SynchronousMode,
-    read::{Node, Reader, did_you_mean, one_of},
+    read::{Node, Reader, did_you_mean, one_of, words},
 };
 
 /// What a host is.
@@ -127,7 +127,7 @@ impl Sight<'_> {
                 nothing("patroni.synchronous_mode on or quorum to have a synchronous standby")
             }
             Selector::AsyncStandby if cluster.nodes < 2 => nothing("two nodes or more to have a standby"),
-            Selector::EtcdFollowers | Selector::Minority if cluster.etcd < 2 => nothing("3 or 5 etcd members"),
+            Selector::EtcdFollowers | Selector::Minority if cluster.etcd.members < 2 => nothing("3 or 5 etcd members"),
             Selector::Clients if self.scenario.workload.clients() == 0 => nothing("writers or readers in the workload"),
             Selector::Haproxy if cluster.router != Router::Haproxy => nothing("router: haproxy in the cluster"),
             Selector::Zone(zone) if !cluster.zones.contains_key(zone) => {
@@ -152,18 +152,14 @@ impl Sight<'_> {
 
     fn hosts(&self) -> BTreeSet<String> {
         let clients = (1..=self.scenario.workload.clients()).map(|n| format!("client{n}"));
-        self.scenario
-            .cluster
-            .node_names()
-            .into_iter()
-            .chain(self.scenario.cluster.etcd_names())
-            .chain(clients)
-            .collect()
+        // A member keeps its number as a name wherever it runs.
+        let members = (1..=self.scenario.cluster.etcd.members).map(|n| format!("etcd{n}"));
+        self.scenario.cluster.node_names().into_iter().chain(members).chain(clients).collect()
     }
 
     fn host_range(&self) -> String {
         let (cluster, clients) = (&self.scenario.cluster, self.scenario.workload.clients());
-        format!("pg1 to pg{}, etcd1 to etcd{} or client1 to client{clients}", cluster.nodes, cluster.etcd)
+        format!("pg1 to pg{}, etcd1 to etcd{} or client1 to client{clients}", cluster.nodes, cluster.etcd.members)
     }
 
     fn unbound(&self, label: &str) -> Option<(String, String)> {
@@ -177,7 +173,7 @@ impl Sight<'_> {
             let labels = self.scenario.timeline[..self.before].iter().filter_map(|step| step.label.as_deref());
             let mut names: Vec<&str> = Selector::phrases().collect();
             names.extend(labels);
-            did_you_mean(label, names.into_iter())
+            words::selector(label).unwrap_or_else(|| did_you_mean(label, names.into_iter()))
         };
         Some(("a selector, or a label that an earlier line gives with `as`".into(), help))
     }
@@ -200,7 +196,14 @@ impl Sight<'_> {
         };
         let found = self.kinds(selector);
         if !found.is_empty() && !wanted.iter().any(|kind| found.contains(kind)) {
-            wrong(reader, root, path, format!("{:?}", selector.to_string()), what);
+            let help = match action {
+                Action::Restart { .. } => {
+                    "it is patronictl's restart, of PostgreSQL; a process is ended and started again by \
+                     kill: { process: etcd, on: etcd1 } with `for: 5s` in the same line"
+                }
+                _ => "",
+            };
+            wrong(reader, root, path, format!("{:?}", selector.to_string()), what).help = help.into();
         }
     }
 
@@ -208,18 +211,20 @@ impl Sight<'_> {
     fn kinds(&self, selector: &Selector) -> BTreeSet<HostKind> {
         let all = [HostKind::Node, HostKind::Etcd, HostKind::Haproxy, HostKind::Client];
         match selector {
-            Selector::Leader | Selector::Replicas | Selector::AnyReplica | Selector::Nodes => [HostKind::Node].into(),
-            Selector::SyncStandby | Selector::AsyncStandby => [HostKind::Node].into(),
-            Selector::Etcd | Selector::EtcdLeader | Selector::EtcdFollowers => [HostKind::Etcd].into(),
-            Selector::Majority | Selector::Minority => [HostKind::Etcd].into(),
+            Selector::Leader | Selector::Replicas | Selector::AnyReplica | Selector::Nodes => self.kinds_of_nodes(),
+            Selector::SyncStandby | Selector::AsyncStandby => self.kinds_of_nodes(),
+            Selector::Etcd | Selector::EtcdLeader | Selector::EtcdFollowers => self.kinds_of_members(),
+            Selector::Majority | Selector::Minority => self.kinds_of_members(),
             Selector::Haproxy => [HostKind::Haproxy].into(),
             Selector::Clients => [HostKind::Client].into(),
             Selector::Everything | Selector::Others => all.into(),
-            Selector::Host(name) => [kind_of(name)].into(),
-            Selector::Zone(zone) => self.scenario.cluster.zones[zone].iter().map(|host| kind_of(host)).collect(),
+            Selector::Host(name) => self.kinds_of(name),
+            Selector::Zone(zone) => {
+                self.scenario.cluster.zones[zone].iter().flat_map(|host| self.kinds_of(host)).collect()
+            }
             // Of whichever zone; a host that is in none comes alone.
             Selector::ZoneOf(inner) => {
-                let zoned = self.scenario.cluster.zones.values().flatten().map(|host| kind_of(host));
+                let zoned = self.scenario.cluster.zones.values().flatten().flat_map(|host| self.kinds_of(host));
                 zoned.chain(self.kinds(inner)).collect()
             }
             Selector::Union(parts) => parts.iter().flat_map(|part| self.kinds(part)).collect(),
@@ -232,14 +237,31 @@ impl Sight<'_> {
             }
         }
     }
-}
 
-fn kind_of(host: &str) -> HostKind {
-    match host.trim_end_matches(|c: char| c.is_ascii_digit()) {
-        "pg" => HostKind::Node,
-        "etcd" => HostKind::Etcd,
-        "haproxy" => HostKind::Haproxy,
-        _ => HostKind::Client,
+    fn kinds_of_nodes(&self) -> BTreeSet<HostKind> {
+        self.scenario.cluster.node_names().iter().flat_map(|node| self.kinds_of(node)).collect()
+    }
+
+    fn kinds_of_members(&self) -> BTreeSet<HostKind> {
+        self.scenario.cluster.etcd_hosts().iter().flat_map(|host| self.kinds_of(host)).collect()
+    }
+
+    /// What a host is, by its name or by that of the etcd member on it.
+    fn kinds_of(&self, name: &str) -> BTreeSet<HostKind> {
+        let cluster = &self.scenario.cluster;
+        let members = cluster.etcd_hosts();
+        let host = cluster.etcd_host(name).unwrap_or_else(|| name.to_owned());
+        let mut kinds = BTreeSet::new();
+        if cluster.node_names().contains(&host) {
+            kinds.insert(HostKind::Node);
+        }
+        if members.contains(&host) {
+            kinds.insert(HostKind::Etcd);
+        }
+        if kinds.is_empty() {
+            kinds.insert(if host == "haproxy" { HostKind::Haproxy } else { HostKind::Client });
+        }
+        kinds
     }
 }
 

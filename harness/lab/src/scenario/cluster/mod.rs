@@ -1,5 +1,6 @@
 //! The cluster that a scenario is played on.
 
+mod etcd;
 mod fencing;
 mod postgresql;
 mod process;
@@ -7,6 +8,8 @@ mod watchdog;
 
 use std::collections::BTreeMap;
 
+pub use etcd::{Etcd, EtcdHosts};
+pub(in crate::scenario) use etcd::{MEMBERS, PLACES};
 pub use fencing::Fencing;
 pub use postgresql::PostgresqlMajor;
 pub use process::Process;
@@ -24,9 +27,10 @@ use super::{
 #[serde(default, deny_unknown_fields)]
 pub struct Cluster {
     /// PostgreSQL nodes, `pg1` to `pgN`, each with its agent; 1 to 99.
+    #[schemars(schema_with = "crate::scenario::schema::nodes")]
     pub nodes: u16,
-    /// etcd members, `etcd1` to `etcdN`, each on a host of its own; 1, 3 or 5.
-    pub etcd: u16,
+    /// The etcd cluster: how many members, and where they run.
+    pub etcd: Etcd,
     /// PostgreSQL's major version, 15 to 18.
     pub postgresql: PostgresqlMajor,
     /// How clients find the primary.
@@ -35,9 +39,11 @@ pub struct Cluster {
     pub patroni: Patroni,
     /// Tags of single nodes, on top of those in `patroni.tags`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "crate::scenario::schema::fields_of_tags")]
     pub tags: BTreeMap<String, Tags>,
     /// Hosts by zone, for selectors and for the latency between zones. A host is in one zone at most.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "crate::scenario::schema::zones")]
     pub zones: BTreeMap<String, Vec<String>>,
     /// The network when nothing is wrong with it.
     pub network: Network,
@@ -46,6 +52,7 @@ pub struct Cluster {
     pub watchdog: Option<Watchdog>,
     /// The dead-man process that stops PostgreSQL when its agent no longer can. Of pgdrill's agent only: the real Patroni has
     /// none; see [`Fencing`].
+    #[schemars(schema_with = "crate::scenario::schema::fencing")]
     pub fencing: Fencing,
     /// How much a base backup has to copy.
     pub data_size: Size,
@@ -55,7 +62,7 @@ impl Default for Cluster {
     fn default() -> Self {
         Self {
             nodes: 3,
-            etcd: 3,
+            etcd: Etcd::default(),
             postgresql: PostgresqlMajor::default(),
             router: Router::Haproxy,
             patroni: Patroni::default(),
@@ -99,10 +106,31 @@ impl Cluster {
         (1..=self.nodes).map(|n| format!("pg{n}")).collect()
     }
 
-    /// `etcd1` to `etcdN`.
+    /// The host of each etcd member, in the members' order: `etcd1` to `etcdN`, or the nodes that they run on. A member has the
+    /// name of its host.
     #[must_use]
-    pub fn etcd_names(&self) -> Vec<String> {
-        (1..=self.etcd).map(|n| format!("etcd{n}")).collect()
+    pub fn etcd_hosts(&self) -> Vec<String> {
+        let on_node = |n: u16| self.etcd.on == EtcdHosts::Nodes && n <= self.nodes;
+        (1..=self.etcd.members).map(|n| if on_node(n) { format!("pg{n}") } else { format!("etcd{n}") }).collect()
+    }
+
+    /// The host of the etcd member with this name: `pg2` of `etcd2`, where members run on nodes.
+    #[must_use]
+    pub fn etcd_host(&self, member: &str) -> Option<String> {
+        let number: usize = member.strip_prefix("etcd")?.parse().ok()?;
+        self.etcd_hosts().get(number.checked_sub(1)?).cloned()
+    }
+
+    /// Every host but the clients': nodes, etcd members that have hosts of their own, the router.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<String> {
+        let mut hosts = self.node_names();
+        let own = self.etcd_hosts().into_iter().filter(|host| !hosts.contains(host)).collect::<Vec<_>>();
+        hosts.extend(own);
+        if self.router == Router::Haproxy {
+            hosts.push("haproxy".into());
+        }
+        hosts
     }
 
     /// The zone a host is in.

@@ -8,13 +8,34 @@ use serde::{Deserialize, Serialize};
 use crate::scenario::patroni::WatchdogMode;
 
 /// The watchdog; `watchdog: required` is short for that mode with a device on every node (`off`: on none).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Watchdog {
     /// Patroni's `watchdog.mode`.
     pub mode: WatchdogMode,
     /// Where there is a device.
     pub device: Devices,
+}
+
+impl JsonSchema for Watchdog {
+    fn schema_name() -> Cow<'static, str> {
+        "Watchdog".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        // `false` is what another YAML tool makes of `off`.
+        let mode = serde_json::json!({ "enum": ["off", "automatic", "required", false] });
+        json_schema!({
+            "description": "The watchdog: a mode, with a device on every node (off: on none), or { mode, device }",
+            "if": { "type": "object" },
+            "then": {
+                "properties": { "mode": mode, "device": generator.subschema_for::<Devices>() },
+                "required": ["mode", "device"],
+                "additionalProperties": false
+            },
+            "else": mode
+        })
+    }
 }
 
 /// On which nodes there is a watchdog device: `true`, `false`, or a list of nodes.
@@ -62,7 +83,7 @@ impl JsonSchema for Devices {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "On which nodes there is a watchdog device: true, false, or a list of nodes",
-            "anyOf": [{ "type": "boolean" }, { "type": "array", "items": { "type": "string" } }]
+            "anyOf": [{ "type": "boolean" }, { "type": "array", "items": { "type": "string", "pattern": "^pg[1-9][0-9]?$" } }]
         })
     }
 }

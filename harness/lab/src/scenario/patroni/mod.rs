@@ -18,7 +18,7 @@ pub use config::TimingRule;
 pub use own_file::OwnFile;
 pub(in crate::scenario) use own_file::read_patroni_yml;
 pub use postgresql::Postgresql;
-pub(in crate::scenario) use read::{inline, patch, tags as read_tags};
+pub(in crate::scenario) use read::{inline, overlay, patch, tags as read_tags};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

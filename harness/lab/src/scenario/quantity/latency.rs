@@ -44,6 +44,6 @@ impl FromStr for Latency {
 text_value!(
     Latency,
     "Latency",
-    r"^[0-9.]+(s|ms|us|µs|ns)(\.\.[0-9.]+(s|ms|us|µs|ns))?$",
+    [format!(r"^\+?{0}( *\.\. *\+?{0})?$", super::span::PATTERN)],
     "How long a packet travels one way: 1ms, or drawn from 0.2ms..1ms"
 );

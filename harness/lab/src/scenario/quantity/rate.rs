@@ -40,7 +40,7 @@ impl FromStr for Rate {
         let seconds = match unit.trim() {
             "s" => 1.0,
             "m" | "min" => 60.0,
-            other => return Err(format!("{other:?} is not a unit of time here")),
+            other => return Err(format!("{other:?} is not a unit of time here; s and m are")),
         };
         let number: f64 = number.trim().parse().map_err(|_| format!("{number:?} is not a number"))?;
         let per_second = number / seconds;
@@ -51,7 +51,7 @@ impl FromStr for Rate {
     }
 }
 
-text_value!(Rate, "Rate", r"^[0-9]+(\.[0-9]+)?/(s|m|min)$", "How often: 5/s, 0.5/s, 30/m");
+text_value!(Rate, "Rate", [r"^[0-9]{1,7}(\.[0-9]+)? ?/ ?(s|m|min)$", "[1-9].*/"], "How often: 5/s, 0.5/s, 30/m");
 
 /// How fast a clock runs, written as a factor (`1.05`) or as a deviation (`500ppm`, `-200ppm`). From 0.5 to 2.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -86,6 +86,12 @@ impl FromStr for ClockRate {
 text_value!(
     ClockRate,
     "ClockRate",
-    r"^(-?[0-9]+(\.[0-9]+)?ppm|[0-9]+(\.[0-9]+)?)$",
-    "How fast a clock runs: 1.05, 500ppm"
+    "How fast a clock runs: a factor from 0.5 to 2 such as 1.05, or a deviation such as 500ppm",
+    {
+        "description": "How fast a clock runs: a factor from 0.5 to 2 such as 1.05, or a deviation such as 500ppm",
+        "anyOf": [
+            { "type": "number", "minimum": 0.5, "maximum": 2 },
+            { "type": "string", "pattern": r"^(-?[0-9]{1,6}(\.[0-9]+)? ?ppm|0\.[5-9][0-9]*|1(\.[0-9]+)?|2(\.0+)?)$" }
+        ]
+    }
 );

@@ -37,6 +37,6 @@ impl FromStr for Shift {
 text_value!(
     Shift,
     "ClockStep",
-    r"^[+-]?([0-9]+(\.[0-9]+)?(h|min|m|s|ms|us|µs|ns))+$",
+    [format!("^[+-]?{}$", super::span::PATTERN)],
     "How far a clock is set: -5m is five minutes back, +30s half a minute forward"
 );

@@ -64,6 +64,6 @@ impl FromStr for Size {
 text_value!(
     Size,
     "Size",
-    r"^[0-9]+(\.[0-9]+)? ?(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)$",
+    [r"^[0-9]+(\.[0-9]+)? *(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)$"],
     "An amount of data with its unit: 1MiB, 16MB, 8192B"
 );

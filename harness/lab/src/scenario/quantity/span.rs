@@ -102,22 +102,26 @@ fn one_part<'a>(text: &str, rest: &'a str) -> Result<(u64, u64, &'a str), String
     if name.is_empty() {
         return Err(format!("{text:?} has no unit"));
     }
-    let name = match name {
+    let name = match name.trim() {
         "µs" => "us",
         "min" => "m",
+        "sec" => "s",
         other => other,
     };
     let unit = UNITS
         .iter()
         .find_map(|(n, unit)| (*n == name).then_some(*unit))
-        .ok_or_else(|| format!("{:?} is not a unit of time", name.trim()))?;
+        .ok_or_else(|| format!("{name:?} is not a unit of time; those are h, m (or min), s, ms, us and ns"))?;
     let value = number::times(digits, unit).ok_or_else(|| format!("{digits:?} is not a number that fits"))?;
     Ok((value, unit, tail))
 }
 
+/// A time as [`FromStr`] takes it, but that it goes from the larger unit to the smaller.
+pub(super) const PATTERN: &str = r"([0-9]+(\.[0-9]+)? ?(h|min|m|sec|s|ms|us|µs|ns) ?)+";
+
 text_value!(
     Span,
     "Duration",
-    r"^\+?([0-9]+(\.[0-9]+)?(h|min|m|s|ms|us|µs|ns))+$",
+    [format!(r"^\+?{PATTERN}$")],
     "A length of time with its unit: 30s, 1.5s, 200ms, 2m, 1m30s"
 );

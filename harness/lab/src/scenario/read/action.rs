@@ -2,8 +2,8 @@
 
 use super::{
     At, Reader, Value,
-    link::{link, selector},
-    positive, span,
+    link::{link, links, selector},
+    one_of, positive, span, words,
 };
 use crate::scenario::{
     cluster::Process,
@@ -17,7 +17,7 @@ use crate::scenario::{
 };
 
 /// Every action, as [`Action::keyword`] names it.
-pub(super) const KEYWORDS: [&str; 28] = [
+pub(in crate::scenario) const KEYWORDS: [&str; 28] = [
     "cut",
     "heal",
     "delay",
@@ -48,7 +48,7 @@ pub(super) const KEYWORDS: [&str; 28] = [
     "edit_config",
 ];
 
-const PROCESSES: [(&str, Process); 5] = [
+pub(in crate::scenario) const PROCESSES: [(&str, Process); 5] = [
     ("agent", Process::Agent),
     ("postgres", Process::Postgres),
     ("etcd", Process::Etcd),
@@ -56,13 +56,17 @@ const PROCESSES: [(&str, Process); 5] = [
     ("deadman", Process::Deadman),
 ];
 
+/// A dead-man process is nobody's to start but its agent's.
+pub(in crate::scenario) const STARTABLE: &[(&str, Process)] = PROCESSES.split_at(4).0;
+
 /// Reads the action behind its keyword.
 pub(super) fn action(reader: &mut Reader<'_>, keyword: &str, at: &At<'_>) -> Option<Action> {
     Some(match keyword {
-        "cut" | "delay" | "loss" | "bandwidth" => return network(reader, keyword, at),
+        "cut" => Action::Cut(links(reader, at)?),
+        "delay" | "loss" | "bandwidth" => return network(reader, keyword, at),
         "heal" => Action::Heal(heal(reader, at)?),
-        "kill" => Action::Kill(on_process(reader, at)?),
-        "stop" => Action::Stop(on_process(reader, at)?),
+        "kill" => Action::Kill(on_process(reader, at, keyword)?),
+        "stop" => Action::Stop(on_process(reader, at, keyword)?),
         "start" => Action::Start(start(reader, at)?),
         "power_off" => Action::PowerOff(on_or_bare(reader, at)?),
         "power_on" => Action::PowerOn(on_or_bare(reader, at)?),
@@ -76,17 +80,11 @@ pub(super) fn action(reader: &mut Reader<'_>, keyword: &str, at: &At<'_>) -> Opt
         "restart" => Action::Restart { on: on_or_bare(reader, at)? },
         "reinitialize" => Action::Reinitialize { on: on_or_bare(reader, at)? },
         "clock_step" | "clock_drift" | "slow_fsync" => return measured(reader, keyword, at),
-        "compact" => Action::Compact(reader.word(at, &[("etcd", EtcdWord::Etcd)])?),
-        "pause" => Action::Pause(reader.word(at, &[("cluster", ClusterWord::Cluster)])?),
-        "resume" => Action::Resume(reader.word(at, &[("cluster", ClusterWord::Cluster)])?),
-        "switchover" => Action::Switchover(switchover(reader, at)),
-        "failover" => {
-            let mut fields = reader.fields(at);
-            let candidate = fields.require(reader, "candidate", "the node that is to lead");
-            let candidate = candidate.and_then(|at| selector(reader, &at));
-            fields.finish(reader);
-            Action::Failover { candidate: candidate? }
-        }
+        "compact" => Action::Compact(whole(reader, at, "etcd", EtcdWord::Etcd)?),
+        "pause" => Action::Pause(whole(reader, at, "cluster", ClusterWord::Cluster)?),
+        "resume" => Action::Resume(whole(reader, at, "cluster", ClusterWord::Cluster)?),
+        "switchover" => Action::Switchover(switchover(reader, at)?),
+        "failover" => Action::Failover { candidate: bare_or(reader, at, "candidate", "the node that is to lead")? },
         "edit_config" => Action::EditConfig(patroni::patch(reader, at)?),
         _ => unreachable!("only KEYWORDS are asked for"),
     })
@@ -95,7 +93,6 @@ pub(super) fn action(reader: &mut Reader<'_>, keyword: &str, at: &At<'_>) -> Opt
 fn network(reader: &mut Reader<'_>, keyword: &str, at: &At<'_>) -> Option<Action> {
     let mut fields = reader.fields(at);
     let action = match keyword {
-        "cut" => link(reader, &mut fields).map(Action::Cut),
         "delay" => {
             let add = fields.require(reader, "add", super::TIME).and_then(|at| positive(reader, &at));
             let jitter = fields.take("jitter").and_then(|at| span(reader, &at)).unwrap_or(Span::ZERO);
@@ -103,14 +100,14 @@ fn network(reader: &mut Reader<'_>, keyword: &str, at: &At<'_>) -> Option<Action
             link.zip(add).map(|(link, add)| Action::Delay(DelaySpec { link, add, jitter }))
         }
         "bandwidth" => {
-            let expected = "how much passes in a second: 1MiB/s, 100kB/s";
+            let expected = "how much passes in a second: 1MiB/s, 100kB/s, 10Mbit/s";
             let rate = fields.require(reader, "rate", expected);
             let rate = rate.and_then(|at| reader.parsed::<Throughput>(&at, expected));
             let link = link(reader, &mut fields);
             link.zip(rate).map(|(link, rate)| Action::Bandwidth(BandwidthSpec { link, rate }))
         }
         _ => {
-            let probability = fields.require(reader, "probability", "a share of the packets, such as 0.1");
+            let probability = fields.require(reader, "probability", SHARE);
             let probability = probability.and_then(|at| probability_of(reader, &at));
             let link = link(reader, &mut fields);
             link.zip(probability).map(|(link, probability)| Action::Loss(LossSpec { link, probability }))
@@ -120,19 +117,34 @@ fn network(reader: &mut Reader<'_>, keyword: &str, at: &At<'_>) -> Option<Action
     action
 }
 
+const SHARE: &str = "a share of the packets, more than 0 and at most all: 0.3 or 30%";
+
 fn probability_of(reader: &mut Reader<'_>, at: &At<'_>) -> Option<f64> {
     let found = match &at.node.value {
-        Value::Number(number) => number.as_f64().filter(|p| *p > 0.0 && *p <= 1.0),
+        Value::Number(number) => number.as_f64(),
+        Value::Text(text) => text.strip_suffix('%').and_then(|n| n.trim().parse::<f64>().ok()).map(|n| n / 100.0),
         _ => None,
     };
-    if found.is_none() {
-        reader.wrong(at, "a share of the packets: more than 0, at most 1");
+    let share = found.filter(|p| *p > 0.0 && *p <= 1.0);
+    if share.is_none() {
+        let percent = found.filter(|p| *p > 1.0 && *p <= 100.0 && matches!(at.node.value, Value::Number(_)));
+        let help = percent.map_or_else(String::new, |n| format!("percent are written with their sign: {n}%"));
+        reader.wrong(at, SHARE).help = help;
     }
-    found
+    share
+}
+
+/// The word that says that an action is about all of something, or `true`.
+fn whole<T: Copy>(reader: &mut Reader<'_>, at: &At<'_>, word: &'static str, value: T) -> Option<T> {
+    if at.node.value == Value::Bool(true) {
+        return Some(value);
+    }
+    reader.word(at, &[(word, value)])
 }
 
 fn heal(reader: &mut Reader<'_>, at: &At<'_>) -> Option<HealSpec> {
     match &at.node.value {
+        Value::Bool(true) => Some(HealSpec::Named("all".into())),
         Value::Map(_) => {
             let mut fields = reader.fields(at);
             let link = link(reader, &mut fields);
@@ -143,29 +155,64 @@ fn heal(reader: &mut Reader<'_>, at: &At<'_>) -> Option<HealSpec> {
     }
 }
 
-fn on_process(reader: &mut Reader<'_>, at: &At<'_>) -> Option<OnProcess> {
-    let StartSpec { process, on, .. } = process_of(reader, at, &PROCESSES, false)?;
+fn on_process(reader: &mut Reader<'_>, at: &At<'_>, keyword: &str) -> Option<OnProcess> {
+    let StartSpec { process, on, .. } = process_of(reader, at, &PROCESSES, keyword)?;
     Some(OnProcess { process, on })
 }
 
-/// A dead-man process is nobody's to start but its agent's.
 fn start(reader: &mut Reader<'_>, at: &At<'_>) -> Option<StartSpec> {
-    process_of(reader, at, &PROCESSES[..4], true)
+    process_of(reader, at, STARTABLE, "start")
 }
 
-fn process_of(
-    reader: &mut Reader<'_>,
-    at: &At<'_>,
-    processes: &[(&str, Process)],
-    may_wipe: bool,
-) -> Option<StartSpec> {
+fn process_of(reader: &mut Reader<'_>, at: &At<'_>, processes: &[(&str, Process)], keyword: &str) -> Option<StartSpec> {
+    if let Value::Text(text) = &at.node.value {
+        return its_only_process(reader, at, text, keyword);
+    }
     let mut fields = reader.fields(at);
     let process = fields.require(reader, "process", "agent, postgres, etcd or haproxy");
-    let process = process.and_then(|at| reader.word(&at, processes));
+    let process = process.and_then(|at| process_word(reader, &at, processes));
     let on = fields.require(reader, "on", "whose: a selector").and_then(|at| selector(reader, &at));
-    let wipe = may_wipe && fields.take("wipe").and_then(|at| reader.boolean(&at)).unwrap_or(false);
+    let wipe = keyword == "start" && fields.take("wipe").and_then(|at| reader.boolean(&at)).unwrap_or(false);
     fields.finish(reader);
     Some(StartSpec { process: process?, on: on?, wipe })
+}
+
+fn process_word(reader: &mut Reader<'_>, at: &At<'_>, processes: &[(&str, Process)]) -> Option<Process> {
+    let before = reader.problems.len();
+    let found = reader.word(at, processes);
+    if let (Some(problem), Value::Text(text)) = (reader.problems.get_mut(before), &at.node.value)
+        && let Some(right) = words::process(text)
+    {
+        problem.help = right;
+    }
+    found
+}
+
+/// `kill: etcd leader` is short for `kill: { process: etcd, on: etcd leader }`: of hosts that are named as etcd's or the router's
+/// there is no doubt which process is meant. Of any others there is.
+fn its_only_process(reader: &mut Reader<'_>, at: &At<'_>, text: &str, keyword: &str) -> Option<StartSpec> {
+    let expected = format!("which process, and whose: {keyword}: {{ process: postgres, on: leader }}");
+    if let Some((name, _)) = PROCESSES.iter().find(|(name, _)| *name == text && !["etcd", "haproxy"].contains(name)) {
+        reader.wrong(at, expected).help = format!("whose {name}? {keyword}: {{ process: {name}, on: leader }}");
+        return None;
+    }
+    let on = selector(reader, at)?;
+    let of = |part: &Selector| match part {
+        Selector::Etcd | Selector::EtcdLeader | Selector::EtcdFollowers => Some(Process::Etcd),
+        Selector::Majority | Selector::Minority => Some(Process::Etcd),
+        Selector::Host(name) if name.starts_with("etcd") => Some(Process::Etcd),
+        Selector::Haproxy => Some(Process::Haproxy),
+        _ => None,
+    };
+    let process = of(&on.parts()[0]).filter(|process| on.parts().iter().all(|part| of(part) == Some(*process)));
+    if process.is_none() {
+        let host = if keyword == "start" { "power_on" } else { "power_off" };
+        reader.wrong(at, expected).help = format!(
+            "several processes run on a node: {}; for the whole host there is {host}: {text}",
+            one_of(&["agent", "postgres"])
+        );
+    }
+    Some(StartSpec { process: process?, on, wipe: false })
 }
 
 /// `freeze: leader` is short for `freeze: { on: leader }`.
@@ -174,7 +221,7 @@ fn freeze(reader: &mut Reader<'_>, at: &At<'_>) -> Option<FreezeSpec> {
         return selector(reader, at).map(|on| FreezeSpec { process: None, on });
     }
     let mut fields = reader.fields(at);
-    let process = fields.take("process").map(|at| reader.word(&at, &PROCESSES));
+    let process = fields.take("process").map(|at| process_word(reader, &at, &PROCESSES));
     let on = fields.require(reader, "on", "whose: a selector").and_then(|at| selector(reader, &at));
     fields.finish(reader);
     // A process that could not be read must not turn into a freeze of the whole host.
@@ -186,11 +233,16 @@ fn freeze(reader: &mut Reader<'_>, at: &At<'_>) -> Option<FreezeSpec> {
 
 /// `disk_full: leader` and `disk_full: { on: leader }` are the same.
 fn on_or_bare(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Selector> {
+    bare_or(reader, at, "on", "whose: a selector")
+}
+
+/// A selector, or a group with it as its only field.
+fn bare_or(reader: &mut Reader<'_>, at: &At<'_>, field: &'static str, expected: &str) -> Option<Selector> {
     if matches!(at.node.value, Value::Text(_)) {
         return selector(reader, at);
     }
     let mut fields = reader.fields(at);
-    let on = fields.require(reader, "on", "whose: a selector").and_then(|at| selector(reader, &at));
+    let on = fields.require(reader, field, expected).and_then(|at| selector(reader, &at));
     fields.finish(reader);
     on
 }
@@ -219,7 +271,18 @@ fn measured(reader: &mut Reader<'_>, keyword: &str, at: &At<'_>) -> Option<Actio
     action
 }
 
-fn switchover(reader: &mut Reader<'_>, at: &At<'_>) -> SwitchoverSpec {
+/// `switchover: true` leaves the choice to Patroni, as `switchover: {}` does.
+fn switchover(reader: &mut Reader<'_>, at: &At<'_>) -> Option<SwitchoverSpec> {
+    match &at.node.value {
+        Value::Bool(true) => return Some(SwitchoverSpec::default()),
+        Value::Text(text) => {
+            let to =
+                format!("{{ candidate: {text} }} for a switchover to it, {{ leader: {text} }} for one away from it");
+            reader.wrong(at, "fields: leader, candidate, after; {} leaves the choice to Patroni").help = to;
+            return None;
+        }
+        _ => {}
+    }
     let mut fields = reader.fields(at);
     let spec = SwitchoverSpec {
         leader: fields.take("leader").and_then(|at| selector(reader, &at)),
@@ -227,5 +290,5 @@ fn switchover(reader: &mut Reader<'_>, at: &At<'_>) -> SwitchoverSpec {
         after: fields.take("after").and_then(|at| positive(reader, &at)),
     };
     fields.finish(reader);
-    spec
+    Some(spec)
 }

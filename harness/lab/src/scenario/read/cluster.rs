@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{At, Reader, Value, one_of};
 use crate::scenario::{
-    cluster::{Cluster, Devices, Fencing, Network, PostgresqlMajor, Router, Watchdog},
+    cluster::{
+        Cluster, Devices, Etcd, EtcdHosts, Fencing, MEMBERS, Network, PLACES, PostgresqlMajor, Router, Watchdog,
+    },
+    limits,
     patroni::{self, Tags, WatchdogMode},
     quantity::{Latency, Size},
 };
@@ -12,10 +15,10 @@ use crate::scenario::{
 pub(super) fn cluster(reader: &mut Reader<'_>, at: &At<'_>) -> Cluster {
     let mut it = Cluster::default();
     let mut fields = reader.fields(at);
-    if let Some(nodes) = fields.take("nodes").and_then(|at| reader.integer(&at, 1..=99, "nodes")) {
+    if let Some(nodes) = fields.take("nodes").and_then(|at| reader.integer(&at, limits::NODES, "nodes")) {
         it.nodes = nodes;
     }
-    if let Some(etcd) = fields.take("etcd").and_then(|at| members(reader, &at)) {
+    if let Some(etcd) = fields.take("etcd").and_then(|at| etcd(reader, &at)) {
         it.etcd = etcd;
     }
     let majors = PostgresqlMajor::OLDEST.into()..=PostgresqlMajor::NEWEST.into();
@@ -55,23 +58,36 @@ pub(super) fn cluster(reader: &mut Reader<'_>, at: &At<'_>) -> Cluster {
     it
 }
 
-fn members(reader: &mut Reader<'_>, at: &At<'_>) -> Option<u16> {
+/// `etcd: 3`, or `etcd: { members: 3, on: nodes }`.
+fn etcd(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Etcd> {
     match &at.node.value {
-        Value::Number(number) => match number.as_u64() {
-            Some(1) => Some(1),
-            Some(3) => Some(3),
-            Some(5) => Some(5),
-            _ => {
-                reader.wrong(at, "1, 3 or 5 members").help =
-                    "an even number survives no more failures than one member less".into();
-                None
-            }
-        },
-        _ => {
-            reader.wrong(at, "1, 3 or 5 members");
-            None
+        Value::Map(_) => {
+            let mut fields = reader.fields(at);
+            let count = fields.take("members").map(|at| members(reader, &at));
+            let on = fields.take("on").map(|at| reader.word(&at, &PLACES));
+            fields.finish(reader);
+            Some(Etcd {
+                members: count.unwrap_or(Some(Etcd::default().members))?,
+                on: on.unwrap_or(Some(EtcdHosts::default()))?,
+            })
+        }
+        _ => members(reader, at).map(|members| Etcd { members, on: EtcdHosts::OwnHosts }),
+    }
+}
+
+fn members(reader: &mut Reader<'_>, at: &At<'_>) -> Option<u16> {
+    let number = match &at.node.value {
+        Value::Number(number) => number.as_u64(),
+        _ => None,
+    };
+    let found = MEMBERS.into_iter().find(|members| number == Some(u64::from(*members)));
+    if found.is_none() {
+        let problem = reader.wrong(at, "1, 3 or 5 members");
+        if number.is_some_and(|number| number > 0 && number % 2 == 0) {
+            problem.help = "an even number survives no more failures than one member less".into();
         }
     }
+    found
 }
 
 fn tags(reader: &mut Reader<'_>, at: &At<'_>, nodes: &[String]) -> BTreeMap<String, Tags> {
@@ -87,11 +103,7 @@ fn tags(reader: &mut Reader<'_>, at: &At<'_>, nodes: &[String]) -> BTreeMap<Stri
 }
 
 fn zones(reader: &mut Reader<'_>, at: &At<'_>, cluster: &Cluster) -> BTreeMap<String, Vec<String>> {
-    let mut hosts = cluster.node_names();
-    hosts.extend(cluster.etcd_names());
-    if cluster.router == Router::Haproxy {
-        hosts.push("haproxy".into());
-    }
+    let hosts = cluster.hosts();
     let mut it: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (zone, at) in named(reader, at) {
         let mut members = Vec::new();
@@ -101,7 +113,10 @@ fn zones(reader: &mut Reader<'_>, at: &At<'_>, cluster: &Cluster) -> BTreeMap<St
             if let Some(other) = elsewhere {
                 reader.wrong(&item, "every host in one zone").help = format!("it is in zone {other} already");
             } else if !hosts.contains(&host) && !is_client(&host) {
-                reader.wrong(&item, one_of(&hosts));
+                let runs_on = cluster.etcd_host(&host);
+                let help =
+                    runs_on.map_or_else(String::new, |node| format!("{host} runs on {node}, and is where that is"));
+                reader.wrong(&item, one_of(&hosts)).help = help;
             } else if members.contains(&host) {
                 reader.wrong(&item, "every host once");
             } else {

@@ -1,7 +1,10 @@
 //! Reads `expect`.
 
 use super::{At, Reader, Value, did_you_mean, one_of, span};
-use crate::scenario::expect::{Bounds, End, Expect, SHOWABLE};
+use crate::scenario::{
+    expect::{Bounds, End, Expect, SHOWABLE},
+    limits,
+};
 
 const ENDS: [(&str, End); 6] = [
     ("healthy", End::Healthy),
@@ -14,7 +17,7 @@ const ENDS: [(&str, End); 6] = [
 
 pub(super) fn expect(reader: &mut Reader<'_>, at: &At<'_>) -> Expect {
     let mut fields = reader.fields(at);
-    let count = |reader: &mut Reader<'_>, at: &At<'_>| reader.integer::<u64>(at, 0..=i64::MAX, "");
+    let count = |reader: &mut Reader<'_>, at: &At<'_>| reader.integer::<u64>(at, limits::COUNT, "");
     let it = Expect {
         outage: fields.take("outage").and_then(|at| bounds(reader, &at, span)),
         lost_writes: fields.take("lost_writes").and_then(|at| bounds(reader, &at, count)),

@@ -5,10 +5,12 @@ mod cluster;
 mod expect;
 mod link;
 mod step;
+pub(super) mod words;
 mod workload;
 
 use std::path::Path;
 
+pub(super) use action::{KEYWORDS, PROCESSES, STARTABLE};
 use pgdrill_yaml::on_one_line;
 pub(crate) use pgdrill_yaml::{At, Fields, Node, Reader, Value, did_you_mean, one_of};
 

@@ -2,6 +2,7 @@
 
 use super::{At, Reader, Value, action, did_you_mean, positive, span};
 use crate::scenario::{
+    limits,
     quantity::Span,
     timeline::{Repeat, Step},
 };
@@ -47,7 +48,8 @@ fn no_action(reader: &mut Reader<'_>, fields: &super::Fields<'_>) {
     match fields.rest().first() {
         Some((key, _)) => {
             let path = reader.field(&fields.at, key);
-            let hint = did_you_mean(&key.name, action::KEYWORDS.into_iter());
+            let hint = super::words::action(&key.name)
+                .unwrap_or_else(|| did_you_mean(&key.name, action::KEYWORDS.into_iter()));
             let found = format!("the field {}", reader.name(key));
             reader.problem(key.place, &path, found, expected).help = hint;
         }
@@ -74,7 +76,7 @@ fn repeat(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Repeat> {
     let mut fields = reader.fields(at);
     let every = fields.require(reader, "every", super::TIME).and_then(|at| positive(reader, &at));
     let times =
-        fields.require(reader, "times", "how often in all").and_then(|at| reader.integer(&at, 2..=10_000, "times"));
+        fields.require(reader, "times", "how often in all").and_then(|at| reader.integer(&at, limits::TIMES, "times"));
     fields.finish(reader);
     Some(Repeat { every: every?, times: times? })
 }

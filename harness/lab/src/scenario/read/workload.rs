@@ -1,7 +1,7 @@
 //! Reads `workload`.
 
 use super::{At, Reader, positive};
-use crate::scenario::{quantity::Rate, workload::Workload};
+use crate::scenario::{limits, quantity::Rate, workload::Workload};
 
 const RATE: &str = "how often, such as 5/s, 0.5/s or 30/m";
 
@@ -9,7 +9,7 @@ pub(super) fn workload(reader: &mut Reader<'_>, at: &At<'_>) -> Workload {
     let mut it = Workload::default();
     let mut fields = reader.fields(at);
     for (name, count) in [("writers", &mut it.writers), ("readers", &mut it.readers)] {
-        if let Some(n) = fields.take(name).and_then(|at| reader.integer(&at, 0..=64, "clients")) {
+        if let Some(n) = fields.take(name).and_then(|at| reader.integer(&at, limits::CLIENTS, "clients")) {
             *count = n;
         }
     }
@@ -18,7 +18,7 @@ pub(super) fn workload(reader: &mut Reader<'_>, at: &At<'_>) -> Workload {
             *rate = found;
         }
     }
-    if let Some(keys) = fields.take("keys").and_then(|at| reader.integer(&at, 1..=1_000_000, "keys")) {
+    if let Some(keys) = fields.take("keys").and_then(|at| reader.integer(&at, limits::KEYS, "keys")) {
         it.keys = keys;
     }
     for (name, time) in [

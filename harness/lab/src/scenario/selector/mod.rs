@@ -56,7 +56,7 @@ pub enum Selector {
 text_value!(
     Selector,
     "Selector",
-    r"^[a-z].*$",
+    [parse::pattern()],
     "Hosts: leader, replicas, any replica, sync standby, async standby, nodes, pg2, etcd, etcd leader, etcd followers, \
      etcd2, majority, minority, clients, client1, haproxy, zone a, zone of leader, everything, others, a label, or several \
      joined by +"

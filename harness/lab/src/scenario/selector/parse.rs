@@ -23,6 +23,13 @@ const PHRASES: [(&str, Selector); 15] = [
     ("others", Selector::Others),
 ];
 
+/// What [`FromStr`] takes: phrases, zones, and words, which may be labels or hosts.
+pub(super) fn pattern() -> String {
+    let spaced: Vec<&str> = Selector::phrases().filter(|phrase| phrase.contains(' ')).collect();
+    let single = format!("((zone +of +)*(zone +[a-z][a-z0-9_-]*|{}|[a-z][a-z0-9_-]*))", spaced.join("|"));
+    format!(r"^ *{single}( *\+ *{single})* *$")
+}
+
 impl Selector {
     /// The fixed phrases, for messages.
     pub fn phrases() -> impl Iterator<Item = &'static str> {

@@ -9,7 +9,7 @@ use super::Selector;
 pub struct Facts {
     /// Every PostgreSQL node, `pg1` first.
     pub nodes: Vec<String>,
-    /// Every etcd member, `etcd1` first.
+    /// The host of every etcd member, that of `etcd1` first: hosts of their own, or nodes.
     pub etcd: Vec<String>,
     /// Every client.
     pub clients: Vec<String>,
@@ -21,7 +21,7 @@ pub struct Facts {
     pub replicas: Vec<String>,
     /// The standbys named in `/sync`.
     pub sync: Vec<String>,
-    /// The leader of the etcd cluster, if there is one.
+    /// The host of the etcd cluster's leader, if there is one.
     pub etcd_leader: Option<String>,
     /// Hosts by zone.
     pub zones: BTreeMap<String, Vec<String>>,
@@ -33,10 +33,17 @@ pub struct Facts {
 pub type Pick<'a> = &'a mut dyn FnMut(usize) -> usize;
 
 impl Facts {
-    /// Every host: nodes, etcd members, router, clients.
+    /// Every host once: nodes, etcd members, router, clients.
     #[must_use]
     pub fn all(&self) -> Vec<String> {
-        self.nodes.iter().chain(&self.etcd).chain(&self.haproxy).chain(&self.clients).cloned().collect()
+        let own = self.etcd.iter().filter(|host| !self.nodes.contains(host));
+        self.nodes.iter().chain(own).chain(&self.haproxy).chain(&self.clients).cloned().collect()
+    }
+
+    /// The host of that name, or that of the etcd member of that name.
+    fn named(&self, name: &str) -> Option<String> {
+        let member = || self.etcd.get(name.strip_prefix("etcd")?.parse::<usize>().ok()?.checked_sub(1)?).cloned();
+        self.all().into_iter().find(|host| host == name).or_else(member)
     }
 
     /// Every host but these.
@@ -88,7 +95,7 @@ pub fn resolve(selector: &Selector, facts: &Facts, pick: Pick<'_>) -> Vec<String
         Selector::Everything | Selector::Others => facts.all(),
         Selector::Zone(zone) => facts.zones.get(zone).cloned().unwrap_or_default(),
         Selector::ZoneOf(inner) => facts.zones_of(&resolve(inner, facts, pick)),
-        Selector::Host(name) => facts.all().into_iter().filter(|host| host == name).collect(),
+        Selector::Host(name) => facts.named(name).into_iter().collect(),
         Selector::Label(label) => facts.labels.get(label).cloned().unwrap_or_default(),
         Selector::Union(parts) => {
             let mut found: Vec<String> = Vec::new();
