@@ -157,10 +157,10 @@ impl Member {
             .spawn()
             .expect("openssl runs");
         let mut input = client.stdin.take().expect("it is piped");
-        let sent = input.write_all(request.as_bytes());
+        let written = input.write_all(request.as_bytes());
         let answer = client.wait_with_output().ok()?;
         drop(input);
-        sent.ok()?;
+        written.ok()?;
         Some(String::from_utf8_lossy(&answer.stdout).into_owned()).filter(|text| !text.is_empty())
     }
 

@@ -5,7 +5,7 @@ use std::{fmt, path::Path, sync::Arc};
 use serde_json::Value;
 
 use pgdrill_lab::{
-    scenario::{self, Account, PostgresqlMajor, Problem, Scenario},
+    scenario::{self, Account, Problem, Scenario},
     verdict::Rules,
 };
 
@@ -32,6 +32,7 @@ pub(crate) struct Invalid(Vec<Problem>);
 
 impl Invalid {
     /// Each problem drawn with the line it is about.
+    #[cfg(feature = "command")]
     pub(crate) fn rendered(&self) -> Vec<String> {
         self.0.iter().map(draw).collect()
     }
@@ -39,7 +40,8 @@ impl Invalid {
 
 impl Loaded {
     /// Plays with another major version of PostgreSQL than the file says.
-    pub(crate) fn use_postgresql(&mut self, major: PostgresqlMajor) {
+    #[cfg(feature = "command")]
+    pub(crate) fn use_postgresql(&mut self, major: scenario::PostgresqlMajor) {
         Arc::make_mut(&mut self.scenario).cluster.postgresql = major;
     }
 }

@@ -13,6 +13,7 @@ mod member;
 mod methods;
 mod obstacles;
 mod remote;
+mod said;
 mod shortage;
 mod standby;
 mod tls;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         trial("an_agent_that_starts_before_etcd_waits_for_it_and_says_so", obstacles::without_etcd),
         trial("a_flood_of_clients_costs_a_leader_neither_memory_nor_its_lock", shortage::flood),
         trial("an_agent_without_descriptors_concludes_nothing_from_that", shortage::no_descriptors),
+        trial("rest_says_what_a_real_server_is_and_waits_for", said::documents),
     ];
     // On a small machine three clusters at once only measure each other.
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };

@@ -10,7 +10,7 @@
 //! - asynchronous: it lags behind `status.optime` by no more than `maximum_lag_on_failover`, and with `check_timeline` its timeline
 //!   is not older than the cluster's `history`;
 //! - synchronous: `/sync` names it. Under `synchronous_mode_strict` also one that `/sync` named until the last standby was taken out
-//!   of it, if no write was acknowledged since: then that node has everything, since strictly no commit goes on without a standby;
+//!   of it, if nobody else was there to confirm what was acknowledged since: strictly no commit goes on without a standby;
 //! - quorum: it is a voter, and so many voters are well that any `quorum + 1` of them are;
 //! - nobody else answers out of recovery, the cluster is not paused, and no fault stands but for processes and hosts that have ended.
 //!

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     event::{At, ProcessState},
     history::{History, SqlProbe, Version},
-    oracle::later,
+    oracle::{earlier, later},
     scenario::SynchronousMode,
     verdict::Rules,
 };
@@ -130,10 +130,23 @@ impl Fitness<'_, '_, '_> {
         }
         let left = before.get(last + 1)?.at;
         let acknowledged = self.history.operations.acknowledged_writes().filter_map(|write| write.acknowledged_at());
-        // One that was under way when the standby was taken out may have been confirmed by it still.
-        let later_ones = acknowledged.filter(|when| *when > left && *when <= at).count();
-        (later_ones == 0)
-            .then(|| format!("it was the last synchronous standby, until {left}, and no write was acknowledged since"))
+        let newest = acknowledged.filter(|when| *when > left && *when <= at).max();
+        // Until it stops it goes on confirming, named or not; nobody else did if nobody else was there.
+        let alone = newest.is_none_or(|newest| self.alone(node, leader, left, newest));
+        alone.then(|| {
+            format!("it was the last synchronous standby, until {left}, and no other has confirmed a write since")
+        })
+    }
+
+    /// Whether of all but two nodes none answered from a moment to another, with an observation's slack on both sides.
+    fn alone(&self, node: &str, leader: &str, from: At, until: At) -> bool {
+        let slack = self.rules.observation_slack;
+        let (from, until) = (earlier(from, slack), later(until, slack));
+        self.others(node).filter(|other| *other != leader).all(|other| {
+            let probes = self.history.probes.sql_after(other, from);
+            let within = &probes[..probes.partition_point(|probe| probe.at <= until)];
+            !within.is_empty() && within.iter().all(|probe| probe.state.is_none())
+        })
     }
 
     fn has_quorum(&self, node: &str, at: At) -> Option<String> {

@@ -118,7 +118,11 @@ fn strict_the_standby_that_left_last_has_everything() {
     let said = why(&synchronous(true), &script).expect("pg3 has everything");
     assert!(said.contains("pg3 may: it was the last synchronous standby, until 30.000s"), "{said}");
     assert_eq!(why(&synchronous(false), &script), None, "not strict, the primary went on alone");
-    assert_eq!(why(&synchronous(true), &script.write("pg1", 32.0, 32.1)), None, "somebody else confirmed that one");
+    let one_more = script.write("pg1", 32.0, 32.1);
+    assert_eq!(why(&synchronous(true), &one_more), None, "perhaps somebody else confirmed that one");
+    let alone = (28..36).fold(one_more, |script, second| script.sql(second.into(), "pg2", None));
+    assert!(why(&synchronous(true), &alone).is_some(), "nobody else was there");
+    assert_eq!(why(&synchronous(true), &alone.sql(31.5, "pg2", Some(standby(1, 5_000, "pg1")))), None);
 }
 
 #[test]
