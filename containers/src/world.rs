@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     clock::Clock,
-    cluster::{Agent, BINARY, Order},
+    cluster::{Agent, BINARY, Order, check_images},
     docker::{Docker, Owner, Swept, connect, remove_run, sweep},
     faults,
     images::{self, Held},
@@ -87,6 +87,14 @@ impl World for RealWorld {
             cannot.push("standby_cluster: there is no second cluster to follow".to_owned());
         }
         cannot
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        let agent = self.agent;
+        block_on(move || async move {
+            let docker = connect().await.map_err(|e| e.to_string())?;
+            check_images(&docker, agent).await.map_err(|e| e.to_string())
+        })
     }
 
     fn play(&self, scenario: &Scenario, seed: u64) -> Result<Recording, PlayError> {

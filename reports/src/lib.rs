@@ -13,6 +13,7 @@
 mod compare;
 mod difference;
 mod explain;
+mod interrupted;
 mod jsonl;
 #[cfg(feature = "documents")]
 mod junit;
@@ -33,7 +34,8 @@ pub use compare::{
 };
 pub use difference::{Difference, first_difference};
 pub use explain::explanation;
-pub use jsonl::{read_events, write_events};
+pub use interrupted::Interrupted;
+pub use jsonl::{EventsHeader, read_events, write_events};
 #[cfg(feature = "documents")]
 pub use junit::junit;
 pub use matrix::{Figures, PlayedRun, PlayedRuns, matrix};

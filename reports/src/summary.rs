@@ -6,7 +6,10 @@ use pgdrill_lab::{
 };
 use serde::Serialize;
 
-use crate::run::{Ending, Run, exit_code};
+use crate::{
+    interrupted::Interrupted,
+    run::{Ending, Run, exit_code},
+};
 
 /// What `--json FILE` writes.
 #[derive(Debug, Serialize)]
@@ -15,12 +18,16 @@ pub struct Summary<'a> {
     pub format: &'static str,
     /// The version of pgdrill that wrote it.
     pub version: &'static str,
-    /// The worst verdict.
+    /// The worst verdict; of what was interrupted at least [`Verdict::Unknown`], since nobody knows the rest.
     pub verdict: Verdict,
     /// What the process exits with.
     pub exit_code: u8,
     /// Whether it was ended early, by Ctrl-C: there would have been more runs.
     pub interrupted: bool,
+    /// How many runs were played.
+    pub played: usize,
+    /// How many runs were asked for.
+    pub planned: usize,
     /// One for each scenario and seed, in the order of the command line.
     pub runs: Vec<RunSummary<'a>>,
 }
@@ -62,13 +69,16 @@ pub struct RunSummary<'a> {
 
 /// Sums up the runs.
 #[must_use]
-pub fn summary<'a>(runs: &'a [Run], version: &'static str, interrupted: bool) -> Summary<'a> {
+pub fn summary<'a>(runs: &'a [Run], version: &'static str, interrupted: Option<Interrupted>) -> Summary<'a> {
+    let unknown = interrupted.map(|_| Verdict::Unknown);
     Summary {
         format: "pgdrill-summary-1",
         version,
-        verdict: Verdict::combine(runs.iter().map(Run::verdict)),
-        exit_code: if interrupted { 130 } else { exit_code(runs).number() },
-        interrupted,
+        verdict: Verdict::combine(runs.iter().map(Run::verdict).chain(unknown)),
+        exit_code: if interrupted.is_some() { 130 } else { exit_code(runs).number() },
+        interrupted: interrupted.is_some(),
+        played: runs.len(),
+        planned: interrupted.map_or(runs.len(), |interrupted| interrupted.planned),
         runs: runs.iter().map(run_summary).collect(),
     }
 }

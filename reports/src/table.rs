@@ -9,26 +9,53 @@ use unicode_width::UnicodeWidthStr;
 use crate::{
     palette::{self, paint},
     run::{Ending, Run},
-    text::{duration, left, right},
+    text::{duration, left, right, shorten},
 };
 
-const HEADINGS: [&str; 7] = ["scenario", "seeds", "verdict", "outage p50", "outage max", "lost rows", "leader changes"];
+/// How many columns there are at most.
+const COLUMNS: usize = 8;
 
-/// Draws the table; the runs of one scenario must stand together.
+/// A column: its heading where there is room, and where there is little.
+const HEADINGS: [(&str, &str); COLUMNS - 1] = [
+    ("scenario", "scenario"),
+    ("seeds", "seeds"),
+    ("verdict", "verdict"),
+    ("outage p50", "p50"),
+    ("outage max", "outage"),
+    ("lost rows", "lost"),
+    ("leader changes", "changes"),
+];
+
+/// What is left out first where there is too little room: what a run costs, how often the leader changed, the median, how many
+/// seeds there were.
+const LEFT_OUT: [usize; 4] = [7, 6, 3, 1];
+
+/// A scenario's name is not shortened below this.
+const SHORTEST_NAME: usize = 16;
+
+/// Draws the table, at most `width` columns wide where that can be; the runs of one scenario must stand together. In a narrow
+/// one headings are short, then columns are left out, then names are shortened.
 #[must_use]
-pub fn table(runs: &[Run]) -> String {
+pub fn table(runs: &[Run], width: usize) -> String {
     let groups: Vec<Group<'_>> = runs.chunk_by(|a, b| a.scenario == b.scenario).map(Group::of).collect();
-    let rows: Vec<[String; 8]> = groups.iter().map(Group::cells).collect();
-    let headings = headings(runs);
-    let mut widths = headings.clone().map(|heading| heading.width());
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.width());
+    let mut rows: Vec<[String; COLUMNS]> = groups.iter().map(Group::cells).collect();
+    let mut headings = headings(runs, false);
+    let mut shown: Vec<usize> = (0..COLUMNS).collect();
+    if wide(&widths(&headings, &rows), &shown) > width {
+        headings = self::headings(runs, true);
+    }
+    for left_out in LEFT_OUT {
+        if wide(&widths(&headings, &rows), &shown) > width {
+            shown.retain(|column| *column != left_out);
         }
     }
-    let mut out = format!("{}\n", paint(palette::HEADING, line(&headings, &widths, None)));
+    let too_wide = wide(&widths(&headings, &rows), &shown).saturating_sub(width);
+    let room = widths(&headings, &rows)[0].saturating_sub(too_wide).max(SHORTEST_NAME);
+    rows.iter_mut().for_each(|row| row[0] = shorten(&row[0], room));
+    let widths = widths(&headings, &rows);
+    let mut out = format!("{}\n", paint(palette::HEADING, line(&headings, &widths, &shown, None)));
     for (row, group) in rows.iter().zip(&groups) {
-        out.push_str(&line(row, &widths, Some(style(group.verdict))));
+        out.push_str(&line(row, &widths, &shown, Some(style(group.verdict))));
         out.push('\n');
     }
     out.push('\n');
@@ -36,10 +63,20 @@ pub fn table(runs: &[Run]) -> String {
     out
 }
 
+fn widths(headings: &[String; COLUMNS], rows: &[[String; COLUMNS]]) -> [usize; COLUMNS] {
+    let of = |column: usize| rows.iter().map(|row| row[column].width()).max().unwrap_or(0);
+    std::array::from_fn(|column| headings[column].width().max(of(column)))
+}
+
+/// How wide a line is, with two spaces between its columns.
+fn wide(widths: &[usize; COLUMNS], shown: &[usize]) -> usize {
+    shown.iter().map(|column| widths[*column] + 2).sum::<usize>().saturating_sub(2)
+}
+
 /// The last column says what a run costs: in the simulator how much faster than life it is, on real machines how long it takes.
-fn headings(runs: &[Run]) -> [String; 8] {
-    let cost = if runs.iter().any(is_real) { "real time" } else { "sim speed" };
-    let mut words = HEADINGS.iter().copied().chain([cost]);
+fn headings(runs: &[Run], short: bool) -> [String; COLUMNS] {
+    let cost = if runs.iter().any(is_real) { ("real time", "time") } else { ("sim speed", "speed") };
+    let mut words = HEADINGS.iter().copied().chain([cost]).map(|(long, brief)| if short { brief } else { long });
     std::array::from_fn(|_| words.next().unwrap_or_default().to_owned())
 }
 
@@ -49,17 +86,14 @@ const fn is_real(run: &Run) -> bool {
 }
 
 /// The words left-aligned, the numbers right-aligned.
-fn line(cells: &[String; 8], widths: &[usize; 8], verdict: Option<Style>) -> String {
-    let mut line = String::new();
-    for (i, (cell, width)) in cells.iter().zip(widths).enumerate() {
-        let padded = if i == 0 || i == 2 { left(cell, *width) } else { right(cell, *width) };
-        let padded = if i + 1 < cells.len() { format!("{padded}  ") } else { padded };
-        match verdict {
-            Some(style) if i == 2 => line.push_str(&paint(style, padded)),
-            _ => line.push_str(&padded),
-        }
-    }
-    line
+fn line(cells: &[String; COLUMNS], widths: &[usize; COLUMNS], shown: &[usize], verdict: Option<Style>) -> String {
+    let set = |column: usize| {
+        let (cell, width) = (&cells[column], widths[column]);
+        let padded = if column == 0 || column == 2 { left(cell, width) } else { right(cell, width) };
+        verdict.filter(|_| column == 2).map_or_else(|| padded.clone(), |style| paint(style, &padded))
+    };
+    let cells: Vec<String> = shown.iter().map(|column| set(*column)).collect();
+    cells.join("  ")
 }
 
 fn style(verdict: Verdict) -> Style {
@@ -81,7 +115,7 @@ impl<'a> Group<'a> {
         Self { runs, verdict: Verdict::combine(runs.iter().map(Run::verdict)) }
     }
 
-    fn cells(&self) -> [String; 8] {
+    fn cells(&self) -> [String; COLUMNS] {
         let mut outages: Vec<u64> = self.runs.iter().filter_map(|r| r.measured()?.outage_ms).collect();
         outages.sort_unstable();
         let outage = |ms: Option<&u64>| ms.map_or_else(|| "-".to_owned(), |ms| duration(Duration::from_millis(*ms)));

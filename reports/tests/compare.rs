@@ -36,7 +36,7 @@ fn comparison() -> Comparison {
 
 #[test]
 fn the_table_shows_the_simulators_range_beside_every_world_and_how_far_it_is_off() {
-    let text = comparison_text(&comparison());
+    let text = comparison_text(&comparison(), 140);
     insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
 }
 
@@ -59,4 +59,11 @@ fn the_page_stands_alone_and_draws_every_measurement() {
         .sum();
     assert!(reached > 0);
     assert_eq!(dots, reached);
+}
+
+#[test]
+fn on_a_narrow_terminal_the_worlds_stand_below_each_other() {
+    let text = anstream::adapter::strip_str(&comparison_text(&comparison(), 80)).to_string();
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    insta::assert_snapshot!(text);
 }

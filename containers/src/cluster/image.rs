@@ -20,7 +20,7 @@ pub(super) fn of(kind: Kind, agent: Agent) -> String {
 ///
 /// # Errors
 /// Names the first that is missing.
-pub(super) async fn check(docker: &Docker, agent: Agent) -> Result<(), Trouble> {
+pub(crate) async fn check(docker: &Docker, agent: Agent) -> Result<(), Trouble> {
     for kind in [Kind::Node, Kind::Client, Kind::Etcd, Kind::Haproxy] {
         let image = of(kind, agent);
         match docker.inspect_image(&image).await {

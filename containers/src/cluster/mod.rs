@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 pub(crate) use bring_up::{BINARY, Order, addresses};
 pub use host::{ETCD_DATA, HAPROXY_CFG, Host, Kind, PATRONI_YML, PGDATA, bin_dir, log_of};
+pub(crate) use image::check as check_images;
 use pgdrill_lab::{
     event::{ProcessState, Recorder, What},
     scenario::{Facts, Process, Scenario},

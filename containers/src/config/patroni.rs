@@ -53,7 +53,7 @@ impl Settings {
     /// The dynamic configuration. pg_rewind reads WAL since the last common checkpoint; without `wal_keep_size` the server
     /// that was promoted has often recycled it.
     fn dynamic(&self) -> Value {
-        let mut dynamic = self.scenario.cluster.patroni.dynamic_config();
+        let mut dynamic = self.scenario.dynamic_config();
         let parameters = dynamic.get_mut("postgresql").and_then(|p| p.get_mut("parameters"));
         if let Some(Value::Object(parameters)) = parameters {
             parameters.entry("wal_keep_size").or_insert_with(|| "128MB".into());

@@ -2,7 +2,7 @@
 
 use pgdrill_lab::{
     event::{FaultPhase, ProcessState},
-    faults::{Kind, Pending, done_on},
+    faults::{Kind, Lateness, Pending, done_on},
     scenario::{Action, Facts, Process, StartSpec},
 };
 
@@ -13,7 +13,7 @@ impl Faults {
     pub(super) async fn break_network(&mut self, act: Act<'_>, facts: &Facts) -> Result<(), Trouble> {
         let (link, breakage) = match &act.line.step.action {
             Action::Cut(link) => (link, Breakage::Cut),
-            Action::Delay(spec) => (&spec.link, Breakage::Delay(spec.add.0, spec.jitter.0)),
+            Action::Delay(spec) => (&spec.link, Breakage::Delay(Lateness { add: spec.add.0, jitter: spec.jitter.0 })),
             Action::Loss(spec) => (&spec.link, Breakage::Loss(spec.probability)),
             Action::Bandwidth(spec) => (&spec.link, Breakage::Bandwidth(spec.rate.per_second.bytes)),
             _ => {
@@ -31,9 +31,9 @@ impl Faults {
         let fault = self.network.break_links(&routes, breakage).await?;
         let kind = match breakage {
             Breakage::Cut => Kind::Cut(routes),
-            Breakage::Delay(..) => Kind::Delay(routes),
-            Breakage::Loss(_) => Kind::Loss(routes),
-            Breakage::Bandwidth(_) => Kind::Bandwidth(routes),
+            Breakage::Delay(late) => Kind::Delay(routes, late),
+            Breakage::Loss(probability) => Kind::Loss(routes, probability),
+            Breakage::Bandwidth(bytes_per_second) => Kind::Bandwidth(routes, bytes_per_second),
         };
         self.on_network.insert((act.line.index, act.line.repetition), fault);
         self.stand(act.cluster, act.line, kind, 0, false);
@@ -185,9 +185,9 @@ impl Faults {
                 let mut mark = 0;
                 for host in act.targets {
                     mark += steering::slow_fsyncs(self.machine(host)).await?;
-                    steering::slow_fsync(self.machine(host), delay.0).await?;
                 }
-                self.stand(act.cluster, act.line, Kind::SlowFsync(act.targets.to_vec()), mark, false);
+                self.stand(act.cluster, act.line, Kind::SlowFsync(act.targets.to_vec(), delay.0), mark, false);
+                self.set_fsync_delays(act.targets).await?;
             }
             // `cannot` has said so before anything was started.
             other => return Err(self.machine(&act.targets[0]).trouble(format!("{other}: containers cannot do that"))),
@@ -203,7 +203,12 @@ impl Faults {
             return self.free_disks(act).await;
         }
         let mut said = vec![];
+        let still_free = self.ledger.freed(&Kind::Full(targets.clone()));
         for host in &targets {
+            if !still_free.contains(host) {
+                said.push(format!("{host}: it was full already"));
+                continue;
+            }
             let mounted = act.cluster.host(host).kind.data().expect("only hosts that keep data are left");
             said.push(format!("{host}: {}", disk::fill(self.machine(host), mounted).await?));
         }

@@ -41,7 +41,7 @@ impl Faults {
         let on_network = self.on_network.get(&(fault.index, fault.repetition)).copied();
         let effect = match (&fault.kind, on_network) {
             (_, Some(number)) => self.network.effect(number).await?,
-            (Kind::SlowFsync(hosts), _) => {
+            (Kind::SlowFsync(hosts, _), _) => {
                 let mut fsyncs = 0;
                 for host in hosts {
                     fsyncs += steering::slow_fsyncs(self.machine(host)).await?;
@@ -51,7 +51,8 @@ impl Faults {
             _ => 0,
         };
         let mut phase = conclusion(&fault.kind, effect, cluster.journal.now().since(fault.since));
-        if let (Kind::Delay(_), Some(number), FaultPhase::Verified { evidence }) = (&fault.kind, on_network, &mut phase)
+        if let (Kind::Delay(..), Some(number), FaultPhase::Verified { evidence }) =
+            (&fault.kind, on_network, &mut phase)
         {
             if let Some(mean) = self.network.mean_delay(number).await? {
                 evidence.push_str(&format!(", {:.1} ms each on average", mean.as_secs_f64() * 1e3));
@@ -65,10 +66,11 @@ impl Faults {
         Ok(())
     }
 
-    /// Undoes one fault and says so.
+    /// Undoes one fault, which is out of the ledger already, and says so. What another one keeps up stays as that has it.
     pub(super) async fn undo(&mut self, cluster: &Cluster, fault: &Standing) -> Result<(), Trouble> {
+        let freed = self.ledger.freed(&fault.kind);
         let hosts = match &fault.kind {
-            Kind::Cut(routes) | Kind::Delay(routes) | Kind::Loss(routes) | Kind::Bandwidth(routes) => {
+            Kind::Cut(routes) | Kind::Delay(routes, _) | Kind::Loss(routes, _) | Kind::Bandwidth(routes, _) => {
                 self.mend(fault).await?;
                 hosts_of(routes)
             }
@@ -76,30 +78,38 @@ impl Faults {
                 self.mend(fault).await?;
                 hosts.clone()
             }
-            Kind::Down(process, hosts) => self.start_on(cluster, *process, hosts, false).await?,
-            Kind::Dark(hosts) => self.power_on(cluster, hosts).await?,
-            Kind::Frozen(process, hosts) => self.thaw(cluster, *process, hosts).await?,
-            Kind::Full(hosts) => {
-                for host in hosts {
+            Kind::Down(process, _) => self.start_on(cluster, *process, &freed, false).await?,
+            Kind::Dark(_) => self.power_on(cluster, &freed).await?,
+            Kind::Frozen(process, _) => self.thaw(cluster, *process, &freed).await?,
+            Kind::Full(_) => {
+                for host in &freed {
                     let mounted = cluster.host(host).kind.data().expect("only hosts that keep data can be full");
                     disk::free(self.machine(host), mounted).await?;
                 }
+                freed
+            }
+            Kind::SlowFsync(hosts, _) => {
+                self.set_fsync_delays(hosts).await?;
                 hosts.clone()
             }
-            Kind::SlowFsync(hosts) => {
-                for host in hosts {
-                    steering::slow_fsync(self.machine(host), std::time::Duration::ZERO).await?;
-                }
-                hosts.clone()
-            }
-            Kind::ReplayPaused(hosts) => self.resume_replay(cluster, hosts),
+            Kind::ReplayPaused(_) => self.resume_replay(cluster, &freed),
+            Kind::Paused if self.ledger.is_paused() => vec![],
             Kind::Paused => self.resume(cluster).await,
             // No clock drifts here: `cannot` has said so.
-            Kind::Drift(hosts) => hosts.clone(),
+            Kind::Drift(hosts, _) => hosts.clone(),
         };
         let step = &cluster.scenario.timeline[fault.index];
         let line = Line { index: fault.index, repetition: fault.repetition, step };
         record(cluster, &line, FaultPhase::Ended, &hosts);
+        Ok(())
+    }
+
+    /// fsync takes as much longer as the standing faults say.
+    pub(super) async fn set_fsync_delays(&self, hosts: &[String]) -> Result<(), Trouble> {
+        for host in hosts {
+            let delay = self.ledger.fsync_delay_of(host).unwrap_or_default();
+            steering::slow_fsync(self.machine(host), delay).await?;
+        }
         Ok(())
     }
 

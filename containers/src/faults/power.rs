@@ -45,10 +45,12 @@ pub async fn on(machine: &Machine, network: &mut Network) -> Result<bool, Troubl
 /// # Errors
 /// When Docker refuses, or a command in the container fails.
 pub async fn freeze(machine: &Machine) -> Result<bool, Trouble> {
-    if machine.state().await? != State::Running {
-        return Ok(false);
+    match machine.state().await? {
+        State::Running => machine.pause().await?,
+        // Another fault froze it, and it stands still until both are over.
+        State::Paused => return Ok(true),
+        State::Stopped => return Ok(false),
     }
-    machine.pause().await?;
     Ok(machine.state().await? == State::Paused)
 }
 

@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 use pgdrill_lab::{
     event::{At, What},
     scenario::{Process, Scenario, Span},
-    world::{LAB, PlayError, Recording, draw, holder, missing, moments, remember},
+    world::{LAB, PlayError, Recording, draw, holder, missing, moments, phase_at_most, phase_of_loop, remember},
 };
 use pgdrill_net::TokioNet;
 use pgdrill_probe::{
@@ -35,6 +35,12 @@ use crate::{
 /// A cluster that is not up by then never will be.
 const READY_LIMIT: Duration = Duration::from_secs(120);
 
+/// For what takes no time worth mentioning: carrying out faults, reading the end, removing.
+const SPARE: Duration = Duration::from_secs(900);
+
+/// A slow disk copies so much in a second, in bytes.
+const COPIED_PER_SECOND: u64 = 5 << 20;
+
 /// How long a cluster whose faults have all been ended may take until every node can be read.
 const ROWS_LIMIT: Duration = Duration::from_secs(240);
 
@@ -45,7 +51,11 @@ pub(crate) async fn play(order: &Order<'_>, clock: &Clock) -> Result<Recording, 
     let cluster = order.bring_up().await.map_err(unplayed)?;
     let (observers, watchdogs) = (Observers::start(&cluster), Watchdogs::start(&cluster, order.boot));
     let mut run = Run { began, observers, watchdogs, cluster, tell: order.tell };
-    let played = run.scenario(order.seed, clock).await;
+    let limit = longest(order.scenario);
+    let played = match timeout(limit, run.scenario(order.seed, clock)).await {
+        Ok(played) => played,
+        Err(_) => Err(run.stuck(limit)),
+    };
     if let Some(folder) = order.logs {
         let name = format!("{}.{}.seed-{}", order.scenario.name, order.agent.world(), order.seed);
         match logs::keep(&run.cluster, folder, &name).await {
@@ -59,6 +69,13 @@ pub(crate) async fn play(order: &Order<'_>, clock: &Clock) -> Result<Recording, 
     }
 }
 
+/// How long a run may take from its first container on: the scenario's own time, and for everything else far more than it needs.
+/// What comes later than this is waited for in vain.
+fn longest(scenario: &Scenario) -> Duration {
+    let copying = Duration::from_secs(scenario.cluster.data_size.bytes / COPIED_PER_SECOND);
+    scenario.until_all_is_answered().0 + READY_LIMIT + ROWS_LIMIT + SPARE + copying + phase_at_most(scenario)
+}
+
 struct Run<'a> {
     /// Before the first container was started.
     began: Instant,
@@ -69,6 +86,16 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// What is said of a run that did not end.
+    fn stuck(&self, limit: Duration) -> String {
+        let last = self.cluster.recorder.last(|event| match &event.what {
+            What::Fault { text, .. } => Some(format!("{text} at {}", event.at)),
+            _ => None,
+        });
+        let last = last.map_or_else(String::new, |last| format!("; what was done last: {last}"));
+        format!("no progress: it did not end within {} s{last}", limit.as_secs())
+    }
+
     async fn scenario(&mut self, seed: u64, clock: &Clock) -> Result<Recording, String> {
         let scenario: Arc<Scenario> = self.cluster.scenario.clone();
         let mut faults = Faults::new(&self.cluster, draw(seed, u64::MAX));
@@ -112,8 +139,7 @@ impl Run<'_> {
         let made = create_table(&TokioNet, &primary, &self.cluster.login()).await;
         made.map_err(|why| format!("cannot create the workload's table: {why}"))?;
         self.fill(&primary).await?;
-        let loop_wait_ms = u64::from(self.cluster.scenario.cluster.patroni.loop_wait) * 1000;
-        sleep(Duration::from_secs(1) + Duration::from_millis(draw(seed, 1 << 40) % loop_wait_ms.max(1))).await;
+        sleep(Duration::from_secs(1) + phase_of_loop(&self.cluster.scenario, seed)).await;
         Ok(())
     }
 
@@ -153,8 +179,7 @@ impl Run<'_> {
         (self.tell)("the scenario is over: settling");
         let scenario = self.cluster.scenario.clone();
         let workload = &scenario.workload;
-        let outstanding = workload.connect_timeout.0 * 2 + workload.statement_timeout.0 + Duration::from_secs(1);
-        self.run_until(Span(scenario.duration.0 + outstanding), faults).await?;
+        self.run_until(scenario.until_all_is_answered(), faults).await?;
         faults.conclude(&self.cluster).await?;
         let (journal, login) = (self.cluster.journal.clone(), self.cluster.login());
         let nodes: Vec<Endpoint> =

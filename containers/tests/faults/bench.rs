@@ -64,6 +64,19 @@ impl Bench {
         log.lines().map(|line| line.parse().unwrap_or_else(|_| panic!("it said {line:?}"))).collect()
     }
 
+    /// Sends so many bytes to [`Bench::echo`] and reads them back; how long that took, in seconds.
+    pub async fn send(&self, from: &str, to: &str, bytes: u32) -> f64 {
+        let script = format!(
+            "import socket, time\n\
+             s = socket.create_connection(('{}', 7)); t = time.monotonic(); n = 0\n\
+             s.sendall(b'x' * {bytes}); s.shutdown(1)\n\
+             while (d := s.recv(65536)): n += len(d)\n\
+             assert n == {bytes}; print(time.monotonic() - t)",
+            self.machine(to).address
+        );
+        self.python(from, &script).await.trim().parse().expect("a number")
+    }
+
     /// How many of `count` UDP packets arrive at the other host.
     pub async fn arrive(&self, from: &str, to: &str, count: u32) -> u32 {
         let receive = "import socket\n\

@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use pgdrill_containers::faults::network::{Breakage, Network, netem::Mechanism};
-use pgdrill_lab::scenario::Route;
+use pgdrill_lab::{faults::Lateness, scenario::Route};
 use tokio::time::sleep;
 
 use crate::bench::{Bench, with_hosts};
 
 fn route(from: &str, to: &str) -> Route {
     Route { from: from.into(), to: to.into() }
+}
+
+fn late(add_ms: u64, jitter_ms: u64) -> Breakage {
+    let (add, jitter) = (Duration::from_millis(add_ms), Duration::from_millis(jitter_ms));
+    Breakage::Delay(Lateness { add, jitter })
 }
 
 fn both() -> Vec<Route> {
@@ -31,6 +36,8 @@ pub fn trials() -> Vec<Trial> {
         a_delay_is_measured_and_keeps_a_connection_in_order,
         a_cut_meets_packets_that_a_delay_holds,
         a_narrow_link_lets_so_much_pass,
+        of_two_delays_the_longer_counts_until_it_ends_and_both_have_their_effect,
+        of_two_bandwidths_the_narrower_counts_and_two_losses_add_up,
         a_longer_network_is_longer_and_a_delay_comes_on_top,
         names_are_not_answered,
     ]
@@ -90,7 +97,7 @@ fn a_delay_is_measured_and_keeps_a_connection_in_order() {
         bench.echo("b").await;
         bench.talk("a", "b").await;
         let mut network = network(&bench);
-        let delay = Breakage::Delay(Duration::from_millis(50), Duration::from_millis(20));
+        let delay = late(50, 20);
         let fault = network.break_links(&[route("a", "b")], delay).await.expect("it can be slow");
         let begun = bench.trips("a").await.len() + 1;
         sleep(Duration::from_secs(3)).await;
@@ -124,7 +131,7 @@ fn a_delay_is_measured_and_keeps_a_connection_in_order() {
 fn a_cut_meets_packets_that_a_delay_holds() {
     with_hosts("inflight", &["a", "b"], |bench| async move {
         let mut network = network(&bench);
-        let delay = Breakage::Delay(Duration::from_secs(3), Duration::ZERO);
+        let delay = late(3_000, 0);
         network.break_links(&[route("a", "b")], delay).await.expect("it can be slow");
         let counting = bench.arrive("a", "b", 20);
         let cutting = async {
@@ -143,18 +150,75 @@ fn a_narrow_link_lets_so_much_pass() {
         let mut network = network(&bench);
         let narrow = Breakage::Bandwidth(100 << 10);
         let fault = network.break_links(&[route("a", "b")], narrow).await.expect("it can be narrow");
-        let script = format!(
-            "import socket, time\n\
-             s = socket.create_connection(('{}', 7)); t = time.monotonic(); n = 0\n\
-             s.sendall(b'x' * 409600); s.shutdown(1)\n\
-             while (d := s.recv(65536)): n += len(d)\n\
-             assert n == 409600; print(time.monotonic() - t)",
-            bench.machine("b").address
-        );
-        let took: f64 = bench.python("a", &script).await.trim().parse().expect("a number");
+        let took = bench.send("a", "b", 409_600).await;
         eprintln!("400 KiB at 100 KiB/s took {took:.2} s");
         assert!((3.5..8.0).contains(&took), "{took}");
         assert!(network.effect(fault).await.expect("it is counted") > 0);
+    });
+}
+
+fn of_two_delays_the_longer_counts_until_it_ends_and_both_have_their_effect() {
+    with_hosts("overlap", &["a", "b"], |bench| async move {
+        bench.echo("b").await;
+        bench.talk("a", "b").await;
+        let mut network = network(&bench);
+        let link = [route("a", "b")];
+        // The last trip of the next 1.5 s, in seconds.
+        let trip = async || {
+            sleep(Duration::from_millis(1_500)).await;
+            bench.trips("a").await.pop().expect("they talk")
+        };
+        for (first, second) in [(200, 80), (80, 200)] {
+            let one = network.break_links(&link, late(first, 0)).await.expect("it can be slow");
+            let two = network.break_links(&link, late(second, 0)).await.expect("it can be slow twice");
+            let together = trip().await;
+            assert!((0.200..0.270).contains(&together), "{first} and {second} ms: {together}");
+            for fault in [one, two] {
+                assert!(network.effect(fault).await.expect("it is counted") > 0, "{first} and {second} ms");
+            }
+            network.mend(two).await.expect("it can be mended");
+            let left = trip().await;
+            let wanted = first as f64 / 1e3;
+            assert!(
+                (wanted..wanted + 0.070).contains(&left),
+                "{second} ms of {first} and {second} ms are over: {left}"
+            );
+            assert!(network.effect(one).await.expect("it is counted") > 0);
+            network.mend(one).await.expect("it can be mended");
+            let fast = trip().await;
+            assert!(fast < 0.050, "{fast}");
+            assert_eq!(bench.rules_left("b").await, "");
+        }
+    });
+}
+
+fn of_two_bandwidths_the_narrower_counts_and_two_losses_add_up() {
+    with_hosts("twice", &["a", "b"], |bench| async move {
+        bench.echo("b").await;
+        let mut network = network(&bench);
+        let link = [route("a", "b")];
+        let narrow = network.break_links(&link, Breakage::Bandwidth(100 << 10)).await.expect("it can be narrow");
+        let wide = network.break_links(&link, Breakage::Bandwidth(10 << 20)).await.expect("it can be narrow twice");
+        let took = bench.send("a", "b", 409_600).await;
+        assert!((3.5..8.0).contains(&took), "400 KiB at 100 KiB/s took {took}");
+        for fault in [narrow, wide] {
+            assert!(network.effect(fault).await.expect("it is counted") > 0);
+        }
+        network.mend(narrow).await.expect("it can be mended");
+        let took = bench.send("a", "b", 409_600).await;
+        assert!(took < 2.0, "at 10 MiB/s: {took}");
+        network.mend(wide).await.expect("it can be mended");
+        let (one, two) = (Breakage::Loss(0.5), Breakage::Loss(0.4));
+        let one = network.break_links(&link, one).await.expect("it can be lossy");
+        let two = network.break_links(&link, two).await.expect("it can be lossy twice");
+        let arrived = bench.arrive("a", "b", 1_000).await;
+        assert!((230..=370).contains(&arrived), "30 % of 1,000: {arrived}");
+        network.mend(one).await.expect("it can be mended");
+        let arrived = bench.arrive("a", "b", 1_000).await;
+        assert!((510..=690).contains(&arrived), "60 % of 1,000: {arrived}");
+        assert!(network.effect(two).await.expect("it is counted") > 0);
+        network.mend(two).await.expect("it can be mended");
+        assert_eq!(bench.rules_left("b").await, "");
     });
 }
 
@@ -167,7 +231,7 @@ fn a_longer_network_is_longer_and_a_delay_comes_on_top() {
         bench.talk("a", "b").await;
         let trips = bench.trips("a").await;
         assert!(trips.iter().all(|trip| (0.020..0.060).contains(trip)), "{trips:?}");
-        let delay = Breakage::Delay(Duration::from_millis(30), Duration::ZERO);
+        let delay = late(30, 0);
         let fault = network.break_links(&[route("a", "b")], delay).await.expect("it can be slow");
         sleep(Duration::from_secs(1)).await;
         let slow = bench.trips("a").await.pop().expect("they talk");

@@ -18,6 +18,7 @@
 //! | [`Report`], [`Run`], [`Verdict`] | what came of it |
 //! | `command` | the command line, one file per command (feature `command`) |
 //! | `input` | files, seeds: what is to be played |
+//! | `output` | files that a command leaves |
 //! | `playing` | worlds, threads: how it is played |
 
 mod check;
@@ -25,6 +26,8 @@ mod check;
 #[doc(hidden)]
 pub mod command;
 mod input;
+#[cfg(feature = "command")]
+mod output;
 mod playing;
 mod report;
 

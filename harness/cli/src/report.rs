@@ -53,7 +53,7 @@ impl Report {
     /// reproduces it. Without colours.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut text = table(&self.runs);
+        let mut text = table(&self.runs, WIDTH);
         if let Some(run) = self.worst() {
             text.push('\n');
             text.push_str(&explanation(run, WIDTH));

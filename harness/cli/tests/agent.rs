@@ -102,7 +102,16 @@ impl Running {
         if is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
-        let child = command.spawn().expect("it starts");
+        // Another test that starts a program just now may still hold the copy open for writing, for a moment.
+        let busy = |started: &std::io::Result<Child>| {
+            started.as_ref().is_err_and(|why| why.kind() == std::io::ErrorKind::ExecutableFileBusy)
+        };
+        let mut started = command.spawn();
+        while busy(&started) {
+            sleep(Duration::from_millis(20));
+            started = command.spawn();
+        }
+        let child = started.expect("it starts");
         Self { folder, child }
     }
 
@@ -187,4 +196,27 @@ fn a_changed_file_is_applied_on_sighup_and_a_broken_one_is_told() {
     agent.says("what the agent runs with stays");
     agent.change(&format!("{first}tags: {{ nosync: true }}\nlog: {{ level: DEBUG }}\n"));
     agent.says("the configuration was read again: log.level applied");
+}
+
+/// A collector of JSON lines has no use for others: warnings about the file, what the machine lacks, and everything later.
+#[test]
+fn with_json_every_line_of_the_agent_is_json() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let etcd = listener.local_addr().expect("it is bound").to_string();
+    let text = patroni_yml(folder, &etcd)
+        + "log: { type: json, static_fields: { app: drill } }\nbootstrap: { dcs: { postgresql: { parameters: { archive_mode: 'on', \
+           archive_command: /bin/true } } } }\n";
+    let file = folder.join("patroni.yml");
+    fs::write(&file, text).expect("it is written");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("its owner may");
+    let output = Command::new(env!("CARGO_BIN_EXE_pgdrill")).arg("agent").arg(&file).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("archive_command") && said.contains("pg_controldata is not there"), "{said}");
+    for line in said.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}"));
+        assert!(line["asctime"].is_string() && line["message"].is_string() && line["app"] == "drill", "{line}");
+    }
+    assert!(said.contains(r#""levelname":"WARNING""#) && said.contains(r#""levelname":"ERROR""#), "{said}");
 }

@@ -158,8 +158,9 @@ fn a_run_is_judged_and_leaves_the_documents_that_were_asked_for() {
     for seed in 0..2 {
         let events = fs::read_to_string(lab.path(&format!("events/calm-quiet-day.seed-{seed}.jsonl")));
         let events = events.expect("a file for each run");
-        let event: serde_json::Value = serde_json::from_str(events.lines().next().expect("an event")).expect("JSON");
-        assert_eq!(event["ordinal"], 0);
+        let mut lines = events.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+        assert_eq!(lines.next().expect("a header")["seed"], seed);
+        assert_eq!(lines.next().expect("an event")["ordinal"], 0);
     }
 }
 

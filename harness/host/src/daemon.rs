@@ -92,7 +92,7 @@ async fn serve(config: AgentConfig, source: impl ConfigSource) -> Result<(), Dae
     let observer = Notifying::new(LogObserver::new(config.log.deduplicate_heartbeat_logs));
     let watchdog = Device::new(&config.watchdog.device);
     // The same program; should its file be replaced while it runs, the new one has the same word for it.
-    let dead_man = DeadMan::new(env::current_exe()?, &config.postgresql.data_dir);
+    let dead_man = DeadMan::new(env::current_exe()?, &config.postgresql.data_dir).logging_as(&config.log);
     let agent = Agent::new(config, TokioNet, postgres, watchdog, observer)
         .with_reload(reload)
         .with_source(source)

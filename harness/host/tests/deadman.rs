@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     if let [_, internal, what, data_dir] = &arguments[..]
         && (internal.as_str(), what.as_str()) == ("internal", "deadman")
     {
-        return match deadman::run(Path::new(data_dir)) {
+        return match deadman::run(Path::new(data_dir), None) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("{error}");

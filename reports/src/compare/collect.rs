@@ -58,6 +58,7 @@ pub fn compare(about: &str, measured: &str, calibration: &str, version: &str, se
     Comparison {
         format: "pgdrill-compare-1",
         version: version.to_owned(),
+        interrupted: None,
         measured: measured.to_owned(),
         scenario: seen.first().map(|run| run.run.scenario.clone()).unwrap_or_default(),
         about: about.to_owned(),

@@ -43,6 +43,8 @@ pub struct Comparison {
     pub about: String,
     /// The calibration file that the simulator used, in words.
     pub calibration: String,
+    /// How far it came, where it was ended early.
+    pub interrupted: Option<crate::Interrupted>,
     /// The worlds, the simulator first.
     pub worlds: Vec<WorldRuns>,
     /// The incidents that any run met, in the order of the timeline.

@@ -11,12 +11,12 @@ use crate::{
 };
 
 const LEGEND: &str = "\
-Times count from the fault. sim: median [shortest .. longest]; real worlds: median [shortest .. longest], and how far the
+Times count from the fault. sim: median [shortest .. longest]; real worlds: median [shortest .. longest], and how far the \
 simulator's median is from it: +10 % means that the simulator is slower. `!`: outside of all that the simulator had.";
 
-/// Draws it. Lines are as long as the worlds need.
+/// Draws it, the worlds side by side where `width` columns are enough for that, else one below the other.
 #[must_use]
-pub fn comparison_text(comparison: &Comparison) -> String {
+pub fn comparison_text(comparison: &Comparison, width: usize) -> String {
     let mut rows: Vec<Vec<String>> = vec![heading(comparison)];
     rows.push(row("verdict", comparison.worlds.iter().map(verdicts)));
     rows.push(row("longest outage", comparison.worlds.iter().map(|world| spread(&world.outage_ms))));
@@ -31,29 +31,39 @@ pub fn comparison_text(comparison: &Comparison) -> String {
             rows.push(row(&format!("  {}", phase.phase), cells));
         }
     }
-    let mut out = aligned(&rows);
+    let beside = aligned(&rows);
+    let widest = beside.lines().map(|line| anstream::adapter::strip_str(line).to_string().width()).max().unwrap_or(0);
+    let mut out = if widest <= width { beside } else { stacked(&rows) };
+    if let Some(interrupted) = comparison.interrupted {
+        out.push_str(&format!("\n{}\n", paint(palette::DOUBTFUL, interrupted)));
+    }
     for incident in &comparison.incidents {
         for other in &incident.orders {
             let runs = if other.runs == 1 { "1 run".to_owned() } else { format!("{} runs", other.runs) };
-            out.push_str(&format!(
-                "\nanother order of phases ({}): {} of {}: {}; most simulated runs: {}\n",
+            let told = format!(
+                "another order of phases ({}): {} of {}: {}; most simulated runs: {}",
                 fault(incident),
                 runs,
                 other.world,
                 other.order,
                 other.simulated
-            ));
+            );
+            out.push_str(&format!("\n{}\n", wrap(&told, width, usize::MAX).join("\n    ")));
         }
     }
     for world in &comparison.worlds {
         for reason in &world.reasons {
-            let first = wrap(reason, 110, 2).join("\n    ");
+            let room = width.saturating_sub(world.world.width() + 2).max(20);
+            let first = wrap(reason, room, 2).join("\n    ");
             out.push_str(&format!("\n{}: {first}\n", paint(palette::DOUBTFUL, &world.world)));
         }
     }
-    out.push_str(&format!("\n{}\n", paint(palette::QUIET, LEGEND)));
-    out.push_str(&paint(palette::QUIET, format!("simulated durations: {}", comparison.calibration)));
     out.push('\n');
+    for text in [LEGEND, &format!("simulated durations: {}", comparison.calibration)] {
+        for line in wrap(text, width, usize::MAX) {
+            out.push_str(&format!("{}\n", paint(palette::QUIET, line)));
+        }
+    }
     out
 }
 
@@ -130,6 +140,22 @@ fn aligned(rows: &[Vec<String>]) -> String {
         let line = line.trim_end();
         out.push_str(&if n == 0 { paint(palette::HEADING, line) } else { line.to_owned() });
         out.push('\n');
+    }
+    out
+}
+
+/// Each row with a line for each world below it.
+fn stacked(rows: &[Vec<String>]) -> String {
+    let Some((heading, rows)) = rows.split_first() else { return String::new() };
+    let worlds = &heading[1..];
+    let widest = worlds.iter().map(|world| world.width()).max().unwrap_or_default();
+    let mut out = format!("{}\n", paint(palette::HEADING, &heading[0]));
+    for row in rows {
+        out.push_str(&format!("{}\n", row[0]));
+        let indent = " ".repeat(2 + row[0].len() - row[0].trim_start().len());
+        for (world, cell) in worlds.iter().zip(&row[1..]).filter(|(_, cell)| !cell.is_empty()) {
+            out.push_str(&format!("{indent}{}   {cell}\n", left(world, widest)));
+        }
     }
     out
 }

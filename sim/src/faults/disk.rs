@@ -1,7 +1,5 @@
 //! Faults of disks: no space, slow fsync.
 
-use std::time::Duration;
-
 use pgdrill_lab::{event::FaultPhase, scenario::Action};
 
 use super::{Faults, Kind, Line, record};
@@ -28,11 +26,25 @@ impl Faults {
                 record(cluster, line, phase, targets);
             }
             Action::SlowFsync { delay, .. } => {
-                self.stand(cluster, line, Kind::SlowFsync(targets.to_vec()), false);
-                set_delay(cluster, targets, delay.0);
+                self.stand(cluster, line, Kind::SlowFsync(targets.to_vec(), delay.0), false);
+                self.set_fsync_delays(cluster, targets);
             }
             other => unreachable!("{} is not about disks", other.keyword()),
         }
+    }
+
+    /// fsync takes as much longer as the standing faults say.
+    pub(super) fn set_fsync_delays(&self, cluster: &Cluster<'_>, hosts: &[String]) -> Vec<String> {
+        for host in hosts {
+            let delay = self.ledger.fsync_delay_of(host).unwrap_or_default();
+            // An etcd member on a node has a disk of its own, as etcd's manual advises.
+            if let Some(node) = cluster.nodes.get(host) {
+                node.machine.disk().set_fsync_delay(delay);
+            } else if let Some(member) = cluster.etcd.get(host) {
+                member.disk.set_fsync_delay(delay);
+            }
+        }
+        hosts.to_vec()
     }
 }
 
@@ -42,21 +54,4 @@ pub(super) fn free(cluster: &Cluster<'_>, hosts: &[String]) -> Vec<String> {
         node.machine.disk().set_full(false);
     }
     hosts.to_vec()
-}
-
-/// fsync takes as long as it did.
-pub(super) fn fast(cluster: &Cluster<'_>, hosts: &[String]) -> Vec<String> {
-    set_delay(cluster, hosts, Duration::ZERO);
-    hosts.to_vec()
-}
-
-fn set_delay(cluster: &Cluster<'_>, hosts: &[String], delay: Duration) {
-    for host in hosts {
-        // An etcd member on a node has a disk of its own, as etcd's manual advises.
-        if let Some(node) = cluster.nodes.get(host) {
-            node.machine.disk().set_fsync_delay(delay);
-        } else if let Some(member) = cluster.etcd.get(host) {
-            member.disk.set_fsync_delay(delay);
-        }
-    }
 }

@@ -8,7 +8,7 @@ use crate::cluster::Cluster;
 /// A count that grows when the fault has an effect.
 pub(super) fn mark(cluster: &Cluster<'_>, kind: &Kind) -> u64 {
     match kind {
-        Kind::Cut(routes) | Kind::Delay(routes) | Kind::Loss(routes) | Kind::Bandwidth(routes) => routes
+        Kind::Cut(routes) | Kind::Delay(routes, _) | Kind::Loss(routes, _) | Kind::Bandwidth(routes, _) => routes
             .iter()
             .map(|r| cluster.engine.link_stats(cluster.host(&r.from), cluster.host(&r.to)).affected())
             .sum(),
@@ -16,8 +16,10 @@ pub(super) fn mark(cluster: &Cluster<'_>, kind: &Kind) -> u64 {
             let refused = |h: &String| cluster.nodes.get(h).map_or(0, |n| n.machine.disk().lock().refused_for_space);
             hosts.iter().map(refused).sum()
         }
-        Kind::SlowFsync(hosts) => hosts.iter().map(|h| written(cluster, h)).sum(),
-        Kind::Drift(hosts) => hosts.iter().map(|h| cluster.engine.clock_error_ns(cluster.host(h)).unsigned_abs()).sum(),
+        Kind::SlowFsync(hosts, _) => hosts.iter().map(|h| written(cluster, h)).sum(),
+        Kind::Drift(hosts, _) => {
+            hosts.iter().map(|h| cluster.engine.clock_error_ns(cluster.host(h)).unsigned_abs()).sum()
+        }
         Kind::Down(..) | Kind::Dark(_) | Kind::Frozen(..) | Kind::ReplayPaused(_) | Kind::NoDns(_) | Kind::Paused => 0,
     }
 }

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use pgdrill_lab::{
     event::{FaultPhase, What},
-    faults::{Kind, Ledger, Line, Pending, Standing, healed},
-    scenario::{Action, Facts, HealSpec, Process, Route, Step},
+    faults::{Kind, Ledger, Line, Pending, Standing, healed, hosts_of},
+    scenario::{Action, Facts, HealSpec, Process, Step},
     world::{self, Moment},
 };
 pub(crate) use process::{power_off, power_on};
@@ -21,39 +21,14 @@ use crate::cluster::{Cluster, LAB};
 /// The faults of a run.
 pub(crate) struct Faults {
     ledger: Ledger,
-    cuts: Cuts,
     /// Faults whose effect shows later, with the line they belong to.
     pending: Vec<Pending>,
-}
-
-/// How often each link is cut: two cuts of one link need two heals.
-#[derive(Debug, Default)]
-struct Cuts(BTreeMap<Route, u32>);
-
-impl Cuts {
-    /// Whether this was the first cut of the link.
-    fn add(&mut self, route: &Route) -> bool {
-        let count = self.0.entry(route.clone()).or_default();
-        *count += 1;
-        *count == 1
-    }
-
-    /// Whether this was the last.
-    fn remove(&mut self, route: &Route) -> bool {
-        let Some(count) = self.0.get_mut(route) else { return false };
-        *count -= 1;
-        let gone = *count == 0;
-        if gone {
-            self.0.remove(route);
-        }
-        gone
-    }
 }
 
 impl Faults {
     /// Nothing is wrong yet.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { ledger: Ledger::new(seed), cuts: Cuts::default(), pending: vec![] }
+        Self { ledger: Ledger::new(seed), pending: vec![] }
     }
 
     /// Does what is due at this moment.
@@ -121,21 +96,23 @@ impl Faults {
         }
     }
 
-    /// Undoes one fault and says so.
+    /// Undoes one fault, which is out of the ledger already, and says so. What another one keeps up stays as that has it.
     fn undo(&mut self, cluster: &mut Cluster<'_>, fault: &Standing) {
+        let freed = self.ledger.freed(&fault.kind);
         let hosts = match &fault.kind {
-            Kind::Cut(routes) => self.mend(cluster, routes),
-            Kind::Delay(routes) | Kind::Loss(routes) | Kind::Bandwidth(routes) => {
-                network::restore(cluster, &fault.kind, routes)
+            Kind::Cut(routes) | Kind::Delay(routes, _) | Kind::Loss(routes, _) | Kind::Bandwidth(routes, _) => {
+                self.shape(cluster, routes);
+                hosts_of(routes)
             }
-            Kind::NoDns(hosts) => network::restore_dns(cluster, hosts),
-            Kind::Down(process, hosts) => process::start(cluster, *process, hosts),
-            Kind::Dark(hosts) => process::power_on(cluster, hosts),
-            Kind::Frozen(process, hosts) => process::thaw(cluster, *process, hosts),
-            Kind::Drift(hosts) => process::undrift(cluster, hosts),
-            Kind::Full(hosts) => disk::free(cluster, hosts),
-            Kind::SlowFsync(hosts) => disk::fast(cluster, hosts),
-            Kind::ReplayPaused(hosts) => operator::resume_replay(cluster, hosts),
+            Kind::NoDns(_) => network::restore_dns(cluster, &freed),
+            Kind::Down(process, _) => process::start(cluster, *process, &freed),
+            Kind::Dark(_) => process::power_on(cluster, &freed),
+            Kind::Frozen(process, _) => process::thaw(cluster, *process, &freed),
+            Kind::Drift(hosts, _) => self.run_clocks(cluster, hosts),
+            Kind::Full(_) => disk::free(cluster, &freed),
+            Kind::SlowFsync(hosts, _) => self.set_fsync_delays(cluster, hosts),
+            Kind::ReplayPaused(_) => operator::resume_replay(cluster, &freed),
+            Kind::Paused if self.ledger.is_paused() => vec![],
             Kind::Paused => operator::resume(cluster),
         };
         let step = &cluster.scenario.timeline[fault.index];

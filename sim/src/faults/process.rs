@@ -3,7 +3,7 @@
 use pgdrill_lab::{
     event::{FaultPhase, ProcessState, What},
     faults::done_on,
-    scenario::{Action, ClockRate, Process, Shift},
+    scenario::{Action, Process, Shift},
 };
 
 use super::{Faults, Kind, Line, Pending, record};
@@ -113,11 +113,21 @@ impl Faults {
             }
             Action::ClockStep { by, .. } => step_clocks(cluster, line, *by, targets),
             Action::ClockDrift { rate, .. } => {
-                set_rate(cluster, *rate, targets);
-                self.stand(cluster, line, Kind::Drift(targets.to_vec()), false);
+                self.stand(cluster, line, Kind::Drift(targets.to_vec(), *rate), false);
+                self.run_clocks(cluster, targets);
             }
             other => unreachable!("{} is not about hosts", other.keyword()),
         }
+    }
+
+    /// Clocks run as fast as the standing faults say, and right where none stands; what they are off by stays.
+    pub(super) fn run_clocks(&self, cluster: &mut Cluster<'_>, hosts: &[String]) -> Vec<String> {
+        for host in hosts {
+            let factor = self.ledger.clock_rate_of(host).map_or(1.0, |rate| rate.factor);
+            let id = cluster.host(host);
+            cluster.engine.drift_clock(id, ((factor - 1.0) * 1e6).round() as i64);
+        }
+        hosts.to_vec()
     }
 }
 
@@ -213,18 +223,4 @@ fn step_clocks(cluster: &mut Cluster<'_>, line: &Line<'_>, by: Shift, hosts: &[S
     }
     let evidence = format!("{}: wall clock {by}", hosts.join(", "));
     record(cluster, line, FaultPhase::Verified { evidence }, hosts);
-}
-
-fn set_rate(cluster: &mut Cluster<'_>, rate: ClockRate, hosts: &[String]) {
-    let ppm = ((rate.factor - 1.0) * 1e6).round() as i64;
-    for host in hosts {
-        let id = cluster.host(host);
-        cluster.engine.drift_clock(id, ppm);
-    }
-}
-
-/// Clocks run right again; what they are off by stays.
-pub(super) fn undrift(cluster: &mut Cluster<'_>, hosts: &[String]) -> Vec<String> {
-    set_rate(cluster, ClockRate { factor: 1.0 }, hosts);
-    hosts.to_vec()
 }

@@ -22,7 +22,7 @@ pub(crate) fn agent_config(scenario: &Scenario, node: &str, addresses: &Addresse
     config.watchdog = watchdog(scenario);
     config.fencing = FencingConfig { mode: fencing(scenario.cluster.fencing), ..FencingConfig::default() };
     config.bootstrap = Some(BootstrapConfig {
-        dcs: Value::Object(patroni.dynamic_config()),
+        dcs: Value::Object(scenario.dynamic_config()),
         initdb: patroni.data_checksums.then(|| ("data-checksums".to_owned(), None)).into_iter().collect(),
         ..BootstrapConfig::default()
     });

@@ -10,7 +10,7 @@ use pgdrill_lab::world;
 use pgdrill_probe::workload::create_table;
 use pgdrill_sim_engine::SimNet;
 
-use crate::cluster::{Cluster, LAB, draw};
+use crate::cluster::{Cluster, LAB};
 
 /// A cluster that is not up by then never will be: bootstrap, two loops and a base backup take far less.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -32,10 +32,8 @@ pub(super) fn bring_up(cluster: &mut Cluster<'_>, seed: u64) -> Result<(), Strin
         }
     }
     make_table(cluster)?;
-    let loop_wait_ms = u64::from(cluster.scenario.cluster.patroni.loop_wait) * 1000;
-    let phase = Duration::from_millis(draw(seed, 1 << 40) % loop_wait_ms.max(1));
     let now = cluster.engine.now();
-    cluster.engine.run_until(now + second + phase);
+    cluster.engine.run_until(now + second + world::phase_of_loop(cluster.scenario, seed));
     Ok(())
 }
 

@@ -26,9 +26,7 @@ const LIMIT: Duration = Duration::from_secs(240);
 
 pub(super) fn finish(cluster: &mut Cluster<'_>, faults: &mut Faults) {
     cluster.workload.stop();
-    let workload = &cluster.scenario.workload;
-    let outstanding = workload.connect_timeout.0 * 2 + workload.statement_timeout.0 + Duration::from_secs(1);
-    super::run_until(cluster, faults, pgdrill_lab::scenario::Span(cluster.scenario.duration.0 + outstanding));
+    super::run_until(cluster, faults, cluster.scenario.until_all_is_answered());
     faults.conclude(cluster);
     read(cluster, Reading::End, Duration::from_secs(30));
     cluster.stop_observing();

@@ -1,6 +1,10 @@
 //! Faults of the network: which rules and queues stand where, put there, counted and taken away.
+//!
+//! Of several delays of a link the longest counts, of several bandwidths the narrowest: its rule stands in front, and when it
+//! ends, the next worst is in front. Losses add up by themselves, since a packet that one rule leaves meets the next.
 
 pub mod netem;
+mod overlap;
 mod queue;
 pub mod rules;
 
@@ -11,7 +15,7 @@ use std::{
 
 use futures::future::try_join_all;
 use netem::Mechanism;
-use pgdrill_lab::scenario::Route;
+use pgdrill_lab::{faults::Lateness, scenario::Route};
 use queue::Queue;
 use rules::{Effect, End, LIST, Rule, counters};
 
@@ -25,8 +29,8 @@ pub enum Breakage {
     Cut,
     /// Each packet is lost with this probability.
     Loss(f64),
-    /// Packets take longer by the first, and up to the second more.
-    Delay(Duration, Duration),
+    /// Packets take so much longer.
+    Delay(Lateness),
     /// So many bytes per second pass.
     Bandwidth(u64),
 }
@@ -38,12 +42,14 @@ pub type FaultId = u32;
 #[derive(Clone, Debug)]
 struct Placed {
     fault: FaultId,
+    /// What is done to which link; `None` where it is no fault of a link.
+    broken: Option<(Route, Breakage)>,
     rule: Rule,
     /// The host whose packet filter it is in.
     at: String,
     /// Whether it is the latency that is always there.
     always: bool,
-    /// What it counted before its container was restarted.
+    /// What it counted before its container was restarted, or before it was put in front of others anew.
     carried: u64,
 }
 
@@ -53,6 +59,8 @@ pub struct Network {
     machines: BTreeMap<String, Machine>,
     placed: Vec<Placed>,
     queues: Vec<Queue>,
+    /// What was counted for faults that stood behind worse ones, or had such behind them.
+    overlaps: overlap::Counts,
     /// Latency that is always there, by link.
     latency: BTreeMap<Route, (Duration, Duration)>,
     /// What could not be taken away because the host's container was paused, to be done when it goes on.
@@ -96,7 +104,7 @@ impl Network {
             };
             let rule = self.rule(route, End::Receiver, delayed(by, number));
             todo.entry(at.clone()).or_default().push(rule.append());
-            self.placed.push(Placed { fault: 0, rule, at, always: true, carried: 0 });
+            self.placed.push(Placed { fault: 0, broken: None, rule, at, always: true, carried: 0 });
         }
         self.carry_out(todo).await
     }
@@ -109,13 +117,14 @@ impl Network {
         self.numbers += 1;
         let fault = self.numbers;
         let unreachable = self.unreachable(routes).await?;
+        self.begin_count(fault, routes, breakage).await?;
         let mut todo: BTreeMap<String, Vec<String>> = BTreeMap::new();
         // One queue for all links of a host that become equally long.
         let mut shared: BTreeMap<(String, Duration, Duration), u16> = BTreeMap::new();
         for route in routes {
             let (end, at) = Self::place(route, &unreachable);
             let by = match (breakage, end) {
-                (Breakage::Delay(..), End::Receiver) => self.mechanism(&at).await?,
+                (Breakage::Delay(_), End::Receiver) => self.mechanism(&at).await?,
                 _ => Mechanism::Nfqueue,
             };
             let effect = match breakage {
@@ -125,9 +134,9 @@ impl Network {
                     let none = Duration::ZERO;
                     Effect::Narrow(self.open_queue((fault, &at), none, none, (Some(rate), by), &mut todo))
                 }
-                Breakage::Delay(add, jitter) => {
+                Breakage::Delay(late) => {
                     let (base, spread) = self.latency.get(route).copied().unwrap_or_default();
-                    let key = (at.clone(), base + add, spread + jitter);
+                    let key = (at.clone(), base + late.add, spread + late.jitter);
                     let number = match shared.get(&key) {
                         Some(number) => *number,
                         None => self.open_queue((fault, &at), key.1, key.2, (None, by), &mut todo),
@@ -138,7 +147,9 @@ impl Network {
             };
             let rule = self.rule(route, end, effect);
             todo.entry(at.clone()).or_default().push(rule.insert());
-            self.placed.push(Placed { fault, rule, at, always: false, carried: 0 });
+            let broken = Some((route.clone(), breakage));
+            self.placed.push(Placed { fault, broken, rule, at, always: false, carried: 0 });
+            self.put_worse_in_front(route, breakage, &mut todo).await?;
         }
         self.carry_out(todo).await.map(|()| fault)
     }
@@ -158,7 +169,7 @@ impl Network {
                 let (number, end, effect) = (self.numbers, End::Receiver, Effect::Unanswered);
                 let rule = Rule { number, from: server, to: None, end, effect };
                 todo.entry(host.clone()).or_default().push(rule.insert());
-                self.placed.push(Placed { fault, rule, at: host.clone(), always: false, carried: 0 });
+                self.placed.push(Placed { fault, broken: None, rule, at: host.clone(), always: false, carried: 0 });
             }
         }
         self.carry_out(todo).await.map(|()| fault)
@@ -169,18 +180,32 @@ impl Network {
     /// # Errors
     /// When a host does not say.
     pub async fn effect(&self, fault: FaultId) -> Result<u64, Trouble> {
-        let narrow = |placed: &&Placed| matches!(placed.rule.effect, Effect::Narrow(_));
         let mine: Vec<&Placed> = self.placed.iter().filter(|placed| placed.fault == fault).collect();
-        if mine.iter().any(narrow) {
-            // Every packet passes the queue; only those that had to wait were affected.
-            let queues = self.queues.iter().filter(|queue| queue.fault == fault);
-            let counts = try_join_all(queues.map(|queue| queue.counts(&self.machines[&queue.at]))).await?;
-            return Ok(counts.iter().map(|counts| counts.waited + counts.dropped).sum());
-        }
-        let hosts: BTreeSet<&String> = mine.iter().map(|placed| &placed.at).collect();
+        let own = self.count(&mine).await?;
+        Ok(own + self.counted_by_others(fault).await?)
+    }
+
+    /// What these rules have counted until now.
+    async fn count(&self, rules: &[&Placed]) -> Result<u64, Trouble> {
+        let hosts: BTreeSet<&String> = rules.iter().map(|placed| &placed.at).collect();
         let counted = try_join_all(hosts.into_iter().map(|host| self.counted(host))).await?;
         let live: BTreeMap<u32, u64> = counted.into_iter().flatten().collect();
-        Ok(mine.iter().map(|p| p.carried + live.get(&p.rule.number).copied().unwrap_or(0)).sum())
+        let mut sum = 0;
+        for placed in rules {
+            sum += match placed.rule.effect {
+                // Every packet passes the queue; only those that had to wait were affected.
+                Effect::Narrow(number) => self.waited(number).await?,
+                _ => placed.carried + live.get(&placed.rule.number).copied().unwrap_or(0),
+            };
+        }
+        Ok(sum)
+    }
+
+    /// How many packets had to wait in a narrow link's queue.
+    async fn waited(&self, number: u16) -> Result<u64, Trouble> {
+        let Some(queue) = self.queues.iter().find(|queue| queue.number == number) else { return Ok(0) };
+        let counts = queue.counts(self.machine(&queue.at)?).await?;
+        Ok(counts.waited + counts.dropped)
     }
 
     /// What holds the packets of a delay; `None` when nothing does.
@@ -206,6 +231,7 @@ impl Network {
     /// # Errors
     /// When a host cannot do it.
     pub async fn mend(&mut self, fault: FaultId) -> Result<(), Trouble> {
+        self.end_count(fault).await?;
         let (mine, left) = std::mem::take(&mut self.placed).into_iter().partition(|p| p.fault == fault && !p.always);
         self.placed = left;
         let mine: Vec<Placed> = mine;

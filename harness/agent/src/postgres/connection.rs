@@ -170,12 +170,20 @@ impl<N: Net> Sql<N> {
     }
 
     async fn connect_to(&self, database: &str, statement_timeout: Duration) -> Result<Client, SqlError> {
-        let (config, address) = (self.config(database, statement_timeout), self.address());
+        self.connect_as(&self.config(database, statement_timeout)).await
+    }
+
+    /// A connection of its own as somebody else: user, password and database are those of `config`, the way is this server's.
+    ///
+    /// # Errors
+    /// `NotConnected`.
+    pub async fn connect_as(&self, config: &Config) -> Result<Client, SqlError> {
+        let address = self.address();
         let connecting = async {
             let mut failed = None;
             // As in libpq, of several hosts the first that can be reached counts.
             for host in address.host.split(',').map(str::trim) {
-                match self.connect_host(&HostPort::new(host, address.port), &config).await {
+                match self.connect_host(&HostPort::new(host, address.port), config).await {
                     Err(error @ SqlError::NotConnected(Reachability::Unreachable, _)) => failed = Some(error),
                     outcome => return outcome,
                 }

@@ -1,6 +1,6 @@
 //! `pgdrill calibrate`: measures on real PostgreSQL what the simulator's model cannot know.
 
-use std::{collections::BTreeMap, fs, net::TcpListener, num::NonZeroU8, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, net::TcpListener, num::NonZeroU8, path::PathBuf, process::ExitCode};
 
 use pgdrill_host::calibrate::{Durations, Plan, measure};
 use pgdrill_lab::verdict;
@@ -8,8 +8,8 @@ use pgdrill_sim::Calibration;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{Failure, Screen, cannot_write, error, unless_interrupted};
-use crate::playing::INTERRUPTED;
+use super::{Failure, Screen, error, unless_interrupted};
+use crate::{output::Outputs, playing::INTERRUPTED};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,14 +51,17 @@ pub(crate) fn run(arguments: &CalibrateArgs, mut screen: Screen) -> Result<ExitC
         ports,
         tries: usize::from(arguments.tries.get()),
     };
+    let mut outputs = Outputs::default();
+    let output = outputs.open("--output", arguments.output.as_deref());
+    outputs.opened().map_err(|problems| Failure::Usage(problems.iter().map(error).collect()))?;
     // Interrupted, the bench is dropped, which ends its servers and removes its folder.
     let measured = unless_interrupted(measure(&plan, |what| eprintln!("measuring: {what}")))?;
     let Some(measured) = measured else { return Ok(ExitCode::from(INTERRUPTED)) };
     let calibration = calibration(&measured, arguments).map_err(|why| usage(&why))?;
     let mut document = serde_json::to_string_pretty(&calibration).map_err(|why| usage(&why))?;
     document.push('\n');
-    match &arguments.output {
-        Some(file) => fs::write(file, document).map_err(|e| cannot_write(file, e))?,
+    match output {
+        Some(output) => output.write(document.as_bytes()).map_err(|why| usage(&why))?,
         None => screen.print(&document),
     }
     Ok(verdict::ExitCode::Pass.into())

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use pgdrill_agent::config::{LogConfig, LogType};
 use pgdrill_containers::inside::{clients, packet_delay, processes, steer, watchdog};
 
 use super::{Failure, error};
@@ -29,6 +30,9 @@ pub(crate) enum InternalCommand {
     Deadman {
         /// PostgreSQL's data directory
         data_dir: PathBuf,
+        /// What it says is a line of JSON, with these fields, an object, among its own
+        #[arg(long)]
+        json_fields: Option<String>,
     },
     /// Holds packets of an NFQUEUE, until SIGINT
     PacketDelay(PacketDelayArgs),
@@ -79,7 +83,9 @@ pub(crate) fn run(command: &InternalCommand) -> Result<ExitCode, Failure> {
             .and_then(|text| serde_json::from_slice(&text).map_err(std::io::Error::other))
             .and_then(|plan| clients::run(&plan)),
         InternalCommand::Processes => processes::watch(),
-        InternalCommand::Deadman { data_dir } => pgdrill_host::deadman::run(data_dir),
+        InternalCommand::Deadman { data_dir, json_fields } => {
+            pgdrill_host::deadman::run(data_dir, json_fields.as_deref().map(json_log))
+        }
         InternalCommand::PacketDelay(arguments) => packet_delay(arguments),
         InternalCommand::Steer { file, step_ns, fsync_ns, watchdog_off } => {
             steer(file, &steer::Change { step_ns: *step_ns, fsync_ns: *fsync_ns, watchdog_off: *watchdog_off })
@@ -109,4 +115,10 @@ fn packet_delay(arguments: &PacketDelayArgs) -> io::Result<()> {
 fn steer(file: &Path, change: &steer::Change) -> io::Result<()> {
     let steering = steer::steer(file, change)?;
     writeln!(io::stdout(), "{}", serde_json::to_string(&steering)?)
+}
+
+/// How the agent's log looks. Fields that cannot be read are left out: nothing may keep a dead-man process from starting.
+fn json_log(fields: &str) -> LogConfig {
+    let static_fields = serde_json::from_str(fields).unwrap_or_default();
+    LogConfig { kind: LogType::Json, static_fields, ..LogConfig::default() }
 }

@@ -10,7 +10,8 @@ use pgdrill_file::WRITTEN_BY_A_PROGRAM;
 use pgdrill_lab::verdict;
 use pgdrill_reports::{PlayedRun, PlayedRuns, matrix};
 
-use super::{Failure, Screen, cannot_write, error};
+use super::{Failure, Screen, error};
+use crate::output::write_whole;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -75,7 +76,8 @@ pub(crate) fn run(arguments: &MatrixArgs, mut screen: Screen) -> Result<ExitCode
         let message = format!("{}: it has no line `{}` and `{END}` after it", file.display(), BEGIN.trim());
         return Err(Failure::Usage(vec![error(message)]));
     };
-    fs::write(file, format!("{before}{BEGIN}{table}{END}{after}")).map_err(|e| cannot_write(file, e))?;
+    let updated = format!("{before}{BEGIN}{table}{END}{after}");
+    write_whole(file, updated.as_bytes()).map_err(|why| Failure::Usage(vec![error(why)]))?;
     Ok(verdict::ExitCode::Pass.into())
 }
 

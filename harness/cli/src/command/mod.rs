@@ -32,7 +32,8 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0    pass: every run passed
   1    fail: a rule was broken, or a run could not be reproduced
-  2    wrong usage, or an invalid file: nothing was played
+  2    wrong usage, or an invalid file: nothing was played; or an output could
+       not be written
   3    unknown or vacuous: a run could not be judged or played, or tested nothing
   4    unsupported: the world cannot play a scenario
   101  pgdrill itself crashed
@@ -178,11 +179,6 @@ pub(crate) fn calibration(file: Option<&Path>) -> Result<Calibration, Failure> {
         || Ok(Calibration::shipped()),
         |file| Calibration::read(file).map_err(|why| Failure::Usage(vec![error(why)])),
     )
-}
-
-/// A message about a file that could not be written.
-pub(crate) fn cannot_write(file: &Path, why: impl std::fmt::Display) -> Failure {
-    Failure::Usage(vec![error(format_args!("cannot write {}: {why}", file.display()))])
 }
 
 /// Scenario files and folders, as several commands take them.

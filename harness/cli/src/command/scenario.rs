@@ -1,12 +1,13 @@
 //! `pgdrill scenario`: check, list and describe scenario files without playing them.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::Subcommand;
 use pgdrill_lab::verdict;
+use pgdrill_yaml::on_one_line;
 
 use super::{Failure, Paths, Screen, error};
-use crate::input::{self, find};
+use crate::input::{self, Found, find_all};
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -74,6 +75,17 @@ pub(crate) fn run(command: ScenarioCommand, screen: Screen) -> Result<ExitCode, 
 
 /// Finds and reads scenarios for any command.
 pub(crate) fn load(paths: &[PathBuf], patroni: Option<&std::path::Path>) -> Result<Vec<input::Loaded>, Failure> {
-    let files = find(paths).map_err(|problems| Failure::Usage(problems.iter().map(error).collect()))?;
+    let Found { files, others } =
+        find_all(paths).map_err(|problems| Failure::Usage(problems.iter().map(error).collect()))?;
+    pass_over(&others);
     input::load(&files, patroni, &[]).map_err(|invalid| Failure::Usage(invalid.rendered()))
+}
+
+/// Names the files of folders that are no scenarios.
+fn pass_over(others: &[PathBuf]) {
+    let names: Vec<String> = others.iter().map(|file| on_one_line(&file.display().to_string()).into_owned()).collect();
+    if let [_, ..] = names.as_slice() {
+        // Nobody to tell when standard error is gone; what is played does not depend on it.
+        let _ = writeln!(std::io::stderr(), "no scenarios, passed over: {}", names.join(", "));
+    }
 }

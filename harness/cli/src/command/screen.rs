@@ -1,4 +1,5 @@
-//! Where a command prints: standard output, with colours only on a terminal, going on silently when the reader leaves.
+//! Where a command prints: standard output, with colours only on a terminal, going on silently when the reader leaves; standard
+//! error where a document goes to standard output.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -9,16 +10,21 @@ use pgdrill_lab::verdict::ExitCode;
 use pgdrill_yaml::visible;
 
 /// Lines are this long where there is no terminal to ask.
-const WIDTH: usize = 100;
+const WIDTH: usize = 80;
 
-/// Standard output.
+/// Where people read.
 pub(crate) struct Screen {
-    out: anstream::AutoStream<io::Stdout>,
+    out: Out,
     /// `pgdrill run | head`: the reader has what it wanted. The runs go on, for the exit code and the files.
     closed: bool,
     /// Nothing of what is printed has a style: whatever looks like one is somebody else's.
     plain: bool,
     width: usize,
+}
+
+enum Out {
+    Standard(anstream::AutoStream<io::Stdout>),
+    Error(anstream::AutoStream<io::Stderr>),
 }
 
 impl Screen {
@@ -30,7 +36,17 @@ impl Screen {
         } else {
             WIDTH
         };
-        Self { out: anstream::AutoStream::auto(stdout), closed: false, plain: false, width }
+        Self { out: Out::Standard(anstream::AutoStream::auto(stdout)), closed: false, plain: false, width }
+    }
+
+    /// The same on standard error: standard output belongs to a document, and nothing else may stand there.
+    pub(crate) fn beside_a_document(self) -> Self {
+        let stderr = io::stderr();
+        let width = match terminal_size::terminal_size_of(&stderr) {
+            Some((width, _)) if stderr.is_terminal() => usize::from(width.0),
+            _ => WIDTH,
+        };
+        Self { out: Out::Error(anstream::AutoStream::auto(stderr)), closed: false, plain: self.plain, width }
     }
 
     /// How many columns a line may have.
@@ -58,7 +74,11 @@ impl Screen {
         if self.closed {
             return;
         }
-        match self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
+        let printed = match &mut self.out {
+            Out::Standard(out) => out.write_all(text.as_bytes()).and_then(|()| out.flush()),
+            Out::Error(out) => out.write_all(text.as_bytes()).and_then(|()| out.flush()),
+        };
+        match printed {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.closed = true,
             Err(error) => {

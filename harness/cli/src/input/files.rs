@@ -7,6 +7,8 @@ use std::{
 
 use pgdrill_yaml::on_one_line;
 
+use super::looks::is_meant_for_a_scenario;
+
 /// A scenario file and the name that reports use.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ScenarioFile {
@@ -16,16 +18,40 @@ pub struct ScenarioFile {
     pub label: String,
 }
 
-/// The scenario files that the paths stand for: files as they are, folders with everything below them, by name.
+/// What paths stand for.
+pub(crate) struct Found {
+    /// The scenarios.
+    pub(crate) files: Vec<ScenarioFile>,
+    /// YAML files in folders that are no scenarios: for the command to name.
+    #[cfg_attr(not(feature = "command"), allow(dead_code))]
+    pub(crate) others: Vec<PathBuf>,
+}
+
+/// The scenario files that the paths stand for: files as they are, folders with every scenario below them, by name. What other
+/// tools keep in a folder is passed over.
 ///
 /// # Errors
 /// Everything that is wrong with the paths, one sentence each.
 pub fn find(paths: &[PathBuf]) -> Result<Vec<ScenarioFile>, Vec<String>> {
+    find_all(paths).map(|found| found.files)
+}
+
+/// The same, with what was passed over.
+///
+/// # Errors
+/// As [`find`].
+pub(crate) fn find_all(paths: &[PathBuf]) -> Result<Found, Vec<String>> {
     let mut files = Vec::new();
+    let mut others = Vec::new();
     let mut problems = Vec::new();
     for path in paths {
         let mut found = Vec::new();
         let searched = if path.is_dir() { search(path, &mut found) } else { check_file(path, &mut found) };
+        if path.is_dir() {
+            let meant;
+            (meant, found) = found.into_iter().partition(|file| is_meant_for_a_scenario(file));
+            others.extend(std::mem::replace(&mut found, meant));
+        }
         match searched {
             Err(error) => problems.push(format!("{}: {error}", path.display())),
             Ok(()) if found.is_empty() => {
@@ -40,7 +66,10 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<ScenarioFile>, Vec<String>> {
     // Named twice, or a file and its folder: played once, where it was named first.
     let mut seen = std::collections::BTreeSet::new();
     files.retain(|file: &PathBuf| seen.insert(file.clone()));
-    Ok(files.into_iter().map(|path| ScenarioFile { label: label(&path), path }).collect())
+    let mut seen = std::collections::BTreeSet::new();
+    others.retain(|file: &PathBuf| seen.insert(file.clone()));
+    let files = files.into_iter().map(|path| ScenarioFile { label: label(&path), path }).collect();
+    Ok(Found { files, others })
 }
 
 /// A file that was named is taken whatever its name ends in; it only has to be there.
@@ -109,7 +138,7 @@ mod tests {
         for file in ["b/two.yaml", "a/one.yml", "a/notes.md", ".hidden/x.yaml", "a/.x.yaml"] {
             let path = folder.path().join(file);
             fs::create_dir_all(path.parent().expect("it has a folder")).expect("can be made");
-            fs::write(path, "").expect("can be written");
+            fs::write(path, "about: Something.\n").expect("can be written");
         }
         let twice = [folder.path().to_owned(), folder.path().join("b/two.yaml")];
         let labels: Vec<String> = find(&twice).expect("found").into_iter().map(|f| f.label).collect();

@@ -2,8 +2,11 @@
 
 mod files;
 mod load;
+mod looks;
 mod seeds;
 
+#[cfg(feature = "command")]
+pub(crate) use files::{Found, find_all};
 pub use files::{ScenarioFile, find};
 #[cfg(feature = "command")]
 pub(crate) use load::draw;

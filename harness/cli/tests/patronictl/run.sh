@@ -130,6 +130,52 @@ reading() {
     check "query" '^42$' "$(ctl query $scope -U postgres -d postgres -c 'SELECT 42 AS answer')"
     same "query as pgdrill ctl" "$(ctl query $scope -U postgres -d postgres -c 'SELECT 42 AS answer')" \
         "$(ours query $scope -U postgres -d postgres -c 'SELECT 42 AS answer')"
+    querying
+}
+
+# Values as Python shows them, JSON with its types, and a password from a file.
+querying() {
+    local as="$scope -U postgres -d postgres"
+    local values="SELECT pg_is_in_recovery() AS r, NULL AS n, 1.0::float8 AS f, 2.50::numeric AS d, now() - now() = interval '0' AS b, \
+        timestamptz '2026-01-02 03:04:05+00' AS t, 'a' AS w, 7::bigint AS i"
+    same "query shows values alike" "$(ctl query $as -c "$values")" "$(ours query $as -c "$values")"
+    same "and in a table" "$(ctl query $as --format pretty -c "$values")" "$(ours query $as --format pretty -c "$values")"
+    local typed="SELECT 1 AS i, true AS b, NULL AS n, 0.5::float8 AS f, 'x' AS w"
+    same "query's JSON has types" "$(ctl query $as --format json -c "$typed")" "$(ours query $as --format json -c "$typed")"
+    same "and its YAML" "$(ctl query $as --format yaml -c "$typed")" "$(ours query $as --format yaml -c "$typed")"
+    (
+        unset PGPASSWORD; export PGPASSFILE=$base/pgpass
+        check "query without a password" 'no password supplied' "$(ctl query $as -c 'SELECT 42')"
+        check "pgdrill ctl query without a password" 'no password supplied' "$(ours query $as -c 'SELECT 42')"
+        check "and what to do" 'give --password, PGPASSWORD, or a line .*/pgpass' "$(ours query $as -c 'SELECT 42')"
+        echo "*:*:*:postgres:super-secret" >"$PGPASSFILE"; chmod 600 "$PGPASSFILE"
+        same "query takes the password file" "$(ctl query $as -c 'SELECT 42 AS a')" "$(ours query $as -c 'SELECT 42 AS a')"
+        chmod 644 "$PGPASSFILE"
+        check "a password file that others may read is not used" 'group or world access' "$(ours query $as -c 'SELECT 42')"
+        [ "$failed" = 0 ]
+    ) || failed=1
+}
+
+# Lines of standard input answer questions.
+answering() {
+    local one; one=$(replica)
+    check "reload, no" 'Aborted reload' "$(ctl reload $scope "$one" <<<n)"
+    check "pgdrill ctl reload, no" 'Aborted reload' "$(ours reload $scope "$one" <<<n)"
+    check "pgdrill ctl reload, a slip, then yes" 'invalid input.*Reload request received' "$(ours reload $scope "$one" <<<$'x\ny' | tr '\n' ' ')"
+    check "nobody answers patronictl" 'Aborted!' "$(ctl reload $scope "$one" </dev/null)"
+    check "nobody answers pgdrill ctl" 'Aborted!.*give --force' "$(ours reload $scope "$one" </dev/null)"
+    check "restart, answered" "Success: restart on member $one" "$(ctl restart $scope "$one" <<<$'\ny\n')"
+    settled "after an answered restart"; one=$(replica)
+    check "pgdrill ctl restart, answered" "Success: restart on member $one" "$(ours restart $scope "$one" <<<$'\ny\n')"
+    settled "after another one"; one=$(replica)
+    check "switchover, answered" "Successfully switched over to \"$one\"" "$(ctl switchover <<<$'\n'"$one"$'\n\ny')"
+    settled "after an answered switchover"; one=$(replica)
+    check "pgdrill ctl switchover, answered" "Successfully switched over to \"$one\"" "$(ours switchover <<<$'\n'"$one"$'\n\ny')"
+    settled "after the same with pgdrill ctl"
+    check "edit-config, answered" 'Configuration changed' "$(ctl edit-config -s max_timelines_history=60 <<<y)"
+    check "pgdrill ctl edit-config, answered" 'Configuration changed' "$(ours edit-config -s max_timelines_history=70 <<<y)"
+    check "a known mistake is not written by --force" 'Not written' "$(ours edit-config -s ttl=abc --force)"
+    check "and the setting is as before" '^ttl: 20$' "$(ours show-config)"
 }
 
 configuration() {
@@ -227,5 +273,5 @@ removing() {
 start
 until_seen "a cluster comes up" 'Leader' 120 ours list || { tail -5 "$base"/*.log; exit 1; }
 settled "at first"
-reading; configuration; pausing; leading; members; standby_cluster; removing
+reading; configuration; pausing; leading; members; answering; standby_cluster; removing
 exit $failed

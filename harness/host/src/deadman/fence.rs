@@ -15,7 +15,11 @@ use std::{
     time::Duration,
 };
 
-use pgdrill_agent::ports::{Fence, FenceError};
+use pgdrill_agent::{
+    config::{LogConfig, LogType},
+    ports::{Fence, FenceError},
+};
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
@@ -39,6 +43,8 @@ const ARGUMENTS: [&str; 2] = ["internal", "deadman"];
 pub struct DeadMan {
     program: PathBuf,
     data_dir: PathBuf,
+    /// Static fields of the log, where it is JSON.
+    json_fields: Option<String>,
     mine: Mutex<Option<Mine>>,
     numbers: AtomicU64,
     /// For how long the machine had been suspended when it was last looked at. A request for the lock that was sent after
@@ -66,10 +72,19 @@ impl DeadMan {
         Self {
             program: program.into(),
             data_dir: data_dir.into(),
+            json_fields: None,
             mine: Mutex::default(),
             numbers: AtomicU64::new(1),
             suspended: Mutex::new(suspended()),
         }
+    }
+
+    /// What it says looks like the agent's log.
+    #[must_use]
+    pub fn logging_as(mut self, log: &LogConfig) -> Self {
+        let fields = || Value::Object(log.static_fields.clone()).to_string();
+        self.json_fields = (log.kind == LogType::Json).then(fields);
+        self
     }
 
     /// The process id of the one that runs; for tests and for whoever injects faults.
@@ -89,6 +104,9 @@ impl DeadMan {
         let mut command = Command::new(&self.program);
         // An empty environment: passwords may be in ours.
         command.args(ARGUMENTS).arg(&self.data_dir).env_clear();
+        if let Some(fields) = &self.json_fields {
+            command.arg("--json-fields").arg(fields);
+        }
         command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null());
         let child = command.spawn()?;
         let pid = child.id().ok_or_else(|| io::Error::other("it ended at once"))?;

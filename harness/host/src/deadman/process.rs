@@ -11,18 +11,21 @@ use std::{
     time::Duration,
 };
 
+use pgdrill_agent::config::LogConfig;
+
 use super::{
     clock::{Timer, boottime},
     guard::{Ended, Guard},
     wire::{Answer, ORDER_BYTES, Order},
 };
+use crate::logging;
 
 /// Runs the dead-man process of a data directory on the connection that is its standard input, until the agent is gone and
-/// there is nothing to hold.
+/// there is nothing to hold. `log`: how the agent's log looks, where it is JSON.
 ///
 /// # Errors
 /// When it cannot get ready: standard input is no socket, `/proc` cannot be read, the kernel gives no timer.
-pub fn run(data_dir: &Path) -> io::Result<()> {
+pub fn run(data_dir: &Path, log: Option<LogConfig>) -> io::Result<()> {
     get_out_of_harms_way();
     let guard = Guard::new(data_dir)?;
     // SAFETY: standard input is open for as long as the process lives, and nothing else here uses it.
@@ -35,7 +38,7 @@ pub fn run(data_dir: &Path) -> io::Result<()> {
     // program anew when it matters; each order goes through most of it, so that it is not the first to be dropped.
     // SAFETY: no pointers.
     unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) };
-    DeadMan { agent: Some(agent), timer, guard, held: None, order: [0; ORDER_BYTES], read: 0 }.hold_out()
+    DeadMan { agent: Some(agent), timer, guard, log, held: None, order: [0; ORDER_BYTES], read: 0 }.hold_out()
 }
 
 /// What stops agents must not stop this: the terminal, a hang-up, the lack of memory or of processor time. Each where it is
@@ -62,6 +65,7 @@ struct DeadMan {
     agent: Option<UnixStream>,
     timer: Timer,
     guard: Guard,
+    log: Option<LogConfig>,
     /// On `CLOCK_BOOTTIME`.
     held: Option<Duration>,
     /// An order as far as it has been read.
@@ -132,14 +136,16 @@ impl DeadMan {
         self.held = None;
         self.timer.set(None)?;
         self.answer(Answer::Fired);
-        let text: &[u8] = match ended {
-            Ended::Nothing => b"dead-man: the leadership has ended unrenewed; no PostgreSQL was running\n",
-            Ended::Quit => b"dead-man: the leadership has ended unrenewed; PostgreSQL was stopped\n",
-            Ended::Killed => b"dead-man: the leadership has ended unrenewed; PostgreSQL was killed\n",
-            Ended::Stuck => b"dead-man: the leadership has ended unrenewed; PostgreSQL was killed and does not end\n",
+        let text = match ended {
+            Ended::Nothing => "dead-man: the leadership has ended unrenewed; no PostgreSQL was running",
+            Ended::Quit => "dead-man: the leadership has ended unrenewed; PostgreSQL was stopped",
+            Ended::Killed => "dead-man: the leadership has ended unrenewed; PostgreSQL was killed",
+            Ended::Stuck => "dead-man: the leadership has ended unrenewed; PostgreSQL was killed and does not end",
         };
-        // Last: whoever reads it may stand still, and then so does this process.
-        let _ = io::stderr().write(text);
+        // Last: what this takes, memory among it, must not keep anything from being stopped, and whoever reads it may stand
+        // still, and then so does this process.
+        let line = self.log.as_ref().map_or_else(|| text.to_owned(), |log| logging::line(log, "WARNING", text));
+        let _ = io::stderr().write(format!("{line}\n").as_bytes());
         Ok(())
     }
 

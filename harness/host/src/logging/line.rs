@@ -26,6 +26,11 @@ impl Line {
         Self { json: config.kind == LogType::Json, static_fields: config.static_fields.clone() }
     }
 
+    /// A line of this moment.
+    pub(super) fn now(&self, level: &str, text: &str) -> String {
+        self.render(&Zoned::now().strftime("%Y-%m-%d %H:%M:%S,%3f").to_string(), level, text)
+    }
+
     fn render(&self, time: &str, level: &str, text: &str) -> String {
         if !self.json {
             // A log is read on terminals, and part of it is what others have said.
@@ -48,8 +53,7 @@ where
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut text = Text::default();
         event.record(&mut text);
-        let time = Zoned::now().strftime("%Y-%m-%d %H:%M:%S,%3f").to_string();
-        writeln!(writer, "{}", self.render(&time, level(*event.metadata().level()), &text.0))
+        writeln!(writer, "{}", self.now(level(*event.metadata().level()), &text.0))
     }
 }
 

@@ -5,9 +5,9 @@ mod observer;
 mod outage;
 mod rotate;
 
-use std::{io, sync::OnceLock};
+use std::{io, panic, sync::OnceLock};
 
-use pgdrill_agent::config::{LogConfig, LogLevel};
+use pgdrill_agent::config::{LogConfig, LogLevel, LogType};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
     Layer, Registry, filter::Targets, fmt::writer::BoxMakeWriter, layer::SubscriberExt, reload, util::SubscriberInitExt,
@@ -19,7 +19,14 @@ pub use observer::LogObserver;
 /// The log's file in `log.dir`.
 pub const FILE: &str = "pgdrill.log";
 
-/// Starts logging, once in a process.
+/// A line as the log has it, without a line feed, for what is said while there is no log: before it is started, and by the
+/// dead-man process. `level` is one of Python's names.
+#[must_use]
+pub fn line(config: &LogConfig, level: &str, text: &str) -> String {
+    Line::new(config).now(level, text)
+}
+
+/// Starts logging, once in a process. Where lines are JSON, a panic is one, too.
 ///
 /// # Errors
 /// `log.dir` cannot be written.
@@ -33,6 +40,9 @@ pub fn start(config: &LogConfig) -> io::Result<()> {
     // Only a second start can fail, and the first one's log serves as well.
     if tracing_subscriber::registry().with(layer.with_filter(filter)).try_init().is_ok() {
         let _ = LEVELS.set(handle);
+        if config.kind == LogType::Json {
+            panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+        }
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         ["libpq", dir, bin, tls] => return libpq::play(dir, bin, tls),
         ["agent", node] => return member::run(node),
         ["internal", "deadman", data_dir] => {
-            let ended = pgdrill_host::deadman::run(data_dir.as_ref());
+            let ended = pgdrill_host::deadman::run(data_dir.as_ref(), None);
             return ended.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
         }
         _ => {}

@@ -3,6 +3,7 @@
 //! | look in | for |
 //! |---|---|
 //! | `ledger` | what is wrong at present, labels, and the draws of `any replica` |
+//! | `overlap` | what several faults of one kind amount to on one link or host |
 //! | `pending` | what shows its effect only later |
 //! | `standing` | kinds of lasting faults |
 //! | `words` | how evidence is put |
@@ -11,6 +12,7 @@
 //! faults with the same line, and say the same of them is decided here.
 
 mod ledger;
+mod overlap;
 mod pending;
 mod standing;
 #[cfg(test)]
@@ -19,5 +21,5 @@ mod words;
 
 pub use ledger::{Ledger, Line};
 pub use pending::Pending;
-pub use standing::{Kind, Standing};
+pub use standing::{Kind, Lateness, Standing};
 pub use words::{conclusion, done_on, healed, hosts_of};

@@ -1,8 +1,10 @@
 //! Lasting faults: what has to be undone, and what shows that they had an effect.
 
+use std::time::Duration;
+
 use crate::{
     event::At,
-    scenario::{Process, Route},
+    scenario::{ClockRate, Process, Route},
 };
 
 /// A lasting fault.
@@ -24,17 +26,26 @@ pub struct Standing {
     pub mark: u64,
 }
 
-/// Kinds of lasting faults with what undoes them.
+/// By how much packets are late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lateness {
+    /// Every packet by so much.
+    pub add: Duration,
+    /// And by up to so much more.
+    pub jitter: Duration,
+}
+
+/// Kinds of lasting faults with what undoes them, and how bad they are where that is a matter of degree.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// Cut links.
     Cut(Vec<Route>),
     /// Slow links.
-    Delay(Vec<Route>),
-    /// Lossy links.
-    Loss(Vec<Route>),
-    /// Narrow links.
-    Bandwidth(Vec<Route>),
+    Delay(Vec<Route>, Lateness),
+    /// Lossy links, with the probability that a packet is lost.
+    Loss(Vec<Route>, f64),
+    /// Narrow links, with the bytes that pass in a second.
+    Bandwidth(Vec<Route>, u64),
     /// Processes that were killed or stopped, by host.
     Down(Process, Vec<String>),
     /// Hosts without power.
@@ -42,11 +53,11 @@ pub enum Kind {
     /// Frozen processes (`None`: whole hosts).
     Frozen(Option<Process>, Vec<String>),
     /// Clocks that run wrong.
-    Drift(Vec<String>),
+    Drift(Vec<String>, ClockRate),
     /// Full disks.
     Full(Vec<String>),
-    /// Slow disks.
-    SlowFsync(Vec<String>),
+    /// Slow disks, with what each fsync takes longer.
+    SlowFsync(Vec<String>, Duration),
     /// Paused replay.
     ReplayPaused(Vec<String>),
     /// Hosts without DNS.
@@ -59,15 +70,25 @@ impl Kind {
     /// Whether `heal: all` ends it: faults of the network.
     #[must_use]
     pub const fn is_of_the_network(&self) -> bool {
-        matches!(self, Self::Cut(_) | Self::Delay(_) | Self::Loss(_) | Self::Bandwidth(_) | Self::NoDns(_))
+        matches!(self, Self::Cut(_) | Self::Delay(..) | Self::Loss(..) | Self::Bandwidth(..) | Self::NoDns(_))
     }
 
     /// The links it is about.
     #[must_use]
     pub fn routes(&self) -> &[Route] {
         match self {
-            Self::Cut(routes) | Self::Delay(routes) | Self::Loss(routes) | Self::Bandwidth(routes) => routes,
+            Self::Cut(routes) | Self::Delay(routes, _) | Self::Loss(routes, _) | Self::Bandwidth(routes, _) => routes,
             _ => &[],
+        }
+    }
+
+    /// The hosts it is about; none for a fault of links or of the whole cluster.
+    #[must_use]
+    pub fn hosts(&self) -> &[String] {
+        match self {
+            Self::Down(_, hosts) | Self::Dark(hosts) | Self::Frozen(_, hosts) | Self::Drift(hosts, _) => hosts,
+            Self::Full(hosts) | Self::SlowFsync(hosts, _) | Self::ReplayPaused(hosts) | Self::NoDns(hosts) => hosts,
+            Self::Cut(_) | Self::Delay(..) | Self::Loss(..) | Self::Bandwidth(..) | Self::Paused => &[],
         }
     }
 

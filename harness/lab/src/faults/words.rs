@@ -46,11 +46,11 @@ pub fn hosts_of(routes: &[Route]) -> Vec<String> {
 fn describe(kind: &Kind, effect: u64) -> String {
     match kind {
         Kind::Cut(_) => format!("{effect} packets held"),
-        Kind::Delay(_) => format!("{effect} packets delayed"),
-        Kind::Loss(_) => format!("{effect} packets lost at first"),
-        Kind::Bandwidth(_) => format!("{effect} packets waited for their turn"),
+        Kind::Delay(..) => format!("{effect} packets delayed"),
+        Kind::Loss(..) => format!("{effect} packets lost at first"),
+        Kind::Bandwidth(..) => format!("{effect} packets waited for their turn"),
         Kind::Full(_) => format!("{effect} writes failed for lack of space"),
-        Kind::SlowFsync(_) => format!("{effect} bytes or entries written through slow fsyncs"),
+        Kind::SlowFsync(..) => format!("{effect} bytes or entries written through slow fsyncs"),
         Kind::NoDns(_) => format!("{effect} questions left unanswered"),
         _ => format!("clocks off by another {:.3} s", effect as f64 / 1e9),
     }
@@ -58,10 +58,10 @@ fn describe(kind: &Kind, effect: u64) -> String {
 
 const fn nothing(kind: &Kind) -> &'static str {
     match kind {
-        Kind::Cut(_) | Kind::Delay(_) | Kind::Loss(_) => "no packet was affected",
-        Kind::Bandwidth(_) => "no packet had to wait",
+        Kind::Cut(_) | Kind::Delay(..) | Kind::Loss(..) => "no packet was affected",
+        Kind::Bandwidth(..) => "no packet had to wait",
         Kind::Full(_) => "nothing was written that needed space",
-        Kind::SlowFsync(_) => "nothing was written",
+        Kind::SlowFsync(..) => "nothing was written",
         Kind::NoDns(_) => "no name was looked up: the hosts know each other by address",
         _ => "nothing changed",
     }

@@ -165,10 +165,14 @@ pub struct WithFile {
 /// what the scenario is about.
 ///
 /// # Errors
-/// When the file cannot be read.
-pub fn use_patroni_file(scenario: &mut Scenario, file: &Path) -> Result<WithFile, Vec<Problem>> {
-    let file = patroni::read_patroni_yml(file)?;
+/// When the file cannot be read, or the scenario makes no sense with it.
+pub fn use_patroni_file(scenario: &mut Scenario, path: &Path) -> Result<WithFile, Vec<Problem>> {
+    let file = patroni::read_patroni_yml(path)?;
     let does_not_apply = patroni::play_with(scenario, &file);
+    let wrong = check::wrong_for_size(scenario, path);
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
     Ok(WithFile { warnings: file.warnings, account: file.account, does_not_apply })
 }
 

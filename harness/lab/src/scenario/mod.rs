@@ -24,10 +24,12 @@ mod timeline;
 mod workload;
 mod write;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 pub use check::HostKind;
-pub use cluster::{Cluster, Devices, Etcd, EtcdHosts, Fencing, Network, PostgresqlMajor, Process, Router, Watchdog};
+pub use cluster::{
+    Cluster, Devices, Etcd, EtcdHosts, Fencing, Need, Network, PostgresqlMajor, Process, Router, Watchdog,
+};
 pub use expect::{Bounds, End, Expect, SHOWABLE};
 pub use load::{
     Loaded, WithFile, change_patroni, load, load_all, load_text, load_text_with, load_with, load_with_warnings,
@@ -74,4 +76,21 @@ pub struct Scenario {
     /// The file it was read from, for messages.
     #[serde(skip)]
     pub source: PathBuf,
+}
+
+impl Scenario {
+    /// How long it is with the time in which operations that are under way at its end may still be answered.
+    #[must_use]
+    pub fn until_all_is_answered(&self) -> Span {
+        let Workload { connect_timeout, statement_timeout, .. } = &self.workload;
+        Span(self.duration.0 + connect_timeout.0 * 2 + statement_timeout.0 + Duration::from_secs(1))
+    }
+
+    /// The most operations that its clients can send in all.
+    #[must_use]
+    pub fn most_operations(&self) -> f64 {
+        let Workload { writers, rate, readers, read_rate, .. } = &self.workload;
+        let sent = |clients: u16, rate: &Rate| if clients == 0 { 0.0 } else { rate.per_second };
+        (sent(*writers, rate) + sent(*readers, read_rate)) * self.duration.0.as_secs_f64()
+    }
 }

@@ -10,7 +10,7 @@ pub use facts::{facts, holder};
 pub use moment::{Moment, moments};
 pub use ready::{last_words, missing, remember};
 pub use router::{HAPROXY_SETTINGS, HaproxySettings};
-pub use seed::draw;
+pub use seed::{draw, phase_at_most, phase_of_loop};
 
 use crate::{event::Event, scenario::Scenario};
 
@@ -31,6 +31,14 @@ pub trait World {
     /// What of the scenario this world cannot do, each with the reason; empty when it can play all of it. Such a run is
     /// *unsupported*, never passed.
     fn cannot(&self, scenario: &Scenario) -> Vec<String>;
+
+    /// Whether it can be played in on this machine at all, before anything is started: what it needs is there.
+    ///
+    /// # Errors
+    /// What is missing, and what to do about it.
+    fn ready(&self) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Plays the scenario with the seed from start to end.
     ///

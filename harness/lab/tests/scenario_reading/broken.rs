@@ -7,6 +7,17 @@ pub const MISTAKES: &[(&str, &str)] = &[
     ("a missing duration", "timeline: []\n"),
     ("a time without a unit", "duration: 100\n"),
     ("a time in an unknown unit", "duration: 3 fortnights\n"),
+    ("ten years", "duration: 87600h\n"),
+    ("a statement that is waited for ten years", "workload: { statement_timeout: 87600h }\nduration: 100s\n"),
+    ("a network as slow as that", "cluster: { network: { latency: 1ms..25h } }\nduration: 100s\n"),
+    (
+        "fewer walsenders than nodes",
+        "cluster: { nodes: 12, patroni: { postgresql: { parameters: { max_wal_senders: 10 } } } }\nduration: 100s\n",
+    ),
+    (
+        "fewer slots than replicas",
+        "cluster: { nodes: 12, patroni: { postgresql: { parameters: { max_replication_slots: 5 } } } }\nduration: 100s\n",
+    ),
     ("a negative time", "timeline:\n  - { at: -5s, compact: etcd }\nduration: 100s\n"),
     ("a text where a number belongs", "cluster: { nodes: three }\nduration: 100s\n"),
     ("a number out of range", "cluster: { nodes: 0, etcd: 2 }\nduration: 100s\n"),

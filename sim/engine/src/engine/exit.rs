@@ -24,6 +24,9 @@ pub enum ExitReason {
     PowerLost,
     /// It kept running without simulated time passing: a loop that never really waits.
     Livelocked,
+    /// Simulated time passed, but it was given control again and again, far more often than any program that gets on: a loop
+    /// that waits for next to nothing.
+    Restless,
     /// It used `spawn_blocking` or something built on it: real threads are not reproducible.
     UsedThreads,
 }
@@ -36,6 +39,7 @@ impl fmt::Display for ExitReason {
             Self::Killed => f.write_str("killed"),
             Self::PowerLost => f.write_str("its host lost power"),
             Self::Livelocked => f.write_str("livelock: it keeps running without time passing"),
+            Self::Restless => f.write_str("no progress: it was busy all the time, over and over within one second"),
             Self::UsedThreads => f.write_str("it used blocking threads, which a simulation cannot reproduce"),
         }
     }
@@ -45,7 +49,7 @@ impl ExitReason {
     /// Whether the program is at fault: it was neither finished nor ended from outside.
     #[must_use]
     pub const fn is_fault(&self) -> bool {
-        matches!(self, Self::Panicked(_) | Self::Livelocked | Self::UsedThreads)
+        matches!(self, Self::Panicked(_) | Self::Livelocked | Self::Restless | Self::UsedThreads)
     }
 }
 

@@ -63,6 +63,8 @@ pub(super) struct Process {
     starts: u64,
     pub(super) due_ns: Option<u64>,
     pub(super) frozen: bool,
+    /// How often it was given control, and in which second of simulated time.
+    pub(super) steps: (u64, u32),
     /// Something happened that it must be stepped for.
     pub(super) ready: bool,
     /// Packets for its sockets: delivered inside its runtime, so that waking its tasks needs no system call.
@@ -96,6 +98,7 @@ impl Engine {
             starts: 0,
             due_ns: None,
             frozen: false,
+            steps: (0, 0),
             ready: false,
             mail: Vec::new(),
         });

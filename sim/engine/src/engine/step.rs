@@ -10,6 +10,11 @@ use crate::{
 };
 
 const MILLISECOND_NS: u64 = 1_000_000;
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// A process that is given control more often than this within one second of simulated time gets nowhere: a busy PostgreSQL
+/// needs some hundreds. Without a bound a run could take for ever although time passes.
+const MOST_STEPS: u32 = 250_000;
 
 impl Engine {
     /// Runs the simulation up to and including `time`.
@@ -100,7 +105,9 @@ impl Engine {
         self.enter(id);
         self.steps += 1;
         self.last_stepped = Some(id);
+        let second = self.now_ns / SECOND_NS;
         let process = &mut self.processes[id.0];
+        process.steps = if process.steps.0 == second { (second, process.steps.1 + 1) } else { (second, 1) };
         process.ready = false;
         let mail = std::mem::take(&mut process.mail);
         let host = process.host;
@@ -156,7 +163,10 @@ impl Engine {
         if parked == Parked::Livelocked {
             return Some(ExitReason::Livelocked);
         }
-        life.root.is_finished().then_some(ExitReason::Finished)
+        if life.root.is_finished() {
+            return Some(ExitReason::Finished);
+        }
+        (self.processes[id.0].steps.1 > MOST_STEPS).then_some(ExitReason::Restless)
     }
 
     /// Does what the code inside processes has asked for.

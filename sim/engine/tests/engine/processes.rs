@@ -5,10 +5,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use pgdrill_sim_engine::{Control, Exit, ExitReason, ProcessId, run_isolated};
+use pgdrill_net::Net;
+use pgdrill_sim_engine::{Control, Exit, ExitReason, Latency, ProcessId, SimNet, run_isolated};
 use tokio::{sync::Notify, time::sleep};
 
-use crate::peers::{Journal, assert_about, echo_server, ms, pair, secs, spawn_asker};
+use crate::peers::{Journal, PORT, ask, assert_about, echo_server, ms, pair, patient, secs, spawn_asker};
 
 #[test]
 fn a_killed_server_refuses_and_a_restarted_one_can_bind_its_port_at_once() {
@@ -102,6 +103,30 @@ fn every_end_is_reported_with_time_and_reason() {
     assert_eq!(*reasons[3], ExitReason::Livelocked);
     assert_eq!(*reasons[4], ExitReason::UsedThreads);
     assert_eq!(*reasons[5], ExitReason::Killed);
+}
+
+/// Two hosts that answer each other at once, over a network that takes next to no time: time passes, and nothing comes of it.
+#[test]
+fn processes_that_are_busy_all_the_time_are_ended_and_named_at_the_same_moment_every_time() {
+    let play = || {
+        run_isolated(1, |engine| {
+            let nanosecond = std::time::Duration::from_nanos(1);
+            engine.set_default_latency(Latency { min: nanosecond, max: nanosecond });
+            let (_, client, _) = pair(engine);
+            engine.spawn(client, "restless", || async {
+                let mut stream = SimNet.connect("server", PORT, &patient()).await.expect("the server listens");
+                while ask(&mut stream).await.is_ok() {}
+            });
+            engine.run_until(secs(3));
+            let exit = engine.exits().first().expect("it was ended").clone();
+            (engine.process_name(exit.process), exit.at, exit.reason, engine.steps())
+        })
+    };
+    let (name, at, reason, steps) = play();
+    assert_eq!(reason, ExitReason::Restless, "{name} at {at:?}");
+    assert!(name == "client/restless" || name == "server/echo", "{name}");
+    assert!(reason.is_fault() && reason.to_string().starts_with("no progress"), "{reason}");
+    assert_eq!(play(), (name, at, reason, steps));
 }
 
 #[test]

@@ -4,9 +4,11 @@ mod validate;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
+use pgdrill_agent::config::LogType;
 use pgdrill_host::{
     config::{ConfigFile, Environment, read},
     daemon::{self, DaemonError},
+    logging::line,
 };
 
 use super::{Failure, error};
@@ -40,18 +42,22 @@ pub(crate) fn run(arguments: &AgentArgs) -> Result<ExitCode, Failure> {
     let environment = Environment::of_the_process();
     let loaded = read(arguments.config.as_deref(), &environment)
         .map_err(|problems| Failure::Usage(problems.iter().map(draw).collect()))?;
+    // Whoever reads JSON reads every line as JSON; whoever checks a file wants to see the place.
+    let json = Some(&loaded.config.log).filter(|log| log.kind == LogType::Json && !arguments.validate_config);
     let mut stderr = anstream::stderr().lock();
     for warning in &loaded.warnings {
+        let line = json.map_or_else(|| draw(warning), |log| line(log, "WARNING", &warning.to_string()));
         // Nobody to tell when standard error is gone: a warning that nobody can read is no reason not to start.
-        let _ = writeln!(stderr, "{}", draw(warning));
+        let _ = writeln!(stderr, "{line}");
     }
     drop(stderr);
     if arguments.validate_config {
         return Ok(validate::validate(&loaded.config, arguments.ignore_listen_port));
     }
+    let told = |problem: &String| json.map_or_else(|| error(problem), |log| line(log, "ERROR", problem));
     daemon::prepare(&loaded.config).map_err(|failed| match failed {
-        DaemonError::Preflight(problems) => Failure::Usage(problems.into_iter().map(error).collect()),
-        other => Failure::Usage(vec![error(other.to_string())]),
+        DaemonError::Preflight(problems) => Failure::Usage(problems.iter().map(told).collect()),
+        other => Failure::Usage(vec![told(&other.to_string())]),
     })?;
     // Why it ended is in the log already.
     let source = ConfigFile::new(arguments.config.clone(), environment);

@@ -43,7 +43,7 @@ pub(crate) struct CompareArgs {
     /// The simulator's durations, as `pgdrill calibrate` measured them [default: those that come with pgdrill]
     #[arg(long, value_name = "FILE")]
     pub(crate) calibration: Option<PathBuf>,
-    /// Write the comparison as JSON
+    /// Write the comparison as JSON; - for standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// Write the comparison as a page

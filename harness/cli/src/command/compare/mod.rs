@@ -2,29 +2,26 @@
 
 mod arguments;
 
-use std::{
-    fs::{self, File},
-    io::BufWriter,
-    path::Path,
-    process::ExitCode,
-};
+use std::{io::Write, path::Path, process::ExitCode};
 
 pub(crate) use arguments::CompareArgs;
+use pgdrill_lab::verdict;
 use pgdrill_reports::{
-    Comparison, Run, Seen, compare, comparison_page, comparison_text, exit_code, explanation, write_events,
+    Comparison, Interrupted, Run, Seen, compare, comparison_page, comparison_text, exit_code, explanation,
 };
 use pgdrill_sim::Calibration;
 
-use super::{Failure, Screen, calibration, cannot_write, error, scenario::load};
+use super::{Failure, Screen, calibration, error, run::document, scenario::load};
 use crate::{
     input::Loaded,
+    output::{Output, Outputs, write_whole},
     playing::{
         Conditions, INTERRUPTED, Interrupt, Progress, Told, cores, play, play_all, tasks, worlds, worlds::Wishes,
     },
 };
 
 /// Does it.
-pub(crate) fn run(arguments: &CompareArgs, mut screen: Screen) -> Result<ExitCode, Failure> {
+pub(crate) fn run(arguments: &CompareArgs, screen: Screen) -> Result<ExitCode, Failure> {
     for world in &arguments.worlds {
         worlds::check(world).map_err(|why| Failure::Usage(vec![error(why)]))?;
     }
@@ -38,8 +35,12 @@ pub(crate) fn run(arguments: &CompareArgs, mut screen: Screen) -> Result<ExitCod
     super::warn(&loaded);
     let loaded = loaded.remove(0);
     let calibration = calibration(arguments.calibration.as_deref())?;
-    if let Some(folder) = &arguments.events {
-        fs::create_dir_all(folder).map_err(|e| cannot_write(folder, e))?;
+    let (documents, mut screen) = Documents::open(arguments, &loaded, screen)?;
+    if let Some(why) = not_ready(arguments, &loaded) {
+        // Nobody to tell when standard error is gone: the exit code is all that is left.
+        let told = format!("{}\nnothing was played; --worlds sim plays in the simulator alone", error(why));
+        let _ = writeln!(anstream::stderr(), "{told}");
+        return Ok(verdict::ExitCode::Unknown.into());
     }
     let interrupt = Interrupt::on_ctrl_c().map_err(|e| Failure::Usage(vec![error(format_args!("Ctrl-C: {e}"))]))?;
     let mut seen = Vec::new();
@@ -50,11 +51,16 @@ pub(crate) fn run(arguments: &CompareArgs, mut screen: Screen) -> Result<ExitCod
     if interrupted && !pgdrill_containers::give_up(super::run::REMOVAL) {
         screen.print(super::run::NOT_REMOVED);
     }
+    let planned: usize = arguments.worlds.iter().map(|world| arguments.seeds_of(world).len()).sum();
+    // A signal that came when all was done has interrupted nothing.
+    let interrupted = Interrupted::when(interrupted && seen.len() < planned, seen.len(), planned);
     let comparison = compare(&loaded.scenario.about, &today(), &calibration.measured, env!("CARGO_PKG_VERSION"), &seen);
-    screen.print(&comparison_text(&comparison));
-    write_documents(arguments, &comparison)?;
-    if interrupted {
-        screen.print("\ninterrupted: there would have been more runs\n");
+    let comparison = Comparison { interrupted, ..comparison };
+    let text = comparison_text(&comparison, screen.width());
+    screen.print(&text);
+    documents.write(&comparison)?;
+    if let Some(interrupted) = interrupted {
+        screen.print(&format!("\n{interrupted}\n"));
         return Ok(ExitCode::from(INTERRUPTED));
     }
     let runs: Vec<Run> = seen.iter().map(|seen| seen.run().clone()).collect();
@@ -115,21 +121,50 @@ fn save_events(folder: Option<&Path>, world: &str, run: &Run) -> Result<(), Fail
     let Some(folder) = folder else { return Ok(()) };
     let name = run.scenario.rsplit('/').next().unwrap_or_default();
     let file = folder.join(format!("{name}.{world}-{}.jsonl", run.seed));
-    let written = File::create(&file).and_then(|to| write_events(BufWriter::new(to), &run.events));
-    written.map_err(|e| cannot_write(&file, e))
+    write_whole(&file, &document(run)).map_err(|why| Failure::Usage(vec![error(why)]))
 }
 
-fn write_documents(arguments: &CompareArgs, comparison: &Comparison) -> Result<(), Failure> {
-    if let Some(file) = &arguments.json {
-        let mut document = serde_json::to_string_pretty(comparison).map_err(|e| cannot_write(file, e))?;
-        document.push('\n');
-        fs::write(file, document).map_err(|e| cannot_write(file, e))?;
+/// Why a real world cannot be played in on this machine, before hours are spent in the others. Worlds that cannot do what the
+/// scenario asks for need nothing.
+fn not_ready(arguments: &CompareArgs, loaded: &Loaded) -> Option<String> {
+    let wishes = Wishes::telling(worlds::silence());
+    let worlds = arguments.worlds.iter().filter_map(|world| worlds::open(world, &wishes).ok());
+    let mut playing = worlds.filter(|world| world.cannot(&loaded.scenario).is_empty());
+    playing.find_map(|world| world.ready().err())
+}
+
+/// What `--json` and `--html` ask for: opened before anything is played, written each for itself.
+struct Documents {
+    json: Option<Output>,
+    html: Option<Output>,
+}
+
+impl Documents {
+    fn open(arguments: &CompareArgs, loaded: &Loaded, screen: Screen) -> Result<(Self, Screen), Failure> {
+        let mut outputs = Outputs::default();
+        outputs.reads(&loaded.file.path);
+        [&arguments.patroni, &arguments.calibration].into_iter().flatten().for_each(|file| outputs.reads(file));
+        if let Some(folder) = &arguments.events {
+            outputs.folder("--events", folder);
+        }
+        let documents = Self {
+            json: outputs.open("--json", arguments.json.as_deref()),
+            html: outputs.open("--html", arguments.html.as_deref()),
+        };
+        let screen = if outputs.standard_output() { screen.beside_a_document() } else { screen };
+        let wrong = |problems: Vec<String>| Failure::Usage(problems.iter().map(error).collect());
+        outputs.opened().map_err(wrong).map(|()| (documents, screen))
     }
-    if let Some(file) = &arguments.html {
-        let page = comparison_page(comparison).map_err(|e| cannot_write(file, e))?;
-        fs::write(file, page).map_err(|e| cannot_write(file, e))?;
+
+    fn write(self, comparison: &Comparison) -> Result<(), Failure> {
+        let json = serde_json::to_string_pretty(comparison).map(|json| json + "\n").map_err(|why| why.to_string());
+        let page = comparison_page(comparison).map_err(|why| why.to_string());
+        let asked =
+            [(self.json, json), (self.html, page)].into_iter().filter_map(|(output, text)| Some((output?, text)));
+        let written = asked.map(|(output, text)| text.and_then(|text| output.write(text.as_bytes())));
+        let failed: Vec<String> = written.filter_map(Result::err).map(error).collect();
+        if failed.is_empty() { Ok(()) } else { Err(Failure::Usage(failed)) }
     }
-    Ok(())
 }
 
 /// The date of this machine, `2026-01-31`.

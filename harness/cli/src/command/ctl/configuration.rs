@@ -72,8 +72,16 @@ pub(super) async fn edit(session: &Session, screen: &mut Screen, args: &EditArgs
         return Err(failed(format!("Configuration not changed:\n{}", senseless.join("\n"))));
     }
     // Also with --quiet: that is for what changes.
-    for remark in new_remarks(&present.value, &changed) {
+    let remarks = new_remarks(&present.value, &changed);
+    for remark in &remarks {
         screen.print(&format!("Warning: {remark}\n"));
+    }
+    // patronictl writes it. Whoever looks at the warnings may still do so; a script looks at nothing.
+    if args.force && !remarks.is_empty() {
+        return Err(failed(
+            "Not written: agents would replace or ignore what the warnings name. Correct it, or leave out --force and answer \
+             the question",
+        ));
     }
     let from_stdin = [&args.apply, &args.replace].into_iter().flatten().any(|file| file.as_os_str() == "-");
     if from_stdin && !args.force {

@@ -236,9 +236,16 @@ pub(super) async fn restart(session: &Session, screen: &mut Screen, args: &Resta
     if args.pending {
         body["restart_pending"] = true.into();
     }
-    if let Some(version) = &args.pg_version {
-        parse_version(version).map_err(usage)?;
-        body["postgres_version"] = version.as_str().into();
+    let version = match &args.pg_version {
+        None if !args.force => {
+            let question = "Restart if the PostgreSQL version is less than provided (e.g. 9.5.2) ";
+            Some(ask::text(question, "", "--pg-version or --force")?)
+        }
+        given => given.clone(),
+    };
+    if let Some(version) = version.filter(|version| !version.is_empty()) {
+        parse_version(&version).map_err(usage)?;
+        body["postgres_version"] = version.into();
     }
     if let Some(at) = at {
         if config_of(&cluster).paused {

@@ -12,7 +12,8 @@
 //! | `standby_cluster` | `demote-cluster`, `promote-cluster` |
 //! | `about` | `version`, `remove` |
 //!
-//! Underneath: `session` (configuration file, etcd, members' REST API), `output` (formats), `table`, `ask` (questions).
+//! Underneath: `session` (configuration file, etcd, members' REST API), `login` (PostgreSQL), `output` (formats), `typed` (values
+//! of answers), `table`, `ask` (questions).
 
 mod about;
 mod ask;
@@ -20,6 +21,7 @@ mod configuration;
 mod edit;
 mod history;
 mod listing;
+mod login;
 mod members;
 mod output;
 mod pause;
@@ -28,6 +30,7 @@ mod sql;
 mod standby_cluster;
 mod switchover;
 mod table;
+mod typed;
 
 use std::{
     io::{IsTerminal, Write},

@@ -1,27 +1,23 @@
 //! `dsn` and `query`: PostgreSQL of a member, found by name or role.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::Args;
 use pgdrill_agent::config::HostPort;
 use pgdrill_file::WRITTEN_BY_HAND;
 use pgdrill_ha::view::Cluster;
-use pgdrill_net::{Net, SocketOptions, TokioNet};
 use serde_json::Value;
-use tokio::time::timeout;
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, config::SslMode};
+use tokio_postgres::{Client, SimpleQueryMessage, types::Type};
 
 use super::{
-    ClusterArg, Done, Screen, Session, WatchArgs, ask, failed,
+    ClusterArg, Done, Screen, Session, WatchArgs, failed,
+    login::Login,
     members::{Role, of_role},
     output::{self, Format},
     switchover::now,
     table::Align::Left,
-    usage, watching,
+    typed, usage, watching,
 };
-
-/// How long connecting may take.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(super) struct DsnArgs {
@@ -48,13 +44,13 @@ pub(super) struct QueryArgs {
     /// Send this SQL
     #[arg(short = 'c', long)]
     command: Option<String>,
-    /// Ask for the password; otherwise PGPASSWORD counts
+    /// Ask for the password; otherwise PGPASSWORD counts, or the password file (~/.pgpass)
     #[arg(long)]
     password: bool,
-    /// Database user; otherwise PGUSER counts, or postgres
+    /// Database user; otherwise PGUSER counts, or the name of the operating system's user
     #[arg(short = 'U', long)]
     username: Option<String>,
-    /// Database
+    /// Database; otherwise PGDATABASE counts, or the one that is named as the user
     #[arg(short = 'd', long)]
     dbname: Option<String>,
     /// Any member with this role
@@ -95,12 +91,12 @@ pub(super) async fn query(session: &Session, screen: &mut Screen, args: &QueryAr
         (None, None) => return Err(usage("You need to specify either --command or --file")),
     };
     let scope = session.scope(&args.cluster)?;
-    let password = if args.password { Some(ask::password()?) } else { env::var("PGPASSWORD").ok() };
+    let login = Login::of(args.username.as_deref(), args.dbname.as_deref(), args.password)?;
     watching(screen, args.watch, false, async || {
         let cluster = session.cluster(&scope).await?;
         let (host, port) = address(&cluster, args.role, args.member.as_deref())
             .ok_or_else(|| failed("No connection is available: no such member"))?;
-        match send(args, password.as_deref(), &host, port, &sql).await {
+        match send(args, &login, &host, port, &sql).await {
             Ok(text) => Ok(text),
             // One failure is a line among the others: who watches a failover wants to see the next answer.
             Err(why) if args.watch.interval().is_some() => Ok(format!("{}{}ERROR, {why}\n", now(), args.delimiter)),
@@ -110,45 +106,58 @@ pub(super) async fn query(session: &Session, screen: &mut Screen, args: &QueryAr
     .await
 }
 
-async fn send(args: &QueryArgs, password: Option<&str>, host: &str, port: u16, sql: &str) -> Result<String, String> {
-    let mut config = Config::new();
-    let user = args.username.clone().or_else(|| env::var("PGUSER").ok()).unwrap_or_else(|| "postgres".into());
-    config.user(&user).application_name("pgdrill ctl").ssl_mode(SslMode::Disable);
-    config.dbname(args.dbname.clone().or_else(|| env::var("PGDATABASE").ok()).unwrap_or_else(|| user.clone()));
-    if let Some(password) = password {
-        config.password(password);
-    }
-    let connecting = async {
-        let stream =
-            TokioNet.connect(host, port, &SocketOptions::within(CONNECT_LIMIT)).await.map_err(|e| e.to_string())?;
-        let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|error| describe(&error))?;
-        // How it ends is seen by the client.
-        tokio::spawn(async move { drop(connection.await) });
-        Ok::<_, String>(client)
-    };
-    let client: Client = timeout(CONNECT_LIMIT, connecting).await.map_err(|_| "no answer in time".to_owned())??;
+async fn send(args: &QueryArgs, login: &Login, host: &str, port: u16, sql: &str) -> Result<String, String> {
+    let client = login.connect(host, port).await?;
     let messages = client.simple_query(sql).await.map_err(|error| describe(&error))?;
-    let columns: Vec<String> = messages.iter().find_map(columns).unwrap_or_default();
-    let rows: Vec<Vec<Value>> = messages.iter().filter_map(row).collect();
+    let (columns, rows) = last_result(&messages);
+    let types = types_of(&client, sql, &columns).await;
+    let value = |(index, text): (usize, &Option<String>)| {
+        let text = text.as_deref();
+        if args.format == Format::Json || args.format == Format::Yaml {
+            typed::json(types.get(index), text)
+        } else {
+            typed::python(types.get(index), text).into()
+        }
+    };
+    let rows: Vec<Vec<Value>> = rows.iter().map(|row| row.iter().enumerate().map(value).collect()).collect();
     Ok(print(args, &columns, &rows))
 }
 
-fn columns(message: &SimpleQueryMessage) -> Option<Vec<String>> {
-    match message {
-        SimpleQueryMessage::RowDescription(columns) => {
-            Some(columns.iter().map(|column| column.name().to_owned()).collect())
+/// Columns and rows of the last statement that has some, as psycopg gives them.
+fn last_result(messages: &[SimpleQueryMessage]) -> (Vec<String>, Vec<Vec<Option<String>>>) {
+    let (mut columns, mut rows) = (Vec::new(), Vec::new());
+    for message in messages {
+        match message {
+            SimpleQueryMessage::RowDescription(described) => {
+                columns = described.iter().map(|column| column.name().to_owned()).collect();
+                rows = Vec::new();
+            }
+            SimpleQueryMessage::Row(row) => {
+                rows.push((0..row.len()).map(|index| row.get(index).map(str::to_owned)).collect());
+            }
+            _ => {}
         }
-        _ => None,
     }
+    (columns, rows)
 }
 
-fn row(message: &SimpleQueryMessage) -> Option<Vec<Value>> {
-    match message {
-        SimpleQueryMessage::Row(row) => {
-            Some((0..row.len()).map(|index| row.get(index).map_or(Value::Null, Value::from)).collect())
-        }
-        _ => None,
+/// The types of these columns, asked of the server in a second step: what it answers to a plain query are texts. Of several
+/// statements the last one's; where none fits, nothing is known, and everything stays text.
+async fn types_of(client: &Client, sql: &str, columns: &[String]) -> Vec<Type> {
+    /// So many semicolons are tried, from the end.
+    const TRIES: usize = 20;
+    if columns.is_empty() {
+        return vec![];
     }
+    // A semicolon within a text or a comment leaves a rest that is no statement, or one with other columns.
+    let rests = sql.rmatch_indices(';').map(|(at, _)| &sql[at + 1..]).filter(|rest| !rest.trim().is_empty());
+    for statement in std::iter::once(sql).chain(rests.take(TRIES)) {
+        let Ok(prepared) = client.prepare(statement).await else { continue };
+        if prepared.columns().iter().map(tokio_postgres::Column::name).eq(columns.iter().map(String::as_str)) {
+            return prepared.columns().iter().map(|column| column.type_().clone()).collect();
+        }
+    }
+    vec![]
 }
 
 fn print(args: &QueryArgs, columns: &[String], rows: &[Vec<Value>]) -> String {

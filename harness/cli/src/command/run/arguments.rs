@@ -60,10 +60,10 @@ pub(crate) struct RunArgs {
     /// patroni)
     #[arg(long, value_name = "FOLDER")]
     pub(crate) logs: Option<PathBuf>,
-    /// Write the results as JUnit XML
+    /// Write the results as JUnit XML; - for standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
-    /// Write the results as JSON
+    /// Write the results as JSON; - for standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// Draw the timeline of each run: -v changes of roles, locks and faults, -vv decisions too, -vvv every event

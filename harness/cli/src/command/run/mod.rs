@@ -4,16 +4,21 @@ mod arguments;
 mod events;
 mod telling;
 
-use std::{fs, process::ExitCode, sync::Arc, time::Duration};
+use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 pub(crate) use arguments::RunArgs;
 use pgdrill_containers::Tell;
-use pgdrill_reports::{exit_code, junit, summary};
+use pgdrill_reports::{Interrupted, Run, exit_code, junit, summary};
 
+pub(crate) use self::events::document;
 use self::{events::EventFiles, telling::Telling};
-use super::{Failure, Screen, calibration, cannot_write, error, scenario::load};
-use crate::playing::{
-    Conditions, INTERRUPTED, Interrupt, Progress, Told, cores, play, play_all, tasks, worlds, worlds::Wishes,
+use super::{Failure, Screen, calibration, error, scenario::load};
+use crate::{
+    input::Loaded,
+    output::{Output, Outputs},
+    playing::{
+        Conditions, INTERRUPTED, Interrupt, Progress, Told, cores, play, play_all, tasks, worlds, worlds::Wishes,
+    },
 };
 
 /// What is said when that was not enough.
@@ -52,13 +57,12 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
         twice: arguments.twice,
     };
     let tasks = tasks(&loaded, &arguments.seeds(), &conditions);
-    let runs = tasks.len();
-    let mut files = EventFiles::prepare(arguments.events.as_deref(), runs)?;
+    let planned = tasks.len();
+    let (mut documents, screen) = Documents::open(&arguments, &loaded, planned, screen)?;
     let interrupt = Interrupt::on_ctrl_c().map_err(|e| Failure::Usage(vec![error(format_args!("Ctrl-C: {e}"))]))?;
 
-    let mut progress = Progress::new(runs, !arguments.quiet);
-    let mut telling = Telling::new(screen, &arguments, runs);
-    let mut failed_write = None;
+    let mut progress = Progress::new(planned, !arguments.quiet);
+    let mut telling = Telling::new(screen, &arguments, planned);
     let world = arguments.world.clone();
     let several = if worlds::is_real(&world) { 1 } else { cores() };
     let jobs = arguments.jobs.map_or(several, |jobs| usize::from(jobs.get()));
@@ -69,9 +73,7 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
         Told::Done => progress.done(),
         Told::Next(run) => {
             progress.told(run);
-            if let Err(failure) = files.write(run) {
-                failed_write.get_or_insert(failure);
-            }
+            documents.take(run);
             progress.beside(|| telling.tell(run));
             // Told, written and explained: thousands of runs with their events do not fit in memory.
             run.events = Vec::new();
@@ -81,12 +83,12 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
     if interrupt.raised() && !pgdrill_containers::give_up(REMOVAL) {
         telling.warn(NOT_REMOVED);
     }
-    let interrupted = interrupt.raised();
+    // A signal that came when all was done has interrupted nothing.
+    let interrupted = Interrupted::when(interrupt.raised() && runs.len() < planned, runs.len(), planned);
     telling.end(&runs, interrupted);
-    write_documents(&arguments, &runs, &telling, interrupted)?;
-    match failed_write {
-        Some(failure) => Err(failure),
-        None if interrupted => Ok(ExitCode::from(INTERRUPTED)),
+    documents.write(&runs, &telling, interrupted)?;
+    match interrupted {
+        Some(_) => Ok(ExitCode::from(INTERRUPTED)),
         None => Ok(exit_code(&runs).into()),
     }
 }
@@ -104,22 +106,64 @@ pub(crate) fn teller(progress: &Progress, quiet: bool) -> Tell {
     Arc::new(move |line| lines.say(line))
 }
 
-/// Writes what `--junit` and `--json` ask for.
-fn write_documents(
-    arguments: &RunArgs,
-    runs: &[pgdrill_reports::Run],
-    telling: &Telling,
-    interrupted: bool,
-) -> Result<(), Failure> {
-    if let Some(file) = &arguments.junit {
-        let document = junit(runs, |run| telling.explained(run)).map_err(|e| cannot_write(file, e))?;
-        fs::write(file, document).map_err(|e| cannot_write(file, e))?;
+/// What `--events`, `--junit` and `--json` ask for: opened before anything is played, written each for itself.
+struct Documents {
+    events: EventFiles,
+    junit: Option<Output>,
+    json: Option<Output>,
+    /// What could not be written, one message each.
+    failed: Vec<String>,
+}
+
+impl Documents {
+    /// Finds everything that is wrong with any of them. Where one of them goes to standard output, people read on standard error.
+    fn open(arguments: &RunArgs, loaded: &[Loaded], runs: usize, screen: Screen) -> Result<(Self, Screen), Failure> {
+        let mut outputs = Outputs::default();
+        let given = [&arguments.patroni, &arguments.calibration];
+        let given = given.into_iter().filter_map(|file| file.as_deref());
+        let read: Vec<&Path> = loaded.iter().map(|loaded| loaded.file.path.as_path()).chain(given).collect();
+        read.into_iter().for_each(|file| outputs.reads(file));
+        let documents = Self {
+            events: EventFiles::prepare(arguments.events.as_deref(), runs, &mut outputs),
+            junit: outputs.open("--junit", arguments.junit.as_deref()),
+            json: outputs.open("--json", arguments.json.as_deref()),
+            failed: Vec::new(),
+        };
+        let screen = if outputs.standard_output() { screen.beside_a_document() } else { screen };
+        let wrong = |problems: Vec<String>| Failure::Usage(problems.iter().map(error).collect());
+        outputs.opened().map_err(wrong).map(|()| (documents, screen))
     }
-    if let Some(file) = &arguments.json {
-        let summary = summary(runs, env!("CARGO_PKG_VERSION"), interrupted);
-        let mut document = serde_json::to_string_pretty(&summary).map_err(|e| cannot_write(file, e))?;
-        document.push('\n');
-        fs::write(file, document).map_err(|e| cannot_write(file, e))?;
+
+    /// A run is done: its events are written while they are there.
+    fn take(&mut self, run: &Run) {
+        let written = self.events.write(run);
+        self.note(written);
     }
-    Ok(())
+
+    fn note(&mut self, written: Result<(), String>) {
+        match written {
+            // A full disk is full for every run: said once.
+            Err(why) if !self.failed.contains(&why) => self.failed.push(why),
+            _ => {}
+        }
+    }
+
+    /// Writes the rest, whatever becomes of the others.
+    fn write(mut self, runs: &[Run], telling: &Telling, interrupted: Option<Interrupted>) -> Result<(), Failure> {
+        if let Some(interrupted) = interrupted {
+            let written = self.events.interrupted(interrupted);
+            self.note(written);
+        }
+        if let Some(output) = self.junit.take() {
+            let document = junit(runs, interrupted, |run| telling.explained(run));
+            let written = document.map_err(|why| format!("--junit: {why}"));
+            self.note(written.and_then(|document| output.write(document.as_bytes())));
+        }
+        if let Some(output) = self.json.take() {
+            let document = serde_json::to_string_pretty(&summary(runs, env!("CARGO_PKG_VERSION"), interrupted));
+            let written = document.map_err(|why| format!("--json: {why}"));
+            self.note(written.and_then(|document| output.write(format!("{document}\n").as_bytes())));
+        }
+        if self.failed.is_empty() { Ok(()) } else { Err(Failure::Usage(self.failed.iter().map(error).collect())) }
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pgdrill_lab::verdict::Verdict;
-use pgdrill_reports::{Detail, Ending, Run, explanation, table, timeline};
+use pgdrill_reports::{Detail, Ending, Interrupted, Run, explanation, table, timeline};
 
 use super::RunArgs;
 use crate::{command::Screen, report::badness};
@@ -17,6 +17,8 @@ pub(crate) struct Telling {
     single: bool,
     /// By scenario and seed: of the runs that did not pass, whose events are gone by the time that documents are written.
     explained: BTreeMap<(String, u64), String>,
+    /// Why runs could not be played, each reason once: a machine without images has it for every run.
+    unplayable: BTreeSet<String>,
     /// The scenario that was explained last, and how bad that run was: the next seed's like failure is only counted.
     last: Option<(String, (bool, Verdict))>,
     /// Why runs were not played, each told once; and how many runs had a reason that was told.
@@ -37,6 +39,7 @@ impl Telling {
             single,
             explained: BTreeMap::new(),
             last: None,
+            unplayable: BTreeSet::new(),
             not_played: BTreeSet::new(),
             repeated: 0,
             not_applicable: BTreeMap::new(),
@@ -70,7 +73,9 @@ impl Telling {
             return;
         }
         let explained = explanation(run, self.screen.width());
-        let told = matches!(&self.last, Some((scenario, bad)) if *scenario == run.scenario && *bad >= badness(run));
+        let again = matches!(run.ending, Ending::Unplayable(_)) && !self.unplayable.insert(run.reason());
+        let like = matches!(&self.last, Some((scenario, bad)) if *scenario == run.scenario && *bad >= badness(run));
+        let told = again || like;
         if !told && !self.single {
             self.screen.print(&format!("{explained}\n"));
             self.last = Some((run.scenario.clone(), badness(run)));
@@ -79,12 +84,13 @@ impl Telling {
     }
 
     /// Prints what it all comes to; of what was not all passed, the last line is the command that reproduces the worst.
-    pub(crate) fn end(&mut self, runs: &[Run], interrupted: bool) {
+    pub(crate) fn end(&mut self, runs: &[Run], interrupted: Option<Interrupted>) {
         if !self.quiet && !runs.is_empty() {
-            self.screen.print(&table(runs));
+            let table = table(runs, self.screen.width());
+            self.screen.print(&table);
         }
-        if interrupted {
-            self.screen.print("\ninterrupted: there would have been more runs\n");
+        if let Some(interrupted) = interrupted {
+            self.screen.print(&format!("\n{interrupted}\n"));
         }
         self.tell_not_applicable();
         if self.repeated > 0 {

@@ -4,10 +4,12 @@
 mod expectations;
 mod selectors;
 mod settings;
+mod size;
 mod timing;
 mod undoing;
 
 pub use selectors::HostKind;
+pub(super) use size::wrong_for_size;
 
 use super::{
     Scenario,
@@ -19,6 +21,8 @@ pub(super) fn scenario(reader: &mut Reader<'_>, root: &Node, scenario: &Scenario
     places(reader, root, scenario);
     expectations::check(reader, root, scenario);
     settings::check(reader, root, scenario);
+    size::check(reader, root, scenario);
+    timing::warn_of_length(reader, root, scenario);
 }
 
 /// The checks of the timeline's single lines: these hold even when something else could not be read. Not done when a line is

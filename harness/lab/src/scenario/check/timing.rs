@@ -22,6 +22,32 @@ pub(super) fn check(reader: &mut Reader<'_>, root: &Node, scenario: &Scenario) {
     }
 }
 
+/// From here on a scenario is long enough to be told so.
+const LONG: Span = Span::from_secs(60 * 60);
+
+/// What is observed of each node and member in a second, clients aside: probes of REST and SQL, keys in etcd.
+const EVENTS_PER_HOST: f64 = 3.0;
+
+/// A scenario that takes hours on real nodes and gigabytes of memory in any world is played all the same.
+pub(super) fn warn_of_length(reader: &mut Reader<'_>, root: &Node, scenario: &Scenario) {
+    let whole = scenario.until_all_is_answered();
+    if whole <= LONG {
+        return;
+    }
+    let hosts = f64::from(scenario.cluster.nodes) + f64::from(scenario.cluster.etcd.members);
+    // Each operation is sent and ends.
+    let events = hosts * EVENTS_PER_HOST * whole.0.as_secs_f64() + 2.0 * scenario.most_operations();
+    let hours = whole.0.as_secs_f64() / 3_600.0;
+    let field = if scenario.duration > LONG { "duration" } else { "workload.statement_timeout" };
+    let found = format!("a run of {hours:.1} hours with what may still be answered after its end");
+    reader.warning(|reader| {
+        wrong(reader, root, field, found, "an hour at most, unless that is what is to be tested").help = format!(
+            "on real nodes it takes that long; in any world about {:.1} million events are kept in memory until it is judged",
+            events / 1e6
+        );
+    });
+}
+
 fn within_duration(reader: &mut Reader<'_>, root: &Node, path: &str, step: &Step, duration: Span) {
     if step.at >= duration {
         let expected = format!("before the end at {duration}");

@@ -4,6 +4,7 @@ mod etcd;
 mod fencing;
 mod postgresql;
 mod process;
+mod size;
 mod watchdog;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ pub use postgresql::PostgresqlMajor;
 pub use process::Process;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+pub use size::Need;
 pub use watchdog::{Devices, Watchdog};
 
 use super::{

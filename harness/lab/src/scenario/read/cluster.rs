@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{At, Reader, Value, one_of};
+use super::{At, Reader, Value, not_too_long, one_of};
 use crate::scenario::{
     cluster::{
         Cluster, Devices, Etcd, EtcdHosts, Fencing, MEMBERS, Network, PLACES, PostgresqlMajor, Router, Watchdog,
@@ -135,12 +135,16 @@ fn is_client(host: &str) -> bool {
 
 fn network(reader: &mut Reader<'_>, at: &At<'_>) -> Network {
     const LATENCY: &str = "a time such as 1ms, or a range such as 0.2ms..1ms";
+    let latency = |reader: &mut Reader<'_>, at: At<'_>| {
+        let latency: Latency = reader.parsed(&at, LATENCY)?;
+        not_too_long(reader, &at, latency.max).then_some(latency)
+    };
     let mut it = Network::default();
     let mut fields = reader.fields(at);
-    if let Some(latency) = fields.take("latency").and_then(|at| reader.parsed::<Latency>(&at, LATENCY)) {
-        it.latency = latency;
+    if let Some(found) = fields.take("latency").and_then(|at| latency(reader, at)) {
+        it.latency = found;
     }
-    it.between_zones = fields.take("between_zones").and_then(|at| reader.parsed::<Latency>(&at, LATENCY));
+    it.between_zones = fields.take("between_zones").and_then(|at| latency(reader, at));
     fields.finish(reader);
     it
 }

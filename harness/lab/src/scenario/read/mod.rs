@@ -74,9 +74,22 @@ fn sentence(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     Some(text.trim().to_owned())
 }
 
-/// A time.
+/// No time of a scenario is longer: a longer one is a slip of the pen, and would be waited for.
+pub(crate) const LONGEST: Span = Span::from_secs(24 * 60 * 60);
+
+/// A time, of a day at most.
 pub(crate) fn span(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Span> {
-    reader.parsed(at, TIME)
+    let span: Span = reader.parsed(at, TIME)?;
+    not_too_long(reader, at, span).then_some(span)
+}
+
+/// Whether a time is within [`LONGEST`]; else that is noted.
+fn not_too_long(reader: &mut Reader<'_>, at: &At<'_>, span: Span) -> bool {
+    if span <= LONGEST {
+        return true;
+    }
+    reader.wrong(at, "at most 24h").help = "it would be waited for: no cluster is put through more than a day".into();
+    false
 }
 
 /// A time longer than nothing.

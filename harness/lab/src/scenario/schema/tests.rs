@@ -210,6 +210,7 @@ fn is_beyond_a_schema(refusal: &str) -> bool {
         "the path of a patroni.yml",
         "from the larger unit to the smaller",
         "every field once",
+        "at most 24h",
     ];
     sum || elsewhere.iter().any(|words| refusal.contains(words))
 }
