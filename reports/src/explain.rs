@@ -20,7 +20,7 @@ pub fn explanation(run: &Run, width: usize) -> String {
     let style = match run.verdict() {
         Verdict::Pass => palette::GOOD,
         Verdict::Fail => palette::BAD,
-        Verdict::Unknown | Verdict::Vacuous | Verdict::Unsupported => palette::DOUBTFUL,
+        Verdict::Unknown | Verdict::Vacuous | Verdict::Unsupported | Verdict::NotApplicable => palette::DOUBTFUL,
     };
     let mut out = format!(
         "{} {}\n",
@@ -41,7 +41,9 @@ pub fn explanation(run: &Run, width: usize) -> String {
             paragraph(&mut out, "This is a bug of pgdrill itself. Please report it with this message.", width);
         }
         Ending::Unsupported(reasons) => reasons.iter().for_each(|why| paragraph(&mut out, why, width)),
-        Ending::Judged(_) | Ending::Unplayable(_) => paragraph(&mut out, &run.reason(), width),
+        Ending::Judged(_) | Ending::Unplayable(_) | Ending::NotApplicable(_) => {
+            paragraph(&mut out, &run.reason(), width)
+        }
     }
     if run.verdict() != Verdict::Pass {
         out.push_str(&format!("\n  reproduce: {}\n", paint(palette::HEADING, &run.reproduce)));

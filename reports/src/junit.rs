@@ -108,7 +108,7 @@ fn status(run: &Run, explained: &impl Fn(&Run) -> Option<String>) -> TestCaseSta
     let kind = match (&run.ending, run.verdict()) {
         (Ending::Crashed(_) | Ending::Unplayable(_), _) => NonSuccessKind::Error,
         (_, Verdict::Pass) => return TestCaseStatus::success(),
-        (_, Verdict::Unsupported) => {
+        (_, Verdict::Unsupported | Verdict::NotApplicable) => {
             let mut skipped = TestCaseStatus::skipped();
             skipped.set_message(run.reason());
             return skipped;

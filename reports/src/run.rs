@@ -37,6 +37,8 @@ pub enum Ending {
     Judged(Judgement),
     /// The world cannot play it, for these reasons.
     Unsupported(Vec<String>),
+    /// The scenario is about other settings than those of the user's file: why.
+    NotApplicable(String),
     /// The lab could not play it: says nothing about the cluster.
     Unplayable(String),
     /// Played twice with the same seed it was not the same: the first difference, in words.
@@ -52,6 +54,7 @@ impl Run {
         match &self.ending {
             Ending::Judged(judgement) => judgement.verdict,
             Ending::Unsupported(_) => Verdict::Unsupported,
+            Ending::NotApplicable(_) => Verdict::NotApplicable,
             Ending::Unplayable(_) | Ending::Crashed(_) => Verdict::Unknown,
             // A lab that promises reproducibility and breaks it has failed, whatever the cluster did.
             Ending::Unreproducible(_) => Verdict::Fail,
@@ -63,7 +66,7 @@ impl Run {
     pub fn word(&self) -> String {
         match &self.ending {
             Ending::Judged(judgement) => judgement.verdict.to_string(),
-            Ending::Unsupported(_) => Verdict::Unsupported.to_string(),
+            Ending::Unsupported(_) | Ending::NotApplicable(_) => self.verdict().to_string(),
             Ending::Unplayable(_) => "not played".to_owned(),
             Ending::Unreproducible(_) => "not reproducible".to_owned(),
             Ending::Crashed(_) => "crash".to_owned(),
@@ -76,7 +79,10 @@ impl Run {
         match &self.ending {
             Ending::Judged(judgement) => judgement.reason.clone(),
             Ending::Unsupported(why) => why.join("; "),
-            Ending::Unplayable(why) | Ending::Unreproducible(why) | Ending::Crashed(why) => why.clone(),
+            Ending::NotApplicable(why)
+            | Ending::Unplayable(why)
+            | Ending::Unreproducible(why)
+            | Ending::Crashed(why) => why.clone(),
         }
     }
 

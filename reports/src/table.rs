@@ -100,7 +100,7 @@ fn style(verdict: Verdict) -> Style {
     match verdict {
         Verdict::Pass => palette::GOOD,
         Verdict::Fail => palette::BAD,
-        Verdict::Unknown | Verdict::Vacuous | Verdict::Unsupported => palette::DOUBTFUL,
+        Verdict::Unknown | Verdict::Vacuous | Verdict::Unsupported | Verdict::NotApplicable => palette::DOUBTFUL,
     }
 }
 

@@ -176,7 +176,10 @@ impl Check {
         for warning in &report.warnings {
             eprintln!("{}", anstream::adapter::strip_str(warning));
         }
-        if !report.passed() {
+        if report.verdict() == Verdict::NotApplicable {
+            // Nothing is wrong, and nothing was proven.
+            eprintln!("{report}");
+        } else if !report.passed() {
             panic!("{report}");
         }
     }

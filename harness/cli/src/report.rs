@@ -36,17 +36,17 @@ impl Report {
         exit_code(&self.runs)
     }
 
-    /// Whether every run passed.
+    /// Whether every run passed that applies to the user's settings, and there is one.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.exit_code() == ExitCode::Pass
+        self.verdict() == Verdict::Pass
     }
 
     /// The first of the worst runs, `None` when every run passed. Of all runs, this one still has its events.
     #[must_use]
     pub fn worst(&self) -> Option<&Run> {
         let worst = self.runs.iter().map(badness).max()?;
-        self.runs.iter().find(|run| badness(run) == worst && run.verdict() != Verdict::Pass)
+        self.runs.iter().find(|run| badness(run) == worst && run.verdict() > Verdict::Pass)
     }
 
     /// The table of all runs, then the explanation of the first of the worst ones, which ends with the command that

@@ -82,7 +82,7 @@ async fn serve(config: AgentConfig, source: impl ConfigSource) -> Result<(), Dae
             reload.notify_one();
         }
     });
-    let mut settings = Settings::of(&config.postgresql);
+    let mut settings = Settings::of(&crate::preflight::as_first_known(&config));
     if let Some(dir) = &config.log.dir {
         settings.server_output = ServerOutput::File(dir.join("postgresql.log"));
     }

@@ -9,7 +9,8 @@ use std::{
 };
 
 use nix::unistd::{AccessFlags, Uid, User, access};
-use pgdrill_agent::AgentConfig;
+use pgdrill_agent::{AgentConfig, config::PostgresqlConfig};
+use serde_json::Value;
 
 use crate::postgres::Settings;
 
@@ -20,7 +21,7 @@ const PROGRAMS: &[&str] =
 /// Looks, and says everything that is wrong: which setting, what was found, what would be right.
 #[must_use]
 pub fn check(config: &AgentConfig) -> Vec<String> {
-    let settings = Settings::of(&config.postgresql);
+    let settings = Settings::of(&as_first_known(config));
     let mut problems = Vec::new();
     problems.extend(root(&config.postgresql.data_dir));
     let programs = programs(&settings);
@@ -31,6 +32,15 @@ pub fn check(config: &AgentConfig) -> Vec<String> {
     problems.extend(data_dir(&settings.data_dir));
     problems.extend(passfile(&settings.passfile));
     problems
+}
+
+/// `postgresql` with what is known of the cluster's dynamic configuration before the DCS was asked: what was kept beside the data, or
+/// else `bootstrap.dcs`. It may say where PostgreSQL's programs are.
+pub(crate) fn as_first_known(config: &AgentConfig) -> PostgresqlConfig {
+    let kept = fs::read_to_string(config.postgresql.dynamic_config_cache()).ok();
+    let kept = kept.and_then(|text| serde_json::from_str::<Value>(&text).ok()).filter(Value::is_object);
+    let dynamic = kept.or_else(|| config.bootstrap.as_ref().map(|bootstrap| bootstrap.dcs.clone()));
+    config.postgresql.with_dynamic(&dynamic.unwrap_or_default())
 }
 
 fn root(data_dir: &str) -> Option<String> {

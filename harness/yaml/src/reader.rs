@@ -308,6 +308,13 @@ impl<'n> Fields<'n> {
         Some(At { node, path: self.at.field(name) })
     }
 
+    /// The field of that name, if it is there and not `null`; whoever reads it may still take it.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<At<'n>> {
+        let (_, node) = *self.entries.iter().find(|(key, node)| key.name == name && node.value != Value::Null)?;
+        Some(At { node, path: self.at.field(name) })
+    }
+
     /// As [`Self::take`]; a field that is `null` counts as one that is not there.
     pub fn take_set(&mut self, name: &'static str) -> Option<At<'n>> {
         self.take(name).filter(|at| at.node.value != Value::Null)
@@ -347,6 +354,12 @@ impl<'n> Fields<'n> {
     #[must_use]
     pub fn rest(&self) -> &[(&'n Key, &'n Node)] {
         &self.entries
+    }
+
+    /// The names that were asked for.
+    #[must_use]
+    pub fn known(&self) -> &[&'static str] {
+        &self.known
     }
 
     /// Complains about every field that nobody took.

@@ -25,7 +25,8 @@ pub(super) fn bring_up(cluster: &mut Cluster<'_>, seed: u64) -> Result<(), Strin
         match missing(cluster) {
             None => break,
             Some(what) if now > LIMIT => {
-                return Err(format!("the cluster did not come up within {} s: {what}", LIMIT.as_secs()));
+                let said = world::last_words(cluster.scenario, &cluster.recorder);
+                return Err(format!("the cluster did not come up within {} s: {what}{said}", LIMIT.as_secs()));
             }
             Some(_) => {}
         }

@@ -4,6 +4,7 @@
 mod bootstrap;
 mod etcd;
 mod identity;
+mod overlay;
 mod postgresql;
 mod restapi;
 mod running;
@@ -11,6 +12,7 @@ mod running;
 pub use bootstrap::{BootstrapConfig, BootstrapMethod, BootstrapUser};
 pub use etcd::{EtcdConfig, EtcdTls, EtcdUrl, is_https};
 pub use identity::{HostPort, Password, User};
+pub use overlay::tcp_local_address;
 pub use postgresql::{Callbacks, ConnectionOptions, PostgresqlConfig, ReplicaMethod};
 pub use restapi::{CtlConfig, MOST_CONNECTIONS, RestapiConfig, RestapiTls, ServerTokens, VerifyClient};
 pub use running::{FencingConfig, FencingMode, LogConfig, LogLevel, LogType, WatchdogConfig, WatchdogMode};

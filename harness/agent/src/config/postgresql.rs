@@ -1,6 +1,10 @@
 //! `postgresql`: the local server.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use serde_json::{Map, Value};
 
@@ -73,6 +77,8 @@ pub struct PostgresqlConfig {
     pub pre_promote: Option<String>,
     /// `before_stop`: a command that is waited for before the server is stopped.
     pub before_stop: Option<String>,
+    /// The fields that this node's own configuration sets: for them the cluster's dynamic configuration does not count.
+    pub given: BTreeSet<String>,
 }
 
 impl PostgresqlConfig {
@@ -111,6 +117,7 @@ impl PostgresqlConfig {
             rewind_options: Vec::new(),
             pre_promote: None,
             before_stop: None,
+            given: BTreeSet::new(),
         }
     }
 

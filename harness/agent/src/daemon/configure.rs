@@ -19,9 +19,15 @@ use crate::{
 /// what would be right. Patroni takes such a document without a word, and so does the REST API.
 #[must_use]
 pub fn remarks(dynamic: &Value) -> Vec<String> {
-    let problems = ha_config::check(dynamic).into_iter().chain(ha_config::not_honoured(dynamic));
-    let problems = problems.map(|problem| problem.to_string());
-    problems.chain(parameters::replaced_parameters(dynamic)).collect()
+    let mut told: Vec<String> = pgdrill_settings::check(dynamic).iter().map(ToString::to_string).collect();
+    for remark in parameters::replaced_parameters(dynamic) {
+        // What the settings' own check has told of a field is not told again in other words.
+        let place = remark.split_inclusive(": ").next().unwrap_or_default().to_owned();
+        if !told.iter().any(|other| other.starts_with(&place)) {
+            told.push(remark);
+        }
+    }
+    told
 }
 
 impl<T: Ports> HaLoop<T> {
@@ -66,6 +72,7 @@ impl<T: Ports> HaLoop<T> {
     /// Puts the layers of the configuration on top of each other again. Tells whether PostgreSQL's own configuration is another
     /// one now.
     fn resolve(&mut self) -> bool {
+        self.parts.overlay(&self.dynamic);
         let own = self.parts.config();
         self.config = ha_config::resolve(&self.dynamic, &local_layer(&own), &Default::default());
         let (kv, _) = self.parts.dcs.kv();
@@ -110,10 +117,10 @@ impl<T: Ports> HaLoop<T> {
 
     /// Reads this node's own configuration again and applies it. What is wrong with it is told, and then all stays as it is.
     pub async fn reread(&mut self) {
-        match self.parts.source.reread(self.parts.config()).await {
+        match self.parts.source.reread(self.parts.own_config()).await {
             Ok(None) => {}
             Ok(Some(Reread { config, applied, needs_restart })) => {
-                self.parts.set_config(config);
+                self.parts.set_own_config(config);
                 self.resolve();
                 self.parts.observer.event(AgentEvent::Reconfigured { applied, needs_restart });
             }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use pgdrill_ha::{config as ha_config, view::SynchronousStandbyNames};
+use pgdrill_settings::postgresql::{self, Use};
 use serde_json::{Map, Value};
 
 use crate::{AgentConfig, config::PostgresqlConfig, postgres::number};
@@ -185,7 +186,17 @@ fn counting(name: &str, value: String, of_cluster: bool) -> Option<String> {
             true => Some(value),
             false => None,
         },
-        Some(Synchronous) | None => Some(value),
+        Some(Synchronous) => Some(value),
+        None => taken(name, value),
+    }
+}
+
+/// What PostgreSQL would not take would keep it from starting, and from taking any other change.
+fn taken(name: &str, value: String) -> Option<String> {
+    match postgresql::judge(name, &Value::String(value.clone())).map(|judgement| judgement.used) {
+        None | Some(Use::AsItIs) => Some(value),
+        Some(Use::Instead(other)) => Some(other),
+        Some(Use::LeftOut) => None,
     }
 }
 

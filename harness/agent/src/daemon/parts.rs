@@ -7,6 +7,7 @@ use std::{
 
 use pgdrill_ha::records::Keys;
 use pgdrill_net::Net;
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::{callbacks::Callbacks, fencing::Fencing, shared::Shared};
@@ -50,6 +51,8 @@ impl<K: Kv, N: Net, P: Postgres, W: Watchdog, O: Observer, F: Fence> Ports for P
 /// One agent's parts. Shared by the loop, its background tasks and the REST API.
 pub struct Parts<T: Ports> {
     /// What the agent is told, as of its start or of the last reload.
+    own: Mutex<Arc<AgentConfig>>,
+    /// The same with what the cluster's dynamic configuration says about what is left open.
     config: Mutex<Arc<AgentConfig>>,
     /// Where that can be read again.
     pub(crate) source: Arc<dyn ConfigSource>,
@@ -92,6 +95,7 @@ impl<T: Ports> Parts<T> {
             shared: Shared::new(&config, clock),
             wake: Arc::new(Notify::new()),
             fencing: Fencing::new(fence, config.fencing.clone()),
+            own: Mutex::new(Arc::new(config.clone())),
             config: Mutex::new(Arc::new(config)),
             source: Arc::new(NoSource),
             net,
@@ -115,15 +119,31 @@ impl<T: Ports> Parts<T> {
         self
     }
 
-    /// What the agent is told.
+    /// What counts: what the agent is told, and below it the cluster's dynamic configuration.
     pub(crate) fn config(&self) -> Arc<AgentConfig> {
         Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Tells the agent something else from now on.
-    pub(crate) fn set_config(&self, config: AgentConfig) {
+    /// What the agent itself is told.
+    pub(crate) fn own_config(&self) -> Arc<AgentConfig> {
+        Arc::clone(&self.own.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells the agent something else from now on; it counts with the next [`Self::overlay`].
+    pub(crate) fn set_own_config(&self, config: AgentConfig) {
         self.members.set_user(Some(&config.restapi), &config.ctl);
-        self.postgres.reconfigure(&config.postgresql);
+        *self.own.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    /// Puts what the agent is told on top of the cluster's dynamic configuration.
+    pub(crate) fn overlay(&self, dynamic: &Value) {
+        let own = self.own_config();
+        let postgresql = own.postgresql.with_dynamic(dynamic);
+        if postgresql != self.config().postgresql {
+            self.postgres.reconfigure(&postgresql);
+            self.sql.set_address(&postgresql.local_address);
+        }
+        let config = AgentConfig { postgresql, ..AgentConfig::clone(&own) };
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
 

@@ -235,8 +235,9 @@ pub trait Postgres: Send + Sync + 'static {
     /// `pg_controldata` ("in production") and SQL.
     fn promote(&self) -> impl Future<Output = PostgresResult<()>> + Send;
 
-    /// The `postgresql` section of the agent's configuration was read again and differs in something that counts at once:
-    /// options of `pg_basebackup` and `pg_rewind`. A node that keeps none of it has nothing to do.
+    /// The `postgresql` section of the agent's configuration, or the cluster's below it, differs in something that counts at once:
+    /// options of `pg_basebackup` and `pg_rewind`, where the programs are, `custom_conf`. A node that keeps none of it has nothing
+    /// to do.
     fn reconfigure(&self, config: &PostgresqlConfig) {
         let _ = config;
     }

@@ -70,7 +70,7 @@ impl SqlError {
 /// The agent's way to one PostgreSQL server.
 pub struct Sql<N> {
     net: N,
-    address: HostPort,
+    address: Mutex<HostPort>,
     user: User,
     ssl: Ssl,
     kept: Mutex<Option<Arc<Client>>>,
@@ -80,7 +80,21 @@ impl<N: Net> Sql<N> {
     /// To the server at `address`, without TLS; nothing is connected yet.
     #[must_use]
     pub fn new(net: N, address: HostPort, user: User) -> Self {
-        Self { net, address, user, ssl: Ssl::default(), kept: Mutex::new(None) }
+        Self { net, address: Mutex::new(address), user, ssl: Ssl::default(), kept: Mutex::new(None) }
+    }
+
+    /// From now on to another address of the same server.
+    pub fn set_address(&self, address: &HostPort) {
+        let mut present = self.address.lock().unwrap_or_else(PoisonError::into_inner);
+        if *present != *address {
+            *present = address.clone();
+            drop(present);
+            self.disconnect();
+        }
+    }
+
+    fn address(&self) -> HostPort {
+        self.address.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// In the way that the user's `sslmode` and its like say.
@@ -164,11 +178,12 @@ impl<N: Net> Sql<N> {
     /// # Errors
     /// `NotConnected`.
     pub async fn connect_as(&self, config: &Config) -> Result<Client, SqlError> {
+        let address = self.address();
         let connecting = async {
             let mut failed = None;
             // As in libpq, of several hosts the first that can be reached counts.
-            for host in self.address.host.split(',').map(str::trim) {
-                match self.connect_host(&HostPort::new(host, self.address.port), config).await {
+            for host in address.host.split(',').map(str::trim) {
+                match self.connect_host(&HostPort::new(host, address.port), config).await {
                     Err(error @ SqlError::NotConnected(Reachability::Unreachable, _)) => failed = Some(error),
                     outcome => return outcome,
                 }

@@ -1,107 +1,20 @@
 //! Numbers with PostgreSQL's units, as Patroni's `parse_int` reads them, and moments that something is scheduled for.
 
 use jiff::{Timestamp, civil};
+use pgdrill_settings::value;
 use serde_json::Value;
 
 use super::{Refusal, refuse};
-use crate::postgres::number;
 use axum::http::StatusCode;
 
 /// A size in bytes: `1048576`, `16kB`, `1.5 MB`. Units are case-sensitive, as PostgreSQL's.
 pub(super) fn bytes(text: &str) -> Option<u64> {
-    quantity(text, "B")
+    value::integer(&Value::from(text), Some("B"))?.try_into().ok()
 }
 
 /// A time in seconds: `30`, `30s`, `5min`, `"90"`.
 pub(super) fn seconds(value: &Value) -> Option<u64> {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => return None,
-    };
-    quantity(&text, "s")
-}
-
-/// Each unit with the next smaller one, to whose multiples Patroni rounds.
-const SMALLER: [(&str, &str); 9] = [
-    ("d", "h"),
-    ("h", "min"),
-    ("min", "s"),
-    ("s", "ms"),
-    ("ms", "us"),
-    ("TB", "GB"),
-    ("GB", "MB"),
-    ("MB", "kB"),
-    ("kB", "B"),
-];
-
-/// `parse_int`: whole numbers as C writes them (`60`, `0x3C`, `074`), others in tens; with a unit or in `base`; rounded to the
-/// nearest, and to the even one of two. `None` also for what is negative.
-fn quantity(text: &str, base: &str) -> Option<u64> {
-    let text = text.trim();
-    #[allow(clippy::cast_precision_loss)] // with a unit Patroni counts in floating point, too
-    let (value, unit) = match whole(text) {
-        // Without a unit they stay exact beyond 2^53.
-        Some((value, "")) => return value.try_into().ok(),
-        Some((value, unit)) if !unit.starts_with(['.', 'e', 'E']) => (value as f64, unit),
-        None if !text.starts_with('.') => return None,
-        _ => real(text)?,
-    };
-    let unit = unit.trim();
-    let value = if unit.is_empty() { value } else { convert(value, unit, base)? };
-    let value = value.round_ties_even();
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked
-    (0.0..1.8e19).contains(&value).then_some(value as u64)
-}
-
-/// `convert_to_base_unit`.
-fn convert(value: f64, unit: &str, base: &str) -> Option<f64> {
-    let size = |unit: &str| number(&format!("1{unit}"), Some(base));
-    if !unit.chars().all(|c| c.is_ascii_alphabetic()) {
-        return None;
-    }
-    let value = value * size(unit)?;
-    let smaller = SMALLER.iter().find(|(name, _)| *name == unit).and_then(|(_, smaller)| size(smaller));
-    Some(smaller.map_or(value, |step| (value / step).round_ties_even() * step))
-}
-
-fn signed(text: &str) -> (i128, &str) {
-    match text.strip_prefix('-') {
-        Some(rest) => (-1, rest),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
-    }
-}
-
-/// `strtol`: a whole number, and what follows it.
-fn whole(text: &str) -> Option<(i128, &str)> {
-    let (sign, digits) = signed(text);
-    let hex = digits.strip_prefix("0x").filter(|rest| rest.starts_with(|c: char| c.is_ascii_hexdigit()));
-    let (radix, digits) = match hex {
-        Some(hex) => (16, hex),
-        None if digits.starts_with('0') => (8, digits),
-        None => (10, digits),
-    };
-    let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
-    Some((sign * i128::from_str_radix(&digits[..end], radix).ok()?, &digits[end..]))
-}
-
-/// `strtod`: a number with a fraction or an exponent, and what follows it.
-fn real(text: &str) -> Option<(f64, &str)> {
-    let digits = |from: usize| text[from..].bytes().take_while(u8::is_ascii_digit).count();
-    let mut end = text.len() - signed(text).1.len();
-    let before = digits(end);
-    end += before;
-    let fraction = if text[end..].starts_with('.') { digits(end + 1) } else { 0 };
-    match (before, fraction) {
-        (0, 0) => return None,
-        (_, 0) => {}
-        _ => end += 1 + fraction,
-    }
-    if let Some(exponent) = text[end..].strip_prefix(['e', 'E']) {
-        let from = text.len() - signed(exponent).1.len();
-        end = if digits(from) > 0 { from + digits(from) } else { end };
-    }
-    Some((text[..end].parse().ok()?, &text[end..]))
+    value::integer(value, Some("s"))?.try_into().ok()
 }
 
 /// `parse_schedule`: when `action` is to happen. 400 without a time zone, 422 in the past and for what is no time.

@@ -133,6 +133,20 @@ pub(crate) fn warn(loaded: &[Loaded]) {
     }
 }
 
+/// Says what of the user's own settings is played and what is not, once.
+pub(crate) fn tell_account(patroni: Option<&Path>, loaded: &[Loaded]) {
+    let (Some(file), Some(account)) = (patroni, loaded.iter().find_map(|loaded| loaded.account.as_ref())) else {
+        return;
+    };
+    let mut stderr = anstream::stderr().lock();
+    // As above.
+    let _ = writeln!(stderr, "{}: what of it is played", file.display());
+    for paragraph in account.paragraphs() {
+        let options = textwrap::Options::new(100).initial_indent("  ").subsequent_indent("    ");
+        let _ = writeln!(stderr, "{}", textwrap::fill(&paragraph, options));
+    }
+}
+
 /// Runs to the end, or to Ctrl-C, SIGTERM or SIGHUP (`None`): what is dropped then cleans up after itself.
 pub(crate) fn unless_interrupted<T, E: std::fmt::Display>(
     work: impl Future<Output = Result<T, E>>,

@@ -53,6 +53,7 @@ pub(crate) fn run(command: ScenarioCommand, screen: Screen) -> Result<ExitCode, 
         ScenarioCommand::Check { paths, patroni } => {
             let loaded = load(&paths.paths, patroni.as_deref())?;
             super::warn(&loaded);
+            super::tell_account(patroni.as_deref(), &loaded);
             let plural = if loaded.len() == 1 { "" } else { "s" };
             screen.print(&format!("{} scenario{plural} can be played\n", loaded.len()));
         }

@@ -5,7 +5,7 @@ use std::{fmt, path::Path, sync::Arc};
 use serde_json::Value;
 
 use pgdrill_lab::{
-    scenario::{self, Problem, Scenario},
+    scenario::{self, Account, Problem, Scenario},
     verdict::Rules,
 };
 
@@ -20,6 +20,10 @@ pub(crate) struct Loaded {
     pub(crate) rules: Arc<Rules>,
     /// What its author may want to know, drawn.
     pub(crate) warnings: Vec<String>,
+    /// What of the user's own settings is played.
+    pub(crate) account: Option<Account>,
+    /// Why it says nothing about a cluster with the user's own settings.
+    pub(crate) does_not_apply: Option<String>,
 }
 
 /// Everything that is wrong.
@@ -50,8 +54,8 @@ impl fmt::Display for Invalid {
     }
 }
 
-/// Reads the scenarios; with a `patroni.yml`, its settings replace those of each of them, and fields are set to other values
-/// by the path that leads to them.
+/// Reads the scenarios; with a `patroni.yml`, its settings count below what each of them says itself, and fields are set to other
+/// values by the path that leads to them.
 ///
 /// # Errors
 /// Every problem of every file.
@@ -94,9 +98,12 @@ fn finish(
     changes: &[(String, Value)],
 ) -> Result<Loaded, Vec<Problem>> {
     let scenario::Loaded { mut scenario, mut warnings } = loaded;
+    let (mut account, mut does_not_apply) = (None, None);
     if let Some(patroni) = patroni {
-        warnings.extend(scenario::use_patroni_file(&mut scenario, patroni)?);
-        // Of Patroni's settings the file has the word over the scenario, and the test has the last.
+        let with = scenario::use_patroni_file(&mut scenario, patroni)?;
+        warnings.extend(with.warnings);
+        (account, does_not_apply) = (Some(with.account), with.does_not_apply);
+        // What the scenario says is over the file, and the test has the last word.
         scenario::change_patroni(&mut scenario, changes)?;
     }
     Ok(Loaded {
@@ -104,6 +111,8 @@ fn finish(
         rules: Arc::new(Rules::from(&scenario)),
         scenario: Arc::new(scenario),
         warnings: warnings.iter().map(draw).collect(),
+        account,
+        does_not_apply,
     })
 }
 

@@ -26,6 +26,10 @@ pub(crate) fn play(world: &dyn World, task: &Task) -> Run {
         took: Duration::ZERO,
         trace_hash: None,
     };
+    if let Some(why) = &task.does_not_apply {
+        run.ending = Ending::NotApplicable(why.clone());
+        return run;
+    }
     if matches!(&run.ending, Ending::Unsupported(reasons) if !reasons.is_empty()) {
         return run;
     }

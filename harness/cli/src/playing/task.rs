@@ -17,6 +17,8 @@ pub(crate) struct Task {
     pub(crate) label: String,
     pub(crate) scenario: Arc<Scenario>,
     pub(crate) rules: Arc<Rules>,
+    /// Why it says nothing about a cluster with the user's own settings, and is not played.
+    pub(crate) does_not_apply: Option<String>,
     /// The file, the seed, and everything else that the run depends on.
     pub(crate) reproduce: Reproduce,
 }
@@ -46,6 +48,7 @@ pub(crate) fn tasks(scenarios: &[Loaded], seeds: &[u64], conditions: &Conditions
                 label: loaded.file.label.clone(),
                 scenario: Arc::clone(&loaded.scenario),
                 rules: Arc::clone(&loaded.rules),
+                does_not_apply: loaded.does_not_apply.clone(),
                 reproduce: Reproduce {
                     world,
                     patroni,

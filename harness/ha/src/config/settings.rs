@@ -2,21 +2,10 @@
 
 use std::time::Duration;
 
+use pgdrill_settings::{SynchronousMode, Timing};
 use serde_json::Value;
 
-use super::{Tags, Timing};
-
-/// `synchronous_mode`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SynchronousMode {
-    /// Asynchronous replication.
-    #[default]
-    Off,
-    /// Named standbys, each of which has every acknowledged commit.
-    On,
-    /// Any n of a set of voters (`ANY n (...)`).
-    Quorum,
-}
+use super::Tags;
 
 /// `watchdog.mode`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

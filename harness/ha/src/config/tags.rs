@@ -1,5 +1,6 @@
 //! A node's tags: what it may become and whom it follows.
 
+use pgdrill_settings::value::{integer, switch};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -38,21 +39,12 @@ impl Tags {
     }
 
     fn flag(&self, name: &str) -> Option<bool> {
-        match self.0.get(name)? {
-            Value::Bool(flag) => Some(*flag),
-            Value::String(text) => match text.to_ascii_lowercase().as_str() {
-                "true" | "on" | "yes" | "1" => Some(true),
-                "false" | "off" | "no" | "0" => Some(false),
-                _ => None,
-            },
-            Value::Number(number) => number.as_i64().map(|n| n != 0),
-            _ => None,
-        }
+        self.0.get(name).and_then(switch)
     }
 
     fn number(&self, name: &str) -> Option<i64> {
-        let value = self.0.get(name)?;
-        value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+        let number = integer(self.0.get(name)?, None)?;
+        Some(number.clamp(i64::MIN.into(), i64::MAX.into()).try_into().expect("it is within"))
     }
 
     /// Whether the node must never become the leader: `nofailover`, or `failover_priority` of 0 or less.
@@ -112,6 +104,10 @@ mod tests {
         assert!(!tags(json!({"nofailover": false, "failover_priority": 0})).nofailover());
         assert!(tags(json!({"nofailover": "yes", "failover_priority": 7})).nofailover());
         assert_eq!(tags(json!({"failover_priority": "7"})).failover_priority(), 7);
+        assert!(
+            tags(json!({"failover_priority": "0"})).nofailover() && tags(json!({"sync_priority": "-0x1"})).nosync()
+        );
+        assert!(tags(json!({"nofailover": "Off", "failover_priority": "0"})).failover_priority() == 1);
         assert_eq!(tags(json!({"nofailover": true, "failover_priority": 7})).failover_priority(), 0);
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pgdrill_agent::config::{ConnectionOptions, User};
-use pgdrill_yaml::{At, Reader, Value};
+use pgdrill_yaml::{At, Reader, Value, patroni as warts};
 
 use super::{
     connection, required,
@@ -27,7 +27,7 @@ pub(super) fn authentication(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Aut
     let replication = required(reader, &mut fields, "replication", "{ username: replicator, password: ... }");
     let replication = replication.and_then(|at| user(reader, &at));
     let rewind = fields.take_set("rewind").map(|at| user(reader, &at));
-    fields.finish(reader);
+    warts::finish(reader, &fields);
     let (superuser, superuser_options) = superuser?;
     let (replication, replication_options) = replication?;
     let (rewind, rewind_options) = match rewind {
@@ -50,6 +50,6 @@ fn user(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(User, BTreeMap<String, 
     // None at all is legal: pg_hba may let the role in by peer or trust.
     let password = fields.take_set("password").and_then(|at| secret(reader, &at));
     let options = connection::options(reader, &mut fields);
-    fields.finish(reader);
+    warts::finish(reader, &fields);
     Some((User { username: username?, password }, options))
 }

@@ -1,7 +1,7 @@
 //! `bootstrap`: how a new cluster is made.
 
 use pgdrill_agent::config::{BootstrapConfig, BootstrapUser};
-use pgdrill_yaml::{At, Reader, did_you_mean};
+use pgdrill_yaml::{At, Node, Reader, did_you_mean, patroni as warts};
 use serde_json::{Map, Value as Json};
 
 use super::{
@@ -14,9 +14,9 @@ use crate::own_options;
 const ROLE_OPTIONS: [&str; 7] = ["SUPERUSER", "CREATEDB", "CREATEROLE", "INHERIT", "LOGIN", "REPLICATION", "BYPASSRLS"];
 
 /// The section.
-pub(super) fn bootstrap(reader: &mut Reader<'_>, at: &At<'_>) -> BootstrapConfig {
+pub(super) fn bootstrap(reader: &mut Reader<'_>, at: &At<'_>, root: &Node) -> BootstrapConfig {
     let mut fields = reader.fields(at);
-    let dcs = fields.take_set("dcs").map(|at| dynamic::dcs(reader, &at));
+    let dcs = fields.take_set("dcs").map(|at| dynamic::dcs(reader, &at, root));
     let initdb =
         fields.take_set("initdb").map(|at| options(reader, &at, "initdb", own_options::INITDB)).unwrap_or_default();
     let pg_hba = fields.take_set("pg_hba").map(|at| texts(reader, &at, "a line of pg_hba.conf"));
@@ -30,7 +30,7 @@ pub(super) fn bootstrap(reader: &mut Reader<'_>, at: &At<'_>) -> BootstrapConfig
     let method = fields.take_set("method").and_then(|at| methods::bootstrap_method(reader, &mut fields, &at));
     // A section of a method that is not in use: kept for the day when it is.
     fields.take_where(|_, node| node.get("command").is_some());
-    fields.finish(reader);
+    warts::finish(reader, &fields);
     BootstrapConfig {
         dcs: dcs.unwrap_or_else(|| Json::Object(Map::new())),
         initdb,

@@ -1,7 +1,7 @@
 //! `etcd3`, and the stores that pgdrill does not speak to.
 
 use pgdrill_agent::config::{EtcdConfig, EtcdTls, EtcdUrl, HostPort, User, is_https};
-use pgdrill_yaml::{At, Fields, Node, Reader, Value};
+use pgdrill_yaml::{At, Fields, Node, Reader, Value, patroni as warts};
 
 use super::value::{host_port, parse_host_port, path, secret, switch, word};
 
@@ -66,7 +66,7 @@ fn section(reader: &mut Reader<'_>, at: &At<'_>) -> Option<EtcdConfig> {
     if let Some(at) = fields.take_set("use_proxies") {
         switch(reader, &at);
     }
-    fields.finish(reader);
+    warts::finish(reader, &fields);
     Some(EtcdConfig { hosts: members?, tls, user })
 }
 

@@ -70,7 +70,7 @@ fn free(listen: &HostPort, field: &'static str, wrong: &mut Wrong<'_>) {
     for host in listen.host.split(',') {
         let host = if host == "*" { "0.0.0.0" } else { host };
         if let Err(error) = TcpListener::bind((host, listen.port)) {
-            let found = format!("{host}:{} ({error})", listen.port);
+            let found = format!("{} ({error})", HostPort::new(host, listen.port));
             wrong(field, found, "an address of this machine whose port is free");
         }
     }
@@ -214,5 +214,13 @@ mod tests {
             options.insert("sslmode".into(), "disable".into());
         }
         assert_eq!(found(&config), "", "libpq does not look at them either");
+    }
+
+    #[test]
+    fn an_ipv6_address_stands_in_brackets() {
+        // Of the documentation's network: no machine has it.
+        let mut said = String::new();
+        free(&HostPort::new("2001:db8::7", 8008), "restapi.listen", &mut |_, found, _| said = found);
+        assert!(said.starts_with("[2001:db8::7]:8008 ("), "{said}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pgdrill_agent::config::{BootstrapMethod, Callbacks, ReplicaMethod};
-use pgdrill_yaml::{At, Fields, Node, Reader, Value};
+use pgdrill_yaml::{At, Fields, Node, Reader, Value, patroni as warts};
 
 use super::{
     required,
@@ -23,7 +23,7 @@ pub(super) fn callbacks(reader: &mut Reader<'_>, at: &At<'_>) -> Callbacks {
     ] {
         *callback = fields.take_set(name).and_then(|at| command(reader, &at));
     }
-    fields.finish(reader);
+    warts::finish(reader, &fields);
     it
 }
 

@@ -32,6 +32,7 @@ use std::path::Path;
 pub use environment::Environment;
 pub use machine::{Checks, Misfit, check as check_machine};
 use pgdrill_agent::AgentConfig;
+use pgdrill_settings::{postgresql::FROM_DCS_ONLY, value::switch};
 use pgdrill_yaml::{At, Fields, Node, Problem, Reader, Severity, first_of_each, patroni as warts};
 pub use reload::{Changes, ConfigFile, changes, with_live};
 use source::Sources;
@@ -95,7 +96,7 @@ fn whole(reader: &mut Reader<'_>, root: &Node) -> Option<AgentConfig> {
     let restapi = required(reader, &mut fields, "restapi", "the REST API's address: restapi: { listen: ..., ... }");
     let restapi = restapi.and_then(|at| restapi::restapi(reader, &at));
     let ctl = fields.take_set("ctl").map(|at| restapi::ctl(reader, &at)).unwrap_or_default();
-    let bootstrap = fields.take_set("bootstrap").map(|at| bootstrap::bootstrap(reader, &at));
+    let bootstrap = fields.take_set("bootstrap").map(|at| bootstrap::bootstrap(reader, &at, root));
     let postgresql = required(reader, &mut fields, "postgresql", "the local server: postgresql: { listen: ..., ... }");
     let postgresql = postgresql.and_then(|at| postgresql::postgresql(reader, &at, root));
     let watchdog = fields.take_set("watchdog").map(|at| running::watchdog(reader, &at)).unwrap_or_default();
@@ -103,7 +104,7 @@ fn whole(reader: &mut Reader<'_>, root: &Node) -> Option<AgentConfig> {
     let fencing = fields.take_set("pgdrill").map(|at| running::pgdrill(reader, &at)).unwrap_or_default();
     let tags = fields.take_set("tags").map(|at| tags::tags(reader, &at)).unwrap_or_default();
     dynamic::misplaced(reader, &mut fields);
-    fields.finish(reader);
+    warts::finish(reader, &fields);
     Some(AgentConfig {
         name: name?,
         scope: scope?,
@@ -152,16 +153,14 @@ fn warn(reader: &mut Reader<'_>, root: &Node, config: &Option<AgentConfig>) {
         warts::open_restapi(reader, root);
         warts::slashes(reader, root);
         warts::one_member_only(reader, root, "etcd3");
-        let mut parameters = warts::at(root, "bootstrap.dcs.postgresql.parameters")
-            .and_then(|at| at.node.to_json().as_object().cloned())
-            .unwrap_or_default();
-        let local = warts::at(root, "postgresql.parameters").and_then(|at| at.node.to_json().as_object().cloned());
-        let local = local.into_iter().flatten();
-        parameters.extend(local.filter(|(name, _)| !warts::FROM_DCS_ONLY.contains(&name.as_str())));
+        let of = |path: &str| warts::at(root, path).and_then(|at| at.node.to_json().as_object().cloned());
+        let mut parameters = of("bootstrap.dcs.postgresql.parameters").unwrap_or_default();
+        let local = of("postgresql.parameters").into_iter().flatten();
+        parameters.extend(local.filter(|(name, _)| !FROM_DCS_ONLY.contains(&name.as_str())));
         let dynamic = config.as_ref().and_then(|config| config.bootstrap.as_ref()).map(|bootstrap| &bootstrap.dcs);
-        let flag = |value: &serde_json::Value| value.as_bool().unwrap_or(value == "on");
         let rewind = config.as_ref().and_then(|config| config.postgresql.use_pg_rewind);
-        let rewind = rewind.or_else(|| dynamic.and_then(|dcs| dcs.pointer("/postgresql/use_pg_rewind")).map(flag));
+        let rewind =
+            rewind.or_else(|| dynamic.and_then(|dcs| dcs.pointer("/postgresql/use_pg_rewind")).and_then(switch));
         let initdb = config.as_ref().and_then(|config| config.bootstrap.as_ref()).map(|bootstrap| &bootstrap.initdb);
         let facts = warts::Facts {
             parameters: &parameters,

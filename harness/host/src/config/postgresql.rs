@@ -1,16 +1,17 @@
 //! `postgresql`: the local server.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use pgdrill_agent::{
-    config::{HostPort, PostgresqlConfig},
+    config::{PostgresqlConfig, tcp_local_address},
     daemon::following_parameters,
 };
+use pgdrill_settings::postgresql as parameters;
 use pgdrill_yaml::{At, Fields, Node, Reader, Value, patroni as warts};
 
 use super::{
     authentication, methods, required,
-    value::{command, connect_address, host_port, options, path, reachable, settings, switch, texts, word},
+    value::{command, connect_address, host_port, options, path, reachable, settings, switch, texts, whole, word},
 };
 use crate::own_options;
 
@@ -29,14 +30,15 @@ pub(super) fn postgresql(reader: &mut Reader<'_>, at: &At<'_>, root: &Node) -> O
     let data_dir = data_dir.and_then(|at| absolute(reader, &at));
     let users = required(reader, &mut fields, "authentication", "the users: { superuser: ..., replication: ... }");
     let users = users.and_then(|at| authentication::authentication(reader, &at));
-    places(reader, &mut fields, &mut it);
-    server(reader, &mut fields, &mut it);
-    rejoining(reader, &mut fields, &mut it);
-    commands(reader, &mut fields, &mut it, root);
-    if it.use_unix_socket {
-        it.local_address.host = local_sockets(&it);
+    for (name, place) in [("config_dir", &mut it.config_dir), ("pgpass", &mut it.pgpass)] {
+        *place = fields.take_set(name).and_then(|at| path(reader, &at));
     }
-    fields.finish(reader);
+    own_server(reader, &mut fields);
+    it.given = shared(reader, &mut fields, &mut it, root);
+    if it.use_unix_socket {
+        it.local_address.host = it.sockets(None);
+    }
+    warts::finish(reader, &fields);
     addresses?;
     let users = users?;
     (it.superuser, it.replication, it.rewind) = (users.superuser, users.replication, users.rewind);
@@ -45,50 +47,37 @@ pub(super) fn postgresql(reader: &mut Reader<'_>, at: &At<'_>, root: &Node) -> O
     Some(it)
 }
 
+/// What counts in the dynamic configuration, too, for every node whose own file does not say it. Returns which of it was said.
+pub(super) fn shared(
+    reader: &mut Reader<'_>,
+    fields: &mut Fields<'_>,
+    it: &mut PostgresqlConfig,
+    root: &Node,
+) -> BTreeSet<String> {
+    let given = fields.rest().iter().filter(|(_, node)| node.value != Value::Null);
+    let given = given.map(|(key, _)| key.name.clone()).collect();
+    for (name, flag) in
+        [("use_unix_socket", &mut it.use_unix_socket), ("use_unix_socket_repl", &mut it.use_unix_socket_repl)]
+    {
+        *flag = fields.take_set(name).and_then(|at| switch(reader, &at)).unwrap_or(false);
+    }
+    places(reader, fields, it);
+    server(reader, fields, it);
+    rejoining(reader, fields, it);
+    commands(reader, fields, it, root);
+    given
+}
+
 fn addresses(reader: &mut Reader<'_>, fields: &mut Fields<'_>, it: &mut PostgresqlConfig) -> Option<()> {
     let listen = required(reader, fields, "listen", "where it listens, such as 0.0.0.0:5432");
     let parsed = listen.as_ref().and_then(|at| host_port(reader, at, PORT));
     let connect = connect_address(reader, fields, listen.as_ref().filter(|_| parsed.is_some()), PORT);
     let listen = parsed;
     it.proxy_address = fields.take_set("proxy_address").and_then(|at| reachable(reader, &at, PORT));
-    for (name, flag) in
-        [("use_unix_socket", &mut it.use_unix_socket), ("use_unix_socket_repl", &mut it.use_unix_socket_repl)]
-    {
-        *flag = fields.take_set(name).and_then(|at| switch(reader, &at)).unwrap_or(false);
-    }
     it.listen = listen?;
-    it.local_address = local_address(&it.listen);
+    it.local_address = tcp_local_address(&it.listen);
     it.connect_address = connect?;
     Some(())
-}
-
-/// As Patroni's `_get_tcp_local_address`: a loopback address if the server listens there, else the first of its addresses.
-fn local_address(listen: &HostPort) -> HostPort {
-    for host in listen.host.split(',') {
-        match host {
-            "localhost" => return HostPort::new("localhost", listen.port),
-            "*" | "0.0.0.0" | "127.0.0.1" => return HostPort::new("127.0.0.1", listen.port),
-            _ => {}
-        }
-    }
-    HostPort::new(listen.host.split(',').next().unwrap_or_default(), listen.port)
-}
-
-/// Where PostgreSQL's builds have their socket when nobody says: Debian's and Red Hat's, and PostgreSQL's own.
-const SOCKETS: &str = "/var/run/postgresql,/tmp";
-
-/// As Patroni's `resolve_connection_addresses`: the folders of the server's socket, as libpq takes them for a host. It knows one
-/// place where nobody says; here several are tried, and TCP in the end, since `/config` may name another one.
-fn local_sockets(it: &PostgresqlConfig) -> String {
-    let tcp = &it.local_address.host;
-    match it.parameters.get("unix_socket_directories").and_then(|value| value.as_str()) {
-        None => format!("{SOCKETS},{tcp}"),
-        Some(configured) => {
-            let folders: Vec<_> =
-                configured.split(',').map(str::trim).filter(|folder| folder.starts_with('/')).collect();
-            if folders.is_empty() { tcp.clone() } else { folders.join(",") }
-        }
-    }
 }
 
 fn absolute(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
@@ -103,12 +92,7 @@ fn absolute(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
 }
 
 fn places(reader: &mut Reader<'_>, fields: &mut Fields<'_>, it: &mut PostgresqlConfig) {
-    for (name, place) in [
-        ("config_dir", &mut it.config_dir),
-        ("bin_dir", &mut it.bin_dir),
-        ("pgpass", &mut it.pgpass),
-        ("custom_conf", &mut it.custom_conf),
-    ] {
+    for (name, place) in [("bin_dir", &mut it.bin_dir), ("custom_conf", &mut it.custom_conf)] {
         *place = fields.take_set(name).and_then(|at| path(reader, &at));
     }
     if let Some(at) = fields.take_set("bin_name") {
@@ -117,13 +101,13 @@ fn places(reader: &mut Reader<'_>, fields: &mut Fields<'_>, it: &mut PostgresqlC
             let name = names.take_set(program).and_then(|at| word(reader, &at, "the name of a program"));
             it.bin_name.extend(name.map(|name| (program.to_owned(), name)));
         }
-        names.finish(reader);
+        warts::finish(reader, &names);
     }
 }
 
-fn server(reader: &mut Reader<'_>, fields: &mut Fields<'_>, it: &mut PostgresqlConfig) {
-    if let Some(at) = fields.take_set("parameters") {
-        it.parameters = settings(reader, &at);
+/// What is wrong with a node's own settings of its server, beyond what is wrong with them anywhere.
+fn own_server(reader: &mut Reader<'_>, fields: &mut Fields<'_>) {
+    if let Some(at) = fields.get("parameters") {
         for (name, instead) in following_parameters() {
             if let Some(node) = at.node.get(name) {
                 let instead = instead.strip_suffix(" in each node's own file").unwrap_or(instead);
@@ -131,10 +115,25 @@ fn server(reader: &mut Reader<'_>, fields: &mut Fields<'_>, it: &mut PostgresqlC
                     reader.problem(node.place, &at.field(name), format!("the parameter {name}"), instead).help =
                         "it follows from other settings and is ignored here".into();
                 });
-                it.parameters.remove(name);
             }
         }
-        warts::leave_out_removed(&mut it.parameters);
+        warts::local_values(reader, &at);
+    }
+    if let Some(at) = fields.get("recovery_conf") {
+        warts::local_recovery(reader, &at);
+    }
+    if let Some(at) = fields.take_set("use_slots") {
+        reader.warning(|reader| {
+            reader.wrong(&at, "bootstrap.dcs.postgresql.use_slots").help =
+                "it must be the same on every node, so Patroni takes it from the DCS only and ignores it here".into();
+        });
+    }
+}
+
+fn server(reader: &mut Reader<'_>, fields: &mut Fields<'_>, it: &mut PostgresqlConfig) {
+    if let Some(at) = fields.take_set("parameters") {
+        it.parameters = settings(reader, &at);
+        it.parameters.retain(|name, _| parameters::follows(name).is_none() && parameters::removed_in(name).is_none());
     }
     if let Some(at) = fields.take_set("recovery_conf") {
         it.recovery_conf = settings(reader, &at);
@@ -142,15 +141,9 @@ fn server(reader: &mut Reader<'_>, fields: &mut Fields<'_>, it: &mut PostgresqlC
     it.pg_hba = fields.take_set("pg_hba").map(|at| texts(reader, &at, "a line of pg_hba.conf"));
     it.pg_ident = fields.take_set("pg_ident").map(|at| texts(reader, &at, "a line of pg_ident.conf"));
     if let Some(seconds) =
-        fields.take_set("pg_ctl_timeout").and_then(|at| reader.integer::<u32>(&at, 0..=86_400, "seconds"))
+        fields.take_set("pg_ctl_timeout").and_then(|at| whole::<u32>(reader, &at, 0..=86_400, "seconds"))
     {
         it.pg_ctl_timeout = Duration::from_secs(seconds.into());
-    }
-    if let Some(at) = fields.take_set("use_slots") {
-        reader.warning(|reader| {
-            reader.wrong(&at, "bootstrap.dcs.postgresql.use_slots").help =
-                "it must be the same on every node, so Patroni takes it from the DCS only and ignores it here".into();
-        });
     }
 }
 
@@ -184,9 +177,13 @@ fn commands(reader: &mut Reader<'_>, fields: &mut Fields<'_>, it: &mut Postgresq
     let Some(at) = list else { return };
     for item in reader.items(&at) {
         let Value::Text(name) = &item.node.value else { continue };
-        if name != "basebackup" && !it.replica_methods.contains_key(name) {
-            reader.wrong(&item, format!("the section postgresql.{name} with its command")).help =
-                "every method but basebackup is a command of your own".into();
+        let shared = root.at(&format!("bootstrap.dcs.postgresql.{name}")).is_some();
+        if name != "basebackup" && !shared && !it.replica_methods.contains_key(name) {
+            // It may be in the configuration of a cluster that is already there.
+            reader.warning(|reader| {
+                reader.wrong(&item, format!("the section postgresql.{name} with its command")).help =
+                    "every method but basebackup is a command of your own".into();
+            });
         }
     }
 }

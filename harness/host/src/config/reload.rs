@@ -134,6 +134,8 @@ pub fn with_live(before: &AgentConfig, after: &AgentConfig) -> AgentConfig {
     for field in LIVE {
         (field.copy)(&mut it, after);
     }
+    // For what is no longer set the cluster's configuration counts, and no longer for what is.
+    it.postgresql.given.clone_from(&after.postgresql.given);
     it
 }
 
@@ -192,6 +194,8 @@ mod tests {
             (field.copy)(&mut other, &full);
         }
         other.bootstrap.clone_from(&full.bootstrap);
+        assert_eq!(with_live(&other, &full).postgresql.given, full.postgresql.given);
+        other.postgresql.given.clone_from(&full.postgresql.given);
         assert_eq!(other, full);
     }
 }

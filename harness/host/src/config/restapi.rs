@@ -1,11 +1,11 @@
 //! `restapi` and `ctl`.
 
 use pgdrill_agent::config::{CtlConfig, RestapiConfig, RestapiTls, ServerTokens, VerifyClient};
-use pgdrill_yaml::{At, Fields, Reader, Value, without_secrets};
+use pgdrill_yaml::{At, Fields, Reader, Value, patroni as warts, without_secrets};
 
 use super::{
     required,
-    value::{connect_address, host_port, path, scalars, switch, user_and_password, word},
+    value::{connect_address, host_port, path, scalars, switch, user_and_password, whole, word},
 };
 
 const PORT: u16 = 8008;
@@ -23,7 +23,7 @@ pub(super) fn restapi(reader: &mut Reader<'_>, at: &At<'_>) -> Option<RestapiCon
     let members = fields.take_set("allowlist_include_members").and_then(|at| switch(reader, &at));
     let http = fields.take_set("http_extra_headers").map(|at| headers(reader, &at)).unwrap_or_default();
     let https = fields.take_set("https_extra_headers").map(|at| headers(reader, &at)).unwrap_or_default();
-    let queue = fields.take_set("request_queue_size").and_then(|at| reader.integer(&at, 0..=4096, "connections"));
+    let queue = fields.take_set("request_queue_size").and_then(|at| whole(reader, &at, 0..=4096, "connections"));
     let tokens = fields.take_set("server_tokens").and_then(|at| tokens(reader, &at));
     // Python's threads.
     fields.take("thread_pool_size");
@@ -32,7 +32,7 @@ pub(super) fn restapi(reader: &mut Reader<'_>, at: &At<'_>) -> Option<RestapiCon
             "pgdrill's TLS is rustls: TLS 1.2 and 1.3 with safe cipher suites only, and OpenSSL's names mean nothing to it"
                 .into();
     }
-    fields.finish(reader);
+    warts::finish(reader, &fields);
     Some(RestapiConfig {
         authentication,
         tls,
@@ -138,7 +138,7 @@ pub(super) fn ctl(reader: &mut Reader<'_>, at: &At<'_>) -> CtlConfig {
         keyfile: fields.take_set("keyfile").and_then(|at| path(reader, &at)),
     };
     no_passphrase(reader, &mut fields);
-    fields.finish(reader);
+    warts::finish(reader, &fields);
     if it.insecure {
         let place = at.node.get("insecure").map_or(at.node.place, |node| node.place);
         reader.warning(|reader| {

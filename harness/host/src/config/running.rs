@@ -7,9 +7,10 @@ use pgdrill_agent::{
     config::{FencingConfig, FencingMode, LogConfig, LogLevel, LogType, WatchdogConfig, WatchdogMode},
 };
 use pgdrill_ha::config::resolve;
-use pgdrill_yaml::{At, Node, Reader};
+use pgdrill_settings::value::watchdog_mode;
+use pgdrill_yaml::{At, Node, Reader, patroni as warts};
 
-use super::value::{path, settings, switch};
+use super::value::{path, settings, switch, whole};
 
 /// `watchdog`.
 pub(super) fn watchdog(reader: &mut Reader<'_>, at: &At<'_>) -> WatchdogConfig {
@@ -17,17 +18,19 @@ pub(super) fn watchdog(reader: &mut Reader<'_>, at: &At<'_>) -> WatchdogConfig {
     let mut fields = reader.fields(at);
     let modes =
         [("off", WatchdogMode::Off), ("automatic", WatchdogMode::Automatic), ("required", WatchdogMode::Required)];
-    if let Some(mode) = fields.take_set("mode").and_then(|at| reader.word(&at, &modes)) {
-        it.mode = mode;
+    if let Some(at) = fields.take_set("mode") {
+        let known = watchdog_mode(&at.node.to_json());
+        let known = known.and_then(|known| modes.iter().find(|(word, _)| *word == known));
+        it.mode = known.map(|(_, mode)| *mode).or_else(|| reader.word(&at, &modes)).unwrap_or_default();
     }
     if let Some(device) = fields.take_set("device").and_then(|at| path(reader, &at)) {
         it.device = device;
     }
     let margin = fields.take_set("safety_margin");
-    if let Some(margin) = margin.and_then(|at| reader.integer::<i64>(&at, -1..=86_400, "seconds; -1: half the ttl")) {
+    if let Some(margin) = margin.and_then(|at| whole::<i64>(reader, &at, -1..=86_400, "seconds; -1: half the ttl")) {
         it.safety_margin = u64::try_from(margin).ok().map(Duration::from_secs);
     }
-    fields.finish(reader);
+    warts::finish(reader, &fields);
     it
 }
 
@@ -43,12 +46,12 @@ pub(super) fn pgdrill(reader: &mut Reader<'_>, at: &At<'_>) -> FencingConfig {
             it.mode = mode;
         }
         let margin = fencing.take_set("safety_margin");
-        if let Some(seconds) = margin.and_then(|at| reader.integer::<u32>(&at, 0..=86_400, "seconds")) {
+        if let Some(seconds) = margin.and_then(|at| whole::<u32>(reader, &at, 0..=86_400, "seconds")) {
             it.safety_margin = Duration::from_secs(seconds.into());
         }
-        fencing.finish(reader);
+        warts::finish(reader, &fencing);
     }
-    fields.finish(reader);
+    warts::finish(reader, &fields);
     it
 }
 
@@ -109,11 +112,11 @@ pub(super) fn log(reader: &mut Reader<'_>, at: &At<'_>) -> LogConfig {
     }
     it.static_fields = fields.take_set("static_fields").map(|at| settings(reader, &at)).unwrap_or_default();
     it.dir = fields.take_set("dir").and_then(|at| path(reader, &at));
-    it.mode = fields.take_set("mode").and_then(|at| reader.integer(&at, 0..=0o777, "permissions, such as 0644"));
-    if let Some(n) = fields.take_set("file_num").and_then(|at| reader.integer(&at, 0..=10_000, "files")) {
+    it.mode = fields.take_set("mode").and_then(|at| whole(reader, &at, 0..=0o777, "permissions, such as 0644"));
+    if let Some(n) = fields.take_set("file_num").and_then(|at| whole(reader, &at, 0..=10_000, "files")) {
         it.file_num = n;
     }
-    if let Some(n) = fields.take_set("file_size").and_then(|at| reader.integer(&at, 1024..=1 << 40, "bytes")) {
+    if let Some(n) = fields.take_set("file_size").and_then(|at| whole(reader, &at, 1024..=1 << 40, "bytes")) {
         it.file_size = n;
     }
     let deduplicate = fields.take_set("deduplicate_heartbeat_logs").and_then(|at| switch(reader, &at));
@@ -131,6 +134,6 @@ pub(super) fn log(reader: &mut Reader<'_>, at: &At<'_>) -> LogConfig {
         // Python's tracebacks and the queue in front of its log files.
         fields.take(without_effect);
     }
-    fields.finish(reader);
+    warts::finish(reader, &fields);
     it
 }

@@ -3,7 +3,7 @@
 use pgdrill_yaml::{At, Reader, Value, did_you_mean};
 use serde_json::{Map, Value as Json};
 
-use super::value::{switch, word};
+use super::value::{switch, whole, word};
 
 const FLAGS: [&str; 5] = ["nofailover", "nosync", "noloadbalance", "clonefrom", "nostream"];
 const NUMBERS: [&str; 2] = ["failover_priority", "sync_priority"];
@@ -17,7 +17,7 @@ pub(super) fn tags(reader: &mut Reader<'_>, at: &At<'_>) -> Map<String, Json> {
         all.extend(flag.map(|flag| (name.to_owned(), flag.into())));
     }
     for name in NUMBERS {
-        let number = fields.take_set(name).and_then(|at| reader.integer::<i64>(&at, -1_000_000..=1_000_000, ""));
+        let number = fields.take_set(name).and_then(|at| whole::<i64>(reader, &at, -1_000_000..=1_000_000, ""));
         all.extend(number.map(|number| (name.to_owned(), number.into())));
     }
     let from = fields.take_set("replicatefrom").and_then(|at| word(reader, &at, "the name of another member"));

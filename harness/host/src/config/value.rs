@@ -3,26 +3,10 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use pgdrill_agent::config::{HostPort, Password, User};
-use pgdrill_yaml::{At, Fields, Node, Reader, Value};
+pub(super) use pgdrill_yaml::patroni::{switch, whole};
+use pgdrill_yaml::{At, Fields, Node, Reader, Value, patroni as warts};
 
 use crate::own_options;
-
-/// `true` or `false`, or one of the words that Patroni takes for them (`parse_bool`).
-pub(super) fn switch(reader: &mut Reader<'_>, at: &At<'_>) -> Option<bool> {
-    if let Value::Text(text) = &at.node.value {
-        match text.to_ascii_lowercase().as_str() {
-            "true" | "on" | "yes" | "1" => return Some(true),
-            "false" | "off" | "no" | "0" => return Some(false),
-            _ => {}
-        }
-    }
-    if let Value::Number(number) = &at.node.value
-        && let Some(flag @ 0..=1) = number.as_i64()
-    {
-        return Some(flag == 1);
-    }
-    reader.boolean(at)
-}
 
 /// A text that is not empty.
 pub(super) fn word(reader: &mut Reader<'_>, at: &At<'_>, expected: &str) -> Option<String> {
@@ -83,7 +67,7 @@ pub(super) fn user_and_password(reader: &mut Reader<'_>, at: &At<'_>) -> Option<
     let username = username.and_then(|at| word(reader, &at, "a user's name"));
     let password = super::required(reader, &mut fields, "password", "that user's password");
     let password = password.and_then(|at| secret(reader, &at));
-    fields.finish(reader);
+    warts::finish(reader, &fields);
     Some(User { username: username?, password: Some(password?) })
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use pgdrill_agent::{
-    config::Password,
+    config::{HostPort, Password},
     ports::{InitdbOptions, PostgresError, PostgresResult, Upstream},
     postgres::Conninfo,
 };
@@ -72,7 +72,7 @@ pub(super) async fn basebackup(settings: &Settings, from: &Upstream) -> Postgres
         command.arg("--checkpoint=fast");
     }
     command.args(own);
-    info!("running pg_basebackup from {}:{}", from.host, from.port);
+    info!("running pg_basebackup from {}", HostPort::new(&from.host, from.port));
     program::run(command).await.map(drop)
 }
 

@@ -227,8 +227,14 @@ impl Postgres for LocalPostgres {
 
     fn reconfigure(&self, config: &PostgresqlConfig) {
         let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
-        let (rewind, basebackup) = (config.rewind_options.clone(), config.basebackup.clone());
-        *settings = Arc::new(Settings { rewind, basebackup, ..Settings::clone(&settings) });
+        *settings = Arc::new(Settings {
+            rewind: config.rewind_options.clone(),
+            basebackup: config.basebackup.clone(),
+            bin_dir: config.bin_dir.clone(),
+            bin_name: config.bin_name.clone(),
+            custom_conf: config.custom_conf.clone(),
+            ..Settings::clone(&settings)
+        });
     }
 
     async fn reload(&self) -> PostgresResult<()> {

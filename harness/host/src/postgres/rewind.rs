@@ -7,6 +7,7 @@
 use std::{fs, fs::OpenOptions, io, os::unix::fs::OpenOptionsExt, path::PathBuf, process::Stdio};
 
 use pgdrill_agent::{
+    config::HostPort,
     ports::{ClusterState, PostgresError, PostgresResult, Upstream},
     postgres::Conninfo,
 };
@@ -62,7 +63,7 @@ pub(super) async fn run(settings: &Settings, from: &Upstream) -> PostgresResult<
         command.arg(format!("--config-file={}", settings.config_file().display()));
     }
     command.args(copy::long_options("postgresql.rewind", &settings.rewind, own_options::REWIND)?);
-    info!("running pg_rewind from {}:{}", from.host, from.port);
+    info!("running pg_rewind from {}", HostPort::new(&from.host, from.port));
     let output = program::output_to(command, Stdio::from(said)).await?;
     if output.status.success() {
         forget(settings);

@@ -29,7 +29,7 @@ fn a_parameter_that_postgresql_has_removed_does_not_reach_it() {
     let dcs = config.bootstrap.expect("it is there").dcs;
     let parameters = dcs.pointer("/postgresql/parameters").and_then(serde_json::Value::as_object).expect("they are");
     assert!(!parameters.contains_key("wal_keep_segments") && parameters.contains_key("wal_level"));
-    assert_eq!(parameters["wal_keep_size"], "128MB", "8 segments of 16 MB");
+    assert_eq!(parameters["wal_keep_size"], "128MB", "8 segments, as Patroni takes them");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod environment;
 mod mistakes;
 mod mutants;
 mod reload;
+mod settings;
 
 use std::path::PathBuf;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pgdrill_settings::value::switch;
 use serde_json::Value;
 
 use crate::event::{At, Event};
@@ -177,7 +178,7 @@ impl<'a> Keys<'a> {
         let paused = |version: &Version<'_>| {
             // Most versions do not speak of a pause at all: parsing them for every write would be waste.
             version.value.is_some_and(|value| value.contains("pause"))
-                && version.json().is_some_and(|config| config.get("pause") == Some(&Value::Bool(true)))
+                && version.json().is_some_and(|config| config.get("pause").and_then(switch) == Some(true))
         };
         self.at("config", from).is_some_and(paused)
             || self.versions("config").iter().any(|version| version.at > from && version.at <= until && paused(version))

@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pgdrill_settings::value::switch;
 use serde_json::Value;
 
 use super::{Broken, Finding, Violation, later, own_names, violation};
@@ -31,7 +32,7 @@ pub fn judge(rules: &Rules, history: &History<'_>) -> Finding {
         return Finding::unknown("the settled state was not read at the end");
     };
     let state = EndState { rules, history, settled };
-    if state.json("config").is_some_and(|config| config.get("pause") == Some(&Value::Bool(true))) {
+    if state.json("config").is_some_and(|config| config.get("pause").and_then(switch) == Some(true)) {
         return Finding::not_applicable("the cluster is paused at the end");
     }
     let mut broken = state.keys();

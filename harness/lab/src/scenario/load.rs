@@ -8,7 +8,7 @@ use std::{
 use pgdrill_yaml::{At, Node, Problem, Severity, cannot_read, first_of_each, parse, text_of};
 use serde_json::Value as Json;
 
-use super::{Scenario, check, patroni, read};
+use super::{Account, Scenario, check, patroni, read};
 
 /// A scenario that can be played, and what its author may want to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,15 +150,30 @@ fn nested(path: &str, value: &Json) -> Node {
     Node::of_json(&path.rsplit('.').fold(value.clone(), field))
 }
 
-/// Plays a scenario with a user's own `patroni.yml`: its settings replace all of the scenario's. Returns the warnings.
+/// What comes of a scenario and a user's own `patroni.yml`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WithFile {
+    /// What is questionable in the file.
+    pub warnings: Vec<Problem>,
+    /// What of the file is played.
+    pub account: Account,
+    /// Why the scenario says nothing about a cluster with this file: it is about a mode that the file has otherwise.
+    pub does_not_apply: Option<String>,
+}
+
+/// Plays a scenario with a user's own `patroni.yml`: the file's settings, and over them what the scenario itself says, since that is
+/// what the scenario is about.
 ///
 /// # Errors
 /// When the file cannot be read, or the scenario makes no sense with it.
-pub fn use_patroni_file(scenario: &mut Scenario, file: &Path) -> Result<Vec<Problem>, Vec<Problem>> {
-    let (settings, warnings) = patroni::read_patroni_yml(file)?;
-    scenario.cluster.patroni = settings;
-    let wrong = check::wrong_for_size(scenario, file);
-    if wrong.is_empty() { Ok(warnings) } else { Err(wrong) }
+pub fn use_patroni_file(scenario: &mut Scenario, path: &Path) -> Result<WithFile, Vec<Problem>> {
+    let file = patroni::read_patroni_yml(path)?;
+    let does_not_apply = patroni::play_with(scenario, &file);
+    let wrong = check::wrong_for_size(scenario, path);
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    Ok(WithFile { warnings: file.warnings, account: file.account, does_not_apply })
 }
 
 fn scenario_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<Problem>> {

@@ -6,7 +6,7 @@ use super::Verdict;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitCode {
-    /// Every run passed.
+    /// Every run passed that applies to the user's settings.
     Pass = 0,
     /// A rule was broken; the first violation is listed first.
     Fail = 1,
@@ -31,7 +31,7 @@ impl ExitCode {
 impl From<Verdict> for ExitCode {
     fn from(verdict: Verdict) -> Self {
         match verdict {
-            Verdict::Pass => Self::Pass,
+            Verdict::Pass | Verdict::NotApplicable => Self::Pass,
             Verdict::Fail => Self::Fail,
             // A vacuous run shares the code: for a script both mean "nothing was proven, look into it".
             Verdict::Unknown | Verdict::Vacuous => Self::Unknown,

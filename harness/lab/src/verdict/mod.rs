@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
+    /// It was not played, since it is about other settings than the user's: that says nothing about the user's cluster.
+    NotApplicable,
     /// Every rule held.
     Pass,
     /// The world cannot play the scenario.
@@ -43,6 +45,7 @@ impl Verdict {
 impl std::fmt::Display for Verdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::NotApplicable => "does not apply",
             Self::Pass => "pass",
             Self::Unsupported => "unsupported",
             Self::Unknown => "unknown",

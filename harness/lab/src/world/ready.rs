@@ -52,6 +52,19 @@ pub fn missing(
     unsynchronised(scenario, recorder).or_else(|| unrouted(routed, &leader))
 }
 
+/// What the agents said last, where a cluster does not come up: the reason of each one's latest decision, a line each.
+#[must_use]
+pub fn last_words(scenario: &Scenario, recorder: &Recorder) -> String {
+    let said = |node: &String| {
+        let reason = recorder.last(|e| match &e.what {
+            What::Decision { reason, .. } if e.node == *node => Some(reason.clone()),
+            _ => None,
+        });
+        reason.map(|reason| format!("\nthe agent of {node} said last: {reason}"))
+    };
+    scenario.cluster.node_names().iter().filter_map(said).collect()
+}
+
 /// In synchronous mode `/sync` must name a standby first: before, the mode promises nothing.
 fn unsynchronised(scenario: &Scenario, recorder: &Recorder) -> Option<String> {
     let spec = &scenario.cluster;

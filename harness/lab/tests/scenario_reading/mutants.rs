@@ -102,7 +102,7 @@ fn no_mutant_of_a_patroni_yml_makes_it_panic_or_talk() {
         let mutated = mutant(&text.replace("SECRET", "\u{1}"), seed).replace('\u{1}', "not-a-real-one");
         fs::write(&file, mutated).expect("written");
         match use_patroni_file(&mut scenario.clone(), &file) {
-            Ok(warnings) => drawn(&warnings),
+            Ok(warnings) => drawn(&warnings.warnings),
             Err(problems) => drawn(&problems),
         }
     }

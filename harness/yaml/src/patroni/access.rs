@@ -43,6 +43,8 @@ fn secret(reader: &mut Reader<'_>, password: &At<'_>, variable: &str) {
 }
 
 fn hba_lines(reader: &mut Reader<'_>, lines: &At<'_>) {
+    // What is no list is told by whoever reads it.
+    let Value::List(_) = &lines.node.value else { return };
     for line in reader.items(lines) {
         let Value::Text(text) = &line.node.value else { continue };
         let words: Vec<&str> = text.split_whitespace().collect();

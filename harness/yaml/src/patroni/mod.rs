@@ -1,13 +1,19 @@
-//! What is known to hurt in a `patroni.yml` although Patroni starts with it: who may come in, parameters of PostgreSQL, the store.
-//! Both readers of such files say it in the same words: the lab, which plays with a user's file, and the agent.
+//! What both readers of a `patroni.yml` say in the same words, the lab, which plays with a user's file, and the agent: how its values
+//! are spelled, where its names belong, and what is known to hurt in it although Patroni starts with it.
 
 mod access;
 mod dcs;
+mod dynamic;
+mod names;
 mod parameters;
+mod value;
 
 pub use access::{hba, open_restapi, passwords};
 pub use dcs::{one_member_only, slashes};
-pub use parameters::{FROM_DCS_ONLY, Facts, keep_dynamic_only, leave_out_removed, warn as parameters};
+pub use dynamic::values as dynamic_values;
+pub use names::{finish, unknown};
+pub use parameters::{Facts, local_recovery, local_values, warn as parameters};
+pub use value::{switch, whole};
 
 use crate::{At, Node};
 

@@ -1,33 +1,25 @@
 //! Warts of a `patroni.yml` in PostgreSQL's parameters.
 
+use pgdrill_settings::{
+    postgresql,
+    value::{integer, switch},
+};
 use serde_json::{Map, Value as Json};
 
 use super::at;
-use crate::{At, Node, Reader, Value};
+use crate::{At, Key, Node, Reader, Value};
 
-/// Parameters that Patroni passes on the command line and takes from the DCS only (documentation, "Important rules").
-pub const FROM_DCS_ONLY: [&str; 11] = [
-    "max_connections",
-    "max_locks_per_transaction",
-    "max_worker_processes",
-    "max_prepared_transactions",
-    "wal_level",
-    "track_commit_timestamp",
-    "max_wal_senders",
-    "max_replication_slots",
-    "wal_log_hints",
-    "wal_keep_size",
-    "wal_keep_segments",
-];
-
-/// Parameters that no supported PostgreSQL has any more: name, since which version, what to write instead and why. Of the first
-/// Patroni, and the agent, make what PostgreSQL has instead of it.
-const REMOVED: [(&str, u8, &str, &str); 5] = [
-    ("wal_keep_segments", 13, "wal_keep_size", "a segment is 16 MB: 8 segments are wal_keep_size: 128MB"),
-    ("checkpoint_segments", 10, "max_wal_size", "three segments of 16 MB per checkpoint_segments"),
-    ("replacement_sort_tuples", 11, "nothing", "sorts have no such mode any more"),
-    ("vacuum_cleanup_index_scale_factor", 14, "nothing", "vacuum decides by itself"),
-    ("operator_precedence_warning", 14, "nothing", "it only warned of changes in 9.5"),
+/// What to write instead of a parameter that no supported PostgreSQL has any more, and why.
+const INSTEAD: [(&str, &str, &str); 5] = [
+    (
+        "wal_keep_segments",
+        "wal_keep_size",
+        "a segment is 16 MB: 8 segments are wal_keep_size: 128MB, as which Patroni takes them",
+    ),
+    ("checkpoint_segments", "max_wal_size", "three segments of 16 MB per checkpoint_segments"),
+    ("replacement_sort_tuples", "nothing", "sorts have no such mode any more"),
+    ("vacuum_cleanup_index_scale_factor", "nothing", "vacuum decides by itself"),
+    ("operator_precedence_warning", "nothing", "it only warned of changes in 9.5"),
 ];
 
 /// What the whole file comes to, local settings over dynamic ones.
@@ -44,11 +36,12 @@ pub struct Facts<'a> {
 /// Warns of each.
 pub fn warn(reader: &mut Reader<'_>, root: &Node, facts: Facts<'_>) {
     for path in ["bootstrap.dcs.postgresql.parameters", "postgresql.parameters"] {
-        let Some(parameters) = at(root, path) else { continue };
-        removed(reader, &parameters);
-        if path.starts_with("postgresql") {
-            dcs_only(reader, &parameters);
+        if let Some(parameters) = at(root, path) {
+            removed(reader, &parameters);
         }
+    }
+    if let Some(parameters) = at(root, "postgresql.parameters") {
+        dcs_only(reader, &parameters);
     }
     archive(reader, root, facts.parameters);
     rewind(reader, root, facts);
@@ -68,43 +61,24 @@ fn standby_names(reader: &mut Reader<'_>, root: &Node) {
         "with synchronous_mode Patroni names the standbys by itself, and the parameter does not count".into();
 }
 
-/// Undoes what a local section says about parameters that only the DCS may set.
-pub fn keep_dynamic_only(dynamic: &Map<String, Json>, merged: &mut Map<String, Json>) {
-    for name in FROM_DCS_ONLY {
-        match dynamic.get(name) {
-            Some(value) => _ = merged.insert(name.into(), value.clone()),
-            None => _ = merged.remove(name),
-        }
-    }
-}
-
-/// Leaves out what no supported PostgreSQL starts with, as Patroni does. WAL that is to be kept is kept: segments of 16 MB become
-/// their size, unless that is given, too.
-pub fn leave_out_removed(parameters: &mut Map<String, Json>) {
-    let segments = parameters.get("wal_keep_segments").and_then(|segments| match segments {
-        Json::String(text) => text.trim().parse::<u64>().ok(),
-        other => other.as_u64(),
-    });
-    if let Some(size) = segments.and_then(|segments| segments.checked_mul(16)).filter(|size| *size > 0) {
-        parameters.entry("wal_keep_size").or_insert_with(|| format!("{size}MB").into());
-    }
-    parameters.retain(|name, _| !REMOVED.iter().any(|(removed, ..)| removed == name));
-}
-
 fn removed(reader: &mut Reader<'_>, parameters: &At<'_>) {
-    for (name, version, instead, why) in REMOVED {
-        if let Some(node) = parameters.node.get(name) {
-            let found = format!("{name}, which PostgreSQL {version} has removed");
-            let problem = reader.problem(node.place, &parameters.field(name), found, instead);
-            let becomes = if name == REMOVED[0].0 { "takes it for the other" } else { "leaves it out" };
-            problem.help = format!("PostgreSQL {version} and later do not start with it, so Patroni {becomes}; {why}");
-        }
+    for (key, node) in fields(parameters) {
+        let name = key.name.as_str();
+        let Some(version) = postgresql::removed_in(name) else { continue };
+        let known = INSTEAD.iter().find(|(removed, ..)| *removed == name);
+        let (instead, why) = known.map_or(("nothing", ""), |(_, instead, why)| (*instead, *why));
+        let found = format!("{name}, which PostgreSQL {version} has removed");
+        let left_out = if name == "wal_keep_segments" { "" } else { ", so it is left out" };
+        let why = if why.is_empty() { String::new() } else { format!("; {why}") };
+        reader.problem(node.place, &parameters.field(name), found, instead).help =
+            format!("PostgreSQL {version} and later do not start with it{left_out}{why}");
     }
 }
 
 fn dcs_only(reader: &mut Reader<'_>, parameters: &At<'_>) {
-    for name in FROM_DCS_ONLY {
-        if let Some(node) = parameters.node.get(name) {
+    for (key, node) in fields(parameters) {
+        let name = key.name.as_str();
+        if postgresql::FROM_DCS_ONLY.contains(&name) {
             let expected = format!("bootstrap.dcs.postgresql.parameters.{name}");
             reader.problem(node.place, &parameters.field(name), format!("{name} in a local section"), expected).help =
                 "it must be the same on every node, so Patroni takes it from the DCS only and ignores it here".into();
@@ -112,13 +86,38 @@ fn dcs_only(reader: &mut Reader<'_>, parameters: &At<'_>) {
     }
 }
 
+/// Values of a node's own `recovery_conf` that are no values of theirs.
+pub fn local_recovery(reader: &mut Reader<'_>, parameters: &At<'_>) {
+    for (key, node) in fields(parameters) {
+        let (name, value) = (key.name.as_str(), node.to_json());
+        if let Some(judgement) = postgresql::judge_recovery(name, &value) {
+            super::dynamic::tell(reader, parameters, &judgement.problem(name, &value));
+        }
+    }
+}
+
+/// Values of a node's own parameters that are no values of theirs.
+pub fn local_values(reader: &mut Reader<'_>, parameters: &At<'_>) {
+    for (key, node) in fields(parameters) {
+        let (name, value) = (key.name.as_str(), node.to_json());
+        let told_elsewhere = postgresql::FROM_DCS_ONLY.contains(&name)
+            || postgresql::removed_in(name).is_some()
+            || postgresql::follows(name).is_some();
+        if let Some(judgement) = postgresql::judge(name, &value).filter(|_| !told_elsewhere) {
+            super::dynamic::tell(reader, parameters, &judgement.problem(name, &value));
+        }
+    }
+}
+
+fn fields<'n>(at: &At<'n>) -> impl Iterator<Item = &'n (Key, Node)> + use<'n> {
+    let fields: &[(Key, Node)] = if let Value::Map(fields) = &at.node.value { fields } else { &[] };
+    // A parameter that is null is none, and what is no single value is told by whoever reads it.
+    fields.iter().filter(|(_, node)| !matches!(node.value, Value::Null | Value::List(_) | Value::Map(_)))
+}
+
 fn is_on(parameters: &Map<String, Json>, name: &str) -> bool {
-    parameters.get(name).is_some_and(|value| match value {
-        Json::Bool(flag) => *flag,
-        Json::String(text) => matches!(text.as_str(), "on" | "true" | "yes" | "always" | "1"),
-        Json::Number(number) => number.as_i64() == Some(1),
-        _ => false,
-    })
+    let always = |value: &Json| value.as_str().is_some_and(|word| word.eq_ignore_ascii_case("always"));
+    parameters.get(name).is_some_and(|value| switch(value) == Some(true) || always(value))
 }
 
 /// The node of a parameter, in the local section or the dynamic one.
@@ -162,13 +161,14 @@ fn rewind(reader: &mut Reader<'_>, root: &Node, facts: Facts<'_>) {
 
 fn wal_senders(reader: &mut Reader<'_>, root: &Node) {
     /// Patroni's own default.
-    const DEFAULT: i64 = 10;
+    const DEFAULT: i128 = 10;
     let Some(found) = parameter(root, "max_wal_senders") else { return };
-    let count = match &found.node.value {
-        Value::Number(number) => number.as_i64(),
-        Value::Text(text) => text.parse().ok(),
-        _ => None,
-    };
+    let value = found.node.to_json();
+    // What is replaced is told as such.
+    if postgresql::judge("max_wal_senders", &value).is_some() {
+        return;
+    }
+    let count = integer(&value, None);
     if count.is_some_and(|count| count < DEFAULT) {
         reader.wrong(&found, format!("at least {DEFAULT}, Patroni's default")).help =
             "after a cut, senders of dead connections hold their places for wal_sender_timeout (60 s), and a base backup \

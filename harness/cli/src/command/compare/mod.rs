@@ -103,7 +103,7 @@ fn play_in(
                 progress.told(run);
                 if !simulated {
                     failed = failed.take().or_else(|| save_events(arguments.events.as_deref(), world, run).err());
-                    if run.verdict() != pgdrill_lab::verdict::Verdict::Pass {
+                    if run.verdict() > pgdrill_lab::verdict::Verdict::Pass {
                         let text = format!("{world}, run {}\n{}\n", run.seed, explanation(run, width));
                         progress.beside(|| screen.print(&text));
                     }

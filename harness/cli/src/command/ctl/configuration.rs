@@ -67,6 +67,10 @@ pub(super) async fn edit(session: &Session, screen: &mut Screen, args: &EditArgs
     if !args.quiet {
         screen.print(&edit::difference(&before, &output::yaml(&changed)));
     }
+    let senseless = senseless(&present.value, &changed);
+    if !senseless.is_empty() {
+        return Err(failed(format!("Configuration not changed:\n{}", senseless.join("\n"))));
+    }
     // Also with --quiet: that is for what changes.
     let remarks = new_remarks(&present.value, &changed);
     for remark in &remarks {
@@ -92,6 +96,15 @@ pub(super) async fn edit(session: &Session, screen: &mut Screen, args: &EditArgs
     }
     screen.print("Configuration changed\n");
     Ok(())
+}
+
+/// What makes no sense in a configuration, and was not so before: nothing would be gained by writing it, with `--force` either.
+fn senseless(before: &Value, after: &Value) -> Vec<String> {
+    let known = pgdrill_settings::check(before);
+    let new =
+        pgdrill_settings::check(after).into_iter().filter(|problem| problem.is_senseless() && !known.contains(problem));
+    // What would be used in its place is of no interest: it is not written.
+    new.map(|problem| format!("{}: found {}, expected {}", problem.field, problem.found, problem.expected)).collect()
 }
 
 /// What is wrong with a configuration or does not count in it, and was not so before.
@@ -163,6 +176,29 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_makes_no_sense_is_not_written() {
+        let before = json!({"ttl": 30, "failsafe_mode": "perhaps", "postgresql": {"parameters": {"work_mem": "4MB"}}});
+        let after = |patch: Value| {
+            let mut after = before.as_object().unwrap().clone();
+            merge_configuration(&mut after, patch.as_object().unwrap());
+            senseless(&before, &Value::Object(after))
+        };
+        for fine in
+            [json!({"ttl": "40"}), json!({"ttl": 5}), json!({"synchronous_mode": "On"}), json!({"slots": {"a": 0}})]
+        {
+            assert!(after(fine.clone()).is_empty(), "{fine}");
+        }
+        let wrong = json!({"ttl": "abc", "synchronous_mode": "maybe", "postgresql": {"parameters": {"max_connections": "many",
+            "work_mem": "much"}}});
+        insta::assert_snapshot!(after(wrong).join("\n"), @r#"
+        ttl: found "abc", expected a whole number of seconds, at least 20
+        synchronous_mode: found "maybe", expected on, off or quorum
+        postgresql.parameters.work_mem: found "much", expected a whole number, at least 64 (in kB), or a size such as 64MB
+        postgresql.parameters.max_connections: found "many", expected a whole number of at least 25
+        "#);
+    }
 
     #[test]
     fn a_change_that_does_not_count_is_told_once() {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use pgdrill_agent::config::HostPort;
 use pgdrill_file::WRITTEN_BY_HAND;
 use pgdrill_ha::view::Cluster;
 use serde_json::Value;
@@ -99,7 +100,7 @@ pub(super) async fn query(session: &Session, screen: &mut Screen, args: &QueryAr
             Ok(text) => Ok(text),
             // One failure is a line among the others: who watches a failover wants to see the next answer.
             Err(why) if args.watch.interval().is_some() => Ok(format!("{}{}ERROR, {why}\n", now(), args.delimiter)),
-            Err(why) => Err(failed(format!("{host}:{port}: {why}"))),
+            Err(why) => Err(failed(format!("{}: {why}", HostPort::new(host, port)))),
         }
     })
     .await

@@ -46,6 +46,9 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
     }
     super::use_postgresql(&mut loaded, arguments.postgresql);
     super::warn(&loaded);
+    if !arguments.quiet {
+        super::tell_account(arguments.patroni.as_deref(), &loaded);
+    }
     let conditions = Conditions {
         world: (arguments.world != worlds::DEFAULT).then(|| arguments.world.clone()),
         patroni: arguments.patroni.clone(),

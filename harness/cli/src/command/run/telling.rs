@@ -21,17 +21,48 @@ pub(crate) struct Telling {
     unplayable: BTreeSet<String>,
     /// The scenario that was explained last, and how bad that run was: the next seed's like failure is only counted.
     last: Option<(String, (bool, Verdict))>,
+    /// Why runs were not played, each told once; and how many runs had a reason that was told.
+    not_played: BTreeSet<String>,
+    repeated: usize,
+    /// Why scenarios say nothing about a cluster with the user's settings, with their names.
+    not_applicable: BTreeMap<String, Vec<String>>,
 }
 
 impl Telling {
     pub(crate) fn new(screen: Screen, arguments: &RunArgs, runs: usize) -> Self {
         let detail = Detail::from_count(arguments.verbose);
         let (quiet, single) = (arguments.quiet, runs == 1);
-        Self { screen, detail, quiet, single, explained: BTreeMap::new(), unplayable: BTreeSet::new(), last: None }
+        Self {
+            screen,
+            detail,
+            quiet,
+            single,
+            explained: BTreeMap::new(),
+            last: None,
+            unplayable: BTreeSet::new(),
+            not_played: BTreeSet::new(),
+            repeated: 0,
+            not_applicable: BTreeMap::new(),
+        }
     }
 
     /// Prints what is to be said of a run while its events are there.
     pub(crate) fn tell(&mut self, run: &Run) {
+        // A cluster that does not come up, for whatever reason, does so in every scenario.
+        if let Ending::Unplayable(why) = &run.ending
+            && !self.not_played.insert(why.clone())
+        {
+            self.repeated += 1;
+            self.explained.insert((run.scenario.clone(), run.seed), explanation(run, self.screen.width()));
+            return;
+        }
+        if let Ending::NotApplicable(why) = &run.ending {
+            let scenarios = self.not_applicable.entry(why.clone()).or_default();
+            if scenarios.last() != Some(&run.scenario) {
+                scenarios.push(run.scenario.clone());
+            }
+            return;
+        }
         let passed = run.verdict() == Verdict::Pass;
         if let Some(detail) = self.detail {
             let outages = run.measured().map_or(&[][..], |measured| &measured.outages);
@@ -61,7 +92,13 @@ impl Telling {
         if let Some(interrupted) = interrupted {
             self.screen.print(&format!("\n{interrupted}\n"));
         }
-        let Some(worst) = runs.iter().rev().max_by_key(|run| badness(run)).filter(|r| r.verdict() != Verdict::Pass)
+        self.tell_not_applicable();
+        if self.repeated > 0 {
+            let plural = if self.repeated == 1 { "" } else { "s" };
+            self.screen
+                .print(&format!("\n{} more run{plural} not played for a reason that is told above\n", self.repeated));
+        }
+        let Some(worst) = runs.iter().rev().max_by_key(|run| badness(run)).filter(|r| r.verdict() > Verdict::Pass)
         else {
             return;
         };
@@ -74,6 +111,13 @@ impl Telling {
         let (word, reason) = (worst.word(), worst.reason());
         let reason = reason.lines().next().unwrap_or_default();
         self.screen.print(&format!("\n{scenario}, seed {seed}: {word}: {reason}\nreproduce: {reproduce}\n"));
+    }
+
+    fn tell_not_applicable(&mut self) {
+        for (why, scenarios) in std::mem::take(&mut self.not_applicable) {
+            let verb = if scenarios.len() == 1 { "does" } else { "do" };
+            self.screen.print(&format!("\n{} {verb} not apply: {why}\n", scenarios.join(", ")));
+        }
     }
 
     /// Says something that is no result.

@@ -40,7 +40,7 @@ fn played(twice: bool, world: impl Fn(u64) -> Result<Recording, PlayError>) -> R
     let scenario = load_text(Path::new("made.yaml"), text).expect("it is a scenario").scenario;
     let rules = Arc::new(Rules::from(&scenario));
     let reproduce = Reproduce { twice, ..Reproduce::new("made.yaml", 1) };
-    let task = Task { label: "made".into(), scenario: Arc::new(scenario), rules, reproduce };
+    let task = Task { label: "made".into(), scenario: Arc::new(scenario), rules, does_not_apply: None, reproduce };
     play(&Made(world, Cell::new(0)), &task)
 }
 

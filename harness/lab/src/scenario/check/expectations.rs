@@ -1,5 +1,7 @@
 //! Expectations that contradict each other or the timeline: no run could meet them.
 
+use pgdrill_settings::value::switch;
+
 use super::wrong;
 use crate::scenario::{
     Action, Cluster, End, Link, Process, Scenario, Selector, Step,
@@ -100,7 +102,7 @@ fn ends_paused(scenario: &Scenario) -> bool {
     scenario.timeline.iter().fold(scenario.cluster.patroni.pause, |paused, step| match &step.action {
         Action::Pause(_) => step.duration.is_none(),
         Action::Resume(_) => false,
-        Action::EditConfig(patch) => patch.get("pause").map_or(paused, |value| value == &serde_json::Value::Bool(true)),
+        Action::EditConfig(patch) => patch.get("pause").map_or(paused, |value| switch(value) == Some(true)),
         _ => paused,
     })
 }

@@ -1,5 +1,6 @@
 //! Settings that are legal one by one and not together: Patroni would adjust them silently, a scenario must not.
 
+use pgdrill_settings::value::integer;
 use serde_json::{Map, Value as Json};
 
 use super::wrong;
@@ -49,8 +50,10 @@ fn patched(rule: TimingRule, patch: &Map<String, Json>) -> TimingRule {
     let value = |name: &str, now: u32, default: u32| match patch.get(name) {
         None => now,
         Some(Json::Null) => default,
-        Some(Json::String(text)) => text.parse::<Span>().map_or(now, |span| span.0.as_secs() as u32),
-        Some(other) => other.as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(now),
+        Some(Json::String(text)) if text.parse::<Span>().is_ok() => {
+            text.parse::<Span>().map_or(now, |span| span.0.as_secs() as u32)
+        }
+        Some(other) => integer(other, None).and_then(|n| u32::try_from(n).ok()).unwrap_or(now),
     };
     TimingRule {
         ttl: value("ttl", rule.ttl, default.ttl),

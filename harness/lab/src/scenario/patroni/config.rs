@@ -1,5 +1,6 @@
 //! The dynamic configuration as Patroni keeps it in the DCS, and the rule its three times must keep.
 
+use pgdrill_settings::{Timing, adjust_timing};
 use serde_json::{Map, Value, json};
 
 use super::{Patroni, SynchronousMode};
@@ -22,16 +23,13 @@ impl TimingRule {
         u64::from(self.loop_wait) + 2 * u64::from(self.retry_timeout) <= u64::from(self.ttl)
     }
 
-    /// What Patroni makes of times that break it: `loop_wait` is lowered first, then `retry_timeout`.
+    /// What Patroni makes of times that break it.
     #[must_use]
     pub fn adjusted(self) -> Self {
-        if self.holds() {
-            return self;
-        }
-        let ttl = self.ttl.max(20);
-        let retry_timeout = self.retry_timeout.clamp(3, (ttl - 1) / 2);
-        let loop_wait = self.loop_wait.clamp(1, ttl - 2 * retry_timeout);
-        Self { ttl, loop_wait, retry_timeout }
+        let [ttl, loop_wait, retry_timeout] = [self.ttl, self.loop_wait, self.retry_timeout].map(u64::from);
+        let used = adjust_timing(Timing { ttl, loop_wait, retry_timeout });
+        let seconds = |seconds: u64| u32::try_from(seconds).unwrap_or(u32::MAX);
+        Self { ttl: seconds(used.ttl), loop_wait: seconds(used.loop_wait), retry_timeout: seconds(used.retry_timeout) }
     }
 }
 

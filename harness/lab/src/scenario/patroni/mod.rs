@@ -4,13 +4,18 @@
 //! instead, with inline settings over it. See Patroni's documentation, "Dynamic Configuration Settings" and "YAML
 //! Configuration Settings".
 
+mod about;
+mod account;
 mod config;
 mod own_file;
 mod postgresql;
 mod read;
 mod tags;
 
+pub(in crate::scenario) use about::{Said, play_with};
+pub use account::{Account, Fate};
 pub use config::TimingRule;
+pub use own_file::OwnFile;
 pub(in crate::scenario) use own_file::read_patroni_yml;
 pub use postgresql::Postgresql;
 pub(in crate::scenario) use read::{inline, overlay, patch, tags as read_tags};
@@ -78,6 +83,10 @@ pub struct Patroni {
     pub namespace: String,
     /// Whether `initdb` is told to keep data checksums (`bootstrap.initdb`).
     pub data_checksums: bool,
+    /// What the scenario itself says, as it says it: what it is about. Over a user's own file these settings count.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub(in crate::scenario) said: Said,
 }
 
 /// `synchronous_mode`.
@@ -151,6 +160,7 @@ impl Default for Patroni {
             namespace: "service".into(),
             // pg_rewind needs checksums or wal_log_hints, and PostgreSQL 18 makes them the default.
             data_checksums: true,
+            said: Said::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use pgdrill_settings::value::switch;
 use pgdrill_yaml::{At, Node, Problem, Reader, Value, without_secrets};
 
 /// A section; it may not be in the file at all.
@@ -65,6 +66,19 @@ impl<'a> Section<'a> {
             }
             _ => single(reader, &at, expected),
         }
+    }
+
+    /// A field's value as a switch, in every spelling that Patroni takes; without one it is off.
+    pub fn switch(&self, reader: &mut Reader<'_>, name: &str) -> bool {
+        let Some(given) = self.given(name) else { return false };
+        let value = match &given {
+            Given::Variable { value, .. } => value.as_str().into(),
+            Given::File(at) => at.node.to_json(),
+        };
+        switch(&value).unwrap_or_else(|| {
+            self.misread(reader, &given, "true or false");
+            false
+        })
     }
 
     /// Notes a problem with a field's value; `found` is what may be said of it.

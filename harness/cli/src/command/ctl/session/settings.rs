@@ -100,7 +100,7 @@ fn settings(reader: &mut Reader<'_>, root: &Node, var: &dyn Fn(&str) -> Option<S
         etcd: etcd::etcd(reader, &etcd3),
         ctl: CtlConfig {
             authentication: user(reader, &ctl).or_else(|| user(reader, &restapi)),
-            insecure: root.at("ctl.insecure").is_some_and(|node| node.value == Value::Bool(true)),
+            insecure: ctl.switch(reader, "insecure"),
             cacert: file(&ctl, reader, "cacert").or(cafile),
             certfile: file(&ctl, reader, "certfile"),
             keyfile: file(&ctl, reader, "keyfile"),
@@ -178,6 +178,16 @@ mod tests {
         etcd::from_url(&mut settings, "etcd3://root:s3c@10.0.0.1/mine").unwrap();
         assert_eq!(settings.etcd.hosts, [HostPort::new("10.0.0.1", 2379)]);
         assert_eq!((settings.etcd.user.unwrap().username.as_str(), settings.namespace.as_str()), ("root", "mine"));
+    }
+
+    #[test]
+    fn a_switch_may_be_written_in_every_way() {
+        for (text, insecure) in [("ctl: {insecure: 'On'}", true), ("ctl: {insecure: 0}", false), ("ctl: {}", false)] {
+            assert_eq!(of(text).unwrap().ctl.insecure, insecure, "{text}");
+        }
+        assert!(of("ctl: {insecure: perhaps}").unwrap_err().contains("ctl.insecure"));
+        let var = |name: &str| (name == "PATRONI_CTL_INSECURE").then(|| "yes".to_owned());
+        assert!(from_text(Path::new("x"), "ctl: {insecure: false}\n", &var).unwrap().ctl.insecure);
     }
 
     #[test]

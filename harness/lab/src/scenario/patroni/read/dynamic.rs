@@ -1,6 +1,10 @@
 //! Reads the dynamic settings: what Patroni keeps in the DCS.
 
-use pgdrill_yaml::{At, Fields, Reader, Value};
+use pgdrill_settings::value;
+use pgdrill_yaml::{
+    At, Fields, Reader, Value,
+    patroni::{switch, whole},
+};
 use serde_json::{Map, Value as Json};
 
 use crate::scenario::{
@@ -27,7 +31,7 @@ pub(in crate::scenario) fn dynamic(reader: &mut Reader<'_>, fields: &mut Fields<
         it.maximum_lag_on_failover = bytes_of(reader, &at).unwrap_or(it.maximum_lag_on_failover);
     }
     if let Some(at) = fields.take("maximum_lag_on_syncnode") {
-        let never = at.node.value == Value::Number((-1).into());
+        let never = value::integer(&at.node.to_json(), None) == Some(-1);
         let found = if never { Some(-1) } else { bytes_of(reader, &at).and_then(|bytes| i64::try_from(bytes).ok()) };
         it.maximum_lag_on_syncnode = found.unwrap_or(it.maximum_lag_on_syncnode);
     }
@@ -41,10 +45,10 @@ pub(in crate::scenario) fn dynamic(reader: &mut Reader<'_>, fields: &mut Fields<
             *flag = found;
         }
     }
-    if let Some(n) = fields.take("synchronous_node_count").and_then(|at| reader.integer(&at, 1..=99, "standbys")) {
+    if let Some(n) = fields.take("synchronous_node_count").and_then(|at| whole(reader, &at, 1..=99, "standbys")) {
         it.synchronous_node_count = n;
     }
-    if let Some(n) = fields.take("max_timelines_history").and_then(|at| reader.integer(&at, 0..=1_000_000, "entries")) {
+    if let Some(n) = fields.take("max_timelines_history").and_then(|at| whole(reader, &at, 0..=1_000_000, "entries")) {
         it.max_timelines_history = n;
     }
     if let Some(mode) = fields.take("synchronous_mode").and_then(|at| synchronous_mode(reader, &at)) {
@@ -96,8 +100,9 @@ pub(in crate::scenario) fn parameters(reader: &mut Reader<'_>, at: &At<'_>) -> M
 /// Whole seconds, as Patroni writes them (`30`), or with a unit (`30s`, `5m`).
 pub(in crate::scenario) fn seconds_of(reader: &mut Reader<'_>, at: &At<'_>, least: u32) -> Option<u32> {
     let expected = format!("whole seconds from {least} to 86400, such as {0} or {0}s", least.max(30));
+    let number = value::integer(&at.node.to_json(), None).and_then(|number| i64::try_from(number).ok());
     let seconds = match &at.node.value {
-        Value::Number(number) => number.as_i64(),
+        _ if number.is_some() => number,
         Value::Text(text) => match text.parse::<Span>() {
             Ok(span) if span.nanos() % 1_000_000_000 == 0 => i64::try_from(span.0.as_secs()).ok(),
             _ => None,
@@ -114,8 +119,9 @@ pub(in crate::scenario) fn seconds_of(reader: &mut Reader<'_>, at: &At<'_>, leas
 
 /// Bytes, as Patroni writes them (`1048576`), or with a unit (`1MiB`).
 fn bytes_of(reader: &mut Reader<'_>, at: &At<'_>) -> Option<u64> {
+    let number = value::integer(&at.node.to_json(), None).and_then(|number| u64::try_from(number).ok());
     let found = match &at.node.value {
-        Value::Number(number) => number.as_u64(),
+        _ if number.is_some() => number,
         Value::Text(text) => text.parse::<Size>().ok().map(|size| size.bytes),
         _ => None,
     };
@@ -125,20 +131,11 @@ fn bytes_of(reader: &mut Reader<'_>, at: &At<'_>) -> Option<u64> {
     found
 }
 
-/// `true` or `false`, or the words that YAML 1.1 (which Patroni reads) takes for them.
-pub(in crate::scenario) fn switch(reader: &mut Reader<'_>, at: &At<'_>) -> Option<bool> {
-    match &at.node.value {
-        Value::Text(text) if matches!(text.as_str(), "on" | "yes") => Some(true),
-        Value::Text(text) if matches!(text.as_str(), "off" | "no") => Some(false),
-        _ => reader.boolean(at),
-    }
-}
-
 fn synchronous_mode(reader: &mut Reader<'_>, at: &At<'_>) -> Option<SynchronousMode> {
-    match &at.node.value {
-        Value::Bool(true) => Some(SynchronousMode::On),
-        Value::Bool(false) => Some(SynchronousMode::Off),
-        _ => reader.word(
+    match value::switch(&at.node.to_json()) {
+        Some(true) => Some(SynchronousMode::On),
+        Some(false) => Some(SynchronousMode::Off),
+        None => reader.word(
             at,
             &[("on", SynchronousMode::On), ("off", SynchronousMode::Off), ("quorum", SynchronousMode::Quorum)],
         ),

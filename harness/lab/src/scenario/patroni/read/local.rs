@@ -1,8 +1,11 @@
 //! Reads the local settings that a scenario can say something about.
 
-use pgdrill_yaml::{At, Fields, Reader, Value};
+use pgdrill_yaml::{
+    At, Fields, Reader, Value,
+    patroni::{switch, whole},
+};
 
-use super::dynamic::{seconds_of, switch};
+use super::dynamic::seconds_of;
 use crate::scenario::patroni::{Postgresql, Tags, WatchdogMode, WatchdogSettings};
 
 /// `tags`.
@@ -19,7 +22,7 @@ pub(in crate::scenario) fn tags(reader: &mut Reader<'_>, at: &At<'_>) -> Tags {
         *flag = fields.take(name).and_then(|at| switch(reader, &at));
     }
     for (name, number) in [("failover_priority", &mut it.failover_priority), ("sync_priority", &mut it.sync_priority)] {
-        *number = fields.take(name).and_then(|at| reader.integer(&at, -1_000_000..=1_000_000, ""));
+        *number = fields.take(name).and_then(|at| whole(reader, &at, -1_000_000..=1_000_000, ""));
     }
     it.replicatefrom = fields.take("replicatefrom").and_then(|at| reader.text(&at, "a node"));
     if let Some(at) = fields.take("custom") {
@@ -42,7 +45,7 @@ pub(in crate::scenario) fn watchdog(reader: &mut Reader<'_>, at: &At<'_>) -> Wat
         it.mode = mode;
     }
     if let Some(margin) =
-        fields.take("safety_margin").and_then(|at| reader.integer(&at, -1..=86_400, "seconds; -1: half the ttl"))
+        fields.take("safety_margin").and_then(|at| whole(reader, &at, -1..=86_400, "seconds; -1: half the ttl"))
     {
         it.safety_margin = margin;
     }

@@ -11,10 +11,10 @@ pub(in crate::scenario) use local::{initdb, postgresql_local, tags, watchdog};
 use pgdrill_yaml::{At, Fields, Reader};
 use serde_json::{Map, Value as Json};
 
-use super::{Patroni, own_file::read_patroni_yml};
+use super::{Patroni, about::Said, own_file::read_patroni_yml};
 
 /// What the lab sets itself, because it owns the hosts.
-pub(in crate::scenario) const OWNED_BY_LAB: [&str; 13] = [
+pub(in crate::scenario) const OWNED_BY_LAB: [&str; 14] = [
     "name",
     "log",
     "restapi",
@@ -28,6 +28,7 @@ pub(in crate::scenario) const OWNED_BY_LAB: [&str; 13] = [
     "raft",
     "citus",
     "thread_pool_size",
+    "thread_stack_size",
 ];
 
 /// Settings written into the scenario: dynamic and local ones side by side.
@@ -39,6 +40,7 @@ pub(in crate::scenario) fn inline(reader: &mut Reader<'_>, at: &At<'_>) -> Patro
     }
     overlay(reader, &mut fields, &mut it);
     fields.finish(reader);
+    it.said = Said(Some(at.node.clone()));
     it
 }
 
@@ -48,9 +50,9 @@ fn own_file(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Patroni> {
     let text = reader.text(at, expected)?;
     let path = reader.file().parent().unwrap_or(Path::new("")).join(&text);
     match read_patroni_yml(&path) {
-        Ok((settings, warnings)) => {
-            reader.problems.extend(warnings);
-            Some(Patroni { file: Some(text), ..settings })
+        Ok(file) => {
+            reader.problems.extend(file.warnings);
+            Some(Patroni { file: Some(text), ..file.settings })
         }
         Err(problems) => {
             let why: Vec<String> = problems.iter().map(ToString::to_string).collect();

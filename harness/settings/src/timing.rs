@@ -18,6 +18,7 @@ impl Timing {
     pub const DEFAULT: Timing = Timing { ttl: 30, loop_wait: 10, retry_timeout: 10 };
 
     /// Whether a wait, a failed read and a failed renewal together end before the lock does.
+    #[must_use]
     pub fn holds(&self) -> bool {
         self.loop_wait.saturating_add(self.retry_timeout.saturating_mul(2)) <= self.ttl
     }
@@ -25,6 +26,7 @@ impl Timing {
 
 /// Makes the rule hold as Patroni does (`Config._validate_and_adjust_timeouts`): raise what is below its minimum, then
 /// lower `loop_wait` first, and only if that is not enough `retry_timeout` too.
+#[must_use]
 pub fn adjust_timing(wanted: Timing) -> Timing {
     let ttl = wanted.ttl.max(Timing::MIN.ttl);
     let mut loop_wait = wanted.loop_wait.max(Timing::MIN.loop_wait);
