@@ -171,7 +171,8 @@ fn a_run_with_a_users_file_leaves_its_secrets_out_of_everything() {
         BIN,
         "  parameters: { archive_command: 'push --password=SECRET %p', primary_conninfo: 'host=a password=SECRET' }\n",
     );
-    let dcs = "bootstrap: { dcs: { postgresql: { parameters: { archive_command: 'push --token SECRET' } } } }\n";
+    let dcs =
+        "bootstrap: { dcs: { ttl: 25, postgresql: { parameters: { archive_command: 'push --token SECRET' } } } }\n";
     fs::write(folder.path().join("patroni.yml"), (text + dcs).replace("SECRET", "qxzvkjwy")).expect("written");
     let said = pgdrill(
         folder.path(),
@@ -182,7 +183,7 @@ fn a_run_with_a_users_file_leaves_its_secrets_out_of_everything() {
     );
     let written = ["e.jsonl", "j.json", "u.xml", "c.html", "c.json"]
         .map(|file| fs::read_to_string(folder.path().join(file)).expect(file));
-    assert!(written[0].contains("push --password=********"), "the settings are played with");
+    assert!(written[0].contains(r#"\"ttl\":25"#), "the settings are played with");
     for text in written.iter().chain([&said]) {
         assert!(!text.contains("qxzvkjwy"), "{text}");
     }

@@ -190,7 +190,7 @@ fn less_than_a_cluster_works_with_is_replaced_and_told() {
         ("max_replication_slots", "4"),
         ("max_worker_processes", "8"),
         ("wal_level", "replica"),
-        ("work_mem", "1"),
+        ("work_mem", "64kB"),
     ] {
         assert_eq!(parameters[name], value, "{name}");
     }

@@ -1,5 +1,7 @@
 //! Patroni's settings: those of the cluster, and those of a patch (`edit_config`).
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Value, json};
 
 use super::forms::{group, integer, of};
@@ -33,7 +35,7 @@ pub(super) fn describe(definitions: &mut Map<String, Value>) {
         definitions.get_mut("WatchdogSettings").and_then(|d| d.get_mut("properties"))
     {
         properties.insert("mode".into(), json!({ "enum": ["off", "automatic", "required", false] }));
-        properties.insert("safety_margin".into(), integer(&limits::MARGIN));
+        properties.insert("safety_margin".into(), whole(&limits::MARGIN));
         properties.insert("device".into(), json!({ "description": "Means nothing here: see cluster.watchdog" }));
     }
 }
@@ -63,9 +65,9 @@ fn dynamic() -> Vec<(&'static str, Value)> {
     fields.extend([
         ("maximum_lag_on_failover", bytes(0)),
         ("maximum_lag_on_syncnode", bytes(-1)),
-        ("synchronous_node_count", integer(&limits::STANDBYS)),
-        ("max_timelines_history", integer(&limits::HISTORY)),
-        ("synchronous_mode", json!({ "enum": ["on", "off", "quorum", true, false] })),
+        ("synchronous_node_count", whole(&limits::STANDBYS)),
+        ("max_timelines_history", whole(&limits::HISTORY)),
+        ("synchronous_mode", json!({ "anyOf": [{ "enum": ["quorum"] }, switch()] })),
         ("slots", json!({ "type": "object" })),
         ("ignore_slots", json!({ "type": "array" })),
         ("standby_cluster", json!({ "type": "object" })),
@@ -99,7 +101,7 @@ fn of_postgresql() -> Vec<(&'static str, Value)> {
 fn tags() -> Vec<(&'static str, Value)> {
     let mut fields: Vec<(&str, Value)> =
         ["nofailover", "nosync", "noloadbalance", "clonefrom", "nostream"].map(|name| (name, switch())).into();
-    fields.extend(["failover_priority", "sync_priority"].map(|name| (name, integer(&limits::PRIORITY))));
+    fields.extend(["failover_priority", "sync_priority"].map(|name| (name, whole(&limits::PRIORITY))));
     fields.extend([("replicatefrom", json!({ "type": "string" })), ("custom", json!({ "type": "object" }))]);
     fields
 }
@@ -112,13 +114,14 @@ fn bootstrap() -> Value {
     schema
 }
 
-/// Whole seconds, as Patroni writes them or with a unit.
+/// Whole seconds, as Patroni reads them: a number, also as text, or with a unit.
 fn seconds(least: u32) -> Value {
     // A sum of several units is beyond a pattern: that it is not below the least, only the reader knows.
     let some = if least > 0 { "[1-9]" } else { "[0-9]" };
     json!({
         "anyOf": [
-            { "type": "integer", "minimum": least, "maximum": LONGEST },
+            number(least.into(), LONGEST.into()),
+            text_of_at_least(least.into()),
             {
                 "type": "string",
                 "allOf": [{ "pattern": r"^\+?([0-9]+ ?(h|min|m|sec|s) ?)+$" }, { "pattern": some }],
@@ -128,12 +131,41 @@ fn seconds(least: u32) -> Value {
     })
 }
 
-/// Bytes, as Patroni writes them or with a unit.
-fn bytes(least: i64) -> Value {
-    json!({ "anyOf": [{ "type": "integer", "minimum": least }, of("Size")] })
+/// A whole number, as Patroni reads it: also as text.
+fn whole(range: &RangeInclusive<i64>) -> Value {
+    json!({ "anyOf": [number(*range.start(), *range.end()), text_of_at_least(*range.start())] })
 }
 
-/// `true` or `false`, or the words that YAML 1.1 takes for them.
+/// Bytes, as Patroni writes them or with a unit.
+fn bytes(least: i64) -> Value {
+    json!({ "anyOf": [number(least, i64::MAX), text_of_at_least(least), of("Size")] })
+}
+
+/// Numbers that Patroni rounds to a whole one in these limits.
+fn number(least: i64, most: i64) -> Value {
+    let mut schema = json!({ "type": "number", "minimum": least as f64 - 0.5 });
+    if most < i64::MAX {
+        schema["maximum"] = json!(most);
+    }
+    schema
+}
+
+/// Such a number as text.
+fn text_of_at_least(least: i64) -> Value {
+    let digits = match least {
+        ..0 => "(-?[0-9]|[1-9][0-9]+)".to_owned(),
+        0 => "[0-9]+".to_owned(),
+        1..10 => format!("([{least}-9]|[1-9][0-9]+)"),
+        _ => format!("([{}-9][0-9]|[1-9][0-9][0-9]+)", least / 10),
+    };
+    json!({ "type": "string", "pattern": format!(r"^\+?{digits}(\.[0-9]+)?$") })
+}
+
+/// A boolean, as Patroni reads it: one of YAML, a number, or a word.
 fn switch() -> Value {
-    json!({ "enum": [true, false, "on", "off", "yes", "no"] })
+    let words = "on|On|ON|off|Off|OFF|yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|0|1";
+    json!({ "anyOf": [
+        { "enum": [true, false, 0, 1] },
+        { "type": "string", "pattern": format!("^({words})$") },
+    ] })
 }
