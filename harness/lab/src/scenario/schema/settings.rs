@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value, json};
 
-use super::forms::{group, integer, of};
+use super::forms::{group, of};
 use crate::scenario::limits::{self, LONGEST, TIMES_OF_PATRONI};
 
 /// The least of `pg_ctl_timeout`, in seconds.
@@ -120,7 +120,7 @@ fn seconds(least: u32) -> Value {
     let some = if least > 0 { "[1-9]" } else { "[0-9]" };
     json!({
         "anyOf": [
-            number(least.into(), LONGEST.into()),
+            number(least.into(), LONGEST),
             text_of_at_least(least.into()),
             {
                 "type": "string",
