@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`value`] | how a single value is spelled: switches and numbers |
 //! | [`Dynamic`] | what a dynamic configuration comes to |
-//! | [`check`] | what is wrong with one |
+//! | `check` | what is wrong with one |
 //! | [`Timing`] | the rule among `ttl`, `loop_wait` and `retry_timeout` |
 //! | [`slots`] | `slots` and `ignore_slots` |
 //! | [`postgresql`] | PostgreSQL's parameters: which there are, what they may be, and what Patroni makes of them |
