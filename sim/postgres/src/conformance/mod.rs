@@ -31,7 +31,6 @@ macro_rules! for_each_conformance_body {
             timelines::rewind_without_wal as a_rewind_needs_the_targets_wal_since_the_last_common_checkpoint, 2;
             timelines::rewind_not_needed as a_cleanly_stopped_primary_follows_its_standby_without_rewind, 2;
             timelines::rewind_of_a_standby as a_standby_that_replayed_beyond_the_fork_needs_a_rewind, 3;
-            timelines::rewind_of_a_crashed_primary as a_crashed_primary_that_became_a_standby_needs_a_rewind, 2;
             timelines::rewind_refused as a_crashed_target_is_not_rewound, 2;
             durability::crash_keeps_commits as acknowledged_commits_survive_a_kill, 1;
             durability::control_states as pg_control_names_the_state_of_the_cluster, 2;

@@ -143,34 +143,6 @@ pub async fn rewind_of_a_standby<O: Operations>(pg: &O) {
     assert_eq!(value(&again, "SELECT count(*) FROM t").await, "2", "the row of the abandoned timeline is gone");
 }
 
-/// A primary that crashed with WAL of its own, and was started as a standby before it was known who leads, is rewound.
-pub async fn rewind_of_a_crashed_primary<O: Operations>(pg: &O) {
-    let primary = cluster(pg, 1).await;
-    let standby = pg.connect(1).await.expect("hot standby");
-    primary.simple_query("INSERT INTO t VALUES (1)").await.expect("inserted");
-    wait_for(&standby, "SELECT count(*) FROM t", "1").await;
-    pg.stop(1, Stop::Fast).await;
-    primary.simple_query("INSERT INTO t VALUES (100)").await.expect("inserted");
-    pg.stop(0, Stop::Immediate).await;
-    pg.follow(0, 1, "").await;
-    pg.start(0).await;
-    let old = pg.connect(0).await.expect("hot standby on its own timeline");
-    wait_for(&old, "SELECT max(id) FROM t", "100").await;
-    let replayed = value(&old, "SELECT pg_last_wal_replay_lsn()").await;
-    pg.start(1).await;
-    let new_primary = promoted(pg, 1).await;
-    new_primary.simple_query("INSERT INTO t VALUES (200)").await.expect("inserted");
-    new_primary.simple_query("CHECKPOINT").await.expect("written");
-    pg.stop(0, Stop::Fast).await;
-    assert_eq!(pg.controldata(0, "Minimum recovery ending location").await, replayed);
-    assert_eq!(pg.rewind(1, 0).await, Ok(true));
-    pg.follow(0, 1, "").await;
-    pg.start(0).await;
-    let old = pg.connect(0).await.expect("hot standby");
-    wait_for(&old, "SELECT max(id) FROM t", "200").await;
-    assert_eq!(value(&old, "SELECT count(*) FROM t").await, "2", "the row of the abandoned timeline is gone");
-}
-
 /// A target that was not shut down cleanly is refused.
 pub async fn rewind_refused<O: Operations>(pg: &O) {
     cluster(pg, 1).await;
