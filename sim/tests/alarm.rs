@@ -63,28 +63,6 @@ duration: 110s
     rings(text, &["lost_writes_over_budget", "leader_changes_off_budget"]);
 }
 
-/// PostgreSQL's documentation, "Timelines": a promotion takes the next number that the server knows of, so two servers that
-/// never heard of each other's promotion take the same.
-#[test]
-fn two_replicas_that_were_promoted_apart_fork_one_timeline() {
-    let text = "
-name: alarm
-about: Two replicas that do not see each other are promoted one after the other.
-cluster: { nodes: 3, etcd: 3, router: haproxy }
-timeline:
-  - { at: 20s, cut: { between: [pg1, pg2] } }
-  - { at: 20s, cut: { between: [pg1, pg3] } }
-  - { at: 20s, cut: { between: [pg2, pg3] } }
-  - { at: 30s, power_off: leader, as: first }
-  - { at: 80s, power_off: leader, as: second }
-  - { at: 130s, heal: all }
-  - { at: 130s, power_on: first + second }
-expect: { end: healthy }
-duration: 180s
-";
-    rings(text, &["timeline_fork"]);
-}
-
 /// A cluster that has lost its quorum for good is not well at the end.
 #[test]
 fn a_cluster_that_cannot_recover_is_told_apart_from_one_that_can() {
