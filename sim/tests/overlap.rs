@@ -55,9 +55,9 @@ const SLOW: &[(&str, &str, u64)] = &[
         100,
     ),
     (
-        "loss: { between: [leader, clients], probability: 0.7 }",
+        "loss: { between: [leader, clients], probability: 0.5 }",
         "loss: { between: [leader, clients], probability: 0.1 }",
-        200,
+        100,
     ),
     ("slow_fsync: { on: leader, delay: 400ms }", "slow_fsync: { on: leader, delay: 50ms }", 100),
 ];

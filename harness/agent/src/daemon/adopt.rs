@@ -104,7 +104,7 @@ fn kept(parameters: &[Parameter], slots: &BTreeMap<String, SlotView>, mut dcs: V
         .iter()
         .filter(|parameter| KEPT.contains(&parameter.name.as_str()))
         .filter(|parameter| {
-            let default = super::parameters::cluster_wide_default(&parameter.name);
+            let default = pgdrill_settings::postgresql::default_of(&parameter.name);
             default.is_some_and(|default| is_more(parameter, default))
         })
         .map(|parameter| (parameter.name.clone(), Value::from(parameter.shown())))

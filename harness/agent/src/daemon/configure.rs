@@ -19,15 +19,8 @@ use crate::{
 /// what would be right. Patroni takes such a document without a word, and so does the REST API.
 #[must_use]
 pub fn remarks(dynamic: &Value) -> Vec<String> {
-    let mut told: Vec<String> = pgdrill_settings::check(dynamic).iter().map(ToString::to_string).collect();
-    for remark in parameters::replaced_parameters(dynamic) {
-        // What the settings' own check has told of a field is not told again in other words.
-        let place = remark.split_inclusive(": ").next().unwrap_or_default().to_owned();
-        if !told.iter().any(|other| other.starts_with(&place)) {
-            told.push(remark);
-        }
-    }
-    told
+    let always = pgdrill_settings::check(dynamic).iter().map(ToString::to_string).collect::<Vec<_>>();
+    always.into_iter().chain(parameters::replaced_parameters(dynamic)).collect()
 }
 
 impl<T: Ports> HaLoop<T> {

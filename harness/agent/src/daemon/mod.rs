@@ -59,7 +59,7 @@ use tokio::{
 use self::cycle::{HaLoop, Next};
 pub use self::{
     configure::remarks,
-    parameters::{ON_COMMAND_LINE, following as following_parameters},
+    parameters::ON_COMMAND_LINE,
     parts::{Parts, PortTypes, Ports},
     shared::{Published, Request, ScheduledRestart},
     shutdown::Shutdown,

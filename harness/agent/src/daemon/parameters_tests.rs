@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::daemon::configure::remarks;
 
 fn agent() -> AgentConfig {
     AgentConfig::new("demo", "pg1", "10.0.0.1", vec![])
@@ -80,18 +81,16 @@ fn what_counts_of_every_parameter_that_the_agent_owns() {
 
 #[test]
 fn nothing_that_the_agent_owns_is_replaced_without_a_word() {
-    for (name, by) in OWNED {
-        let (value, also) = match by {
-            Follows(_) => ("x", json!({})),
-            AlwaysOn => ("off", json!({})),
-            ClusterWide(..) => ("none", json!({})),
-            Synchronous => ("*", json!({"synchronous_mode": "quorum"})),
-        };
+    let owned =
+        settings::following().map(|(name, _)| (name, if name == "hot_standby" { "off" } else { "x" }, json!({})));
+    let owned = owned.chain(settings::cluster_wide().map(|(name, _)| (name, "none", json!({}))));
+    for (name, value, also) in owned.chain([("synchronous_standby_names", "*", json!({"synchronous_mode": "quorum"}))])
+    {
         let mut dynamic = also;
-        dynamic["postgresql"] = json!({"parameters": {*name: value}});
-        let told = replaced_parameters(&dynamic);
+        dynamic["postgresql"] = json!({"parameters": {name: value}});
+        let told = remarks(&dynamic);
         assert!(matches!(&told[..], [one] if one.contains(name)), "{name}: {told:?}");
-        assert_ne!(parameters(&agent(), &dynamic, true).get(*name).map(String::as_str), Some(value), "{name}");
+        assert_ne!(parameters(&agent(), &dynamic, true).get(name).map(String::as_str), Some(value), "{name}");
     }
 }
 
@@ -176,7 +175,7 @@ fn recovery_settings_count_in_either_place_and_never_say_whom_to_follow_or_how_f
     let expected =
         [("archive_cleanup_command", "clean"), ("recovery_min_apply_delay", "5min"), ("restore_command", "own")];
     assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
-    assert_eq!(replaced_parameters(&document).len(), 4, "{:?}", replaced_parameters(&document));
+    assert_eq!(remarks(&document).len(), 4, "{:?}", remarks(&document));
 }
 
 #[test]
@@ -194,7 +193,7 @@ fn less_than_a_cluster_works_with_is_replaced_and_told() {
     ] {
         assert_eq!(parameters[name], value, "{name}");
     }
-    insta::assert_snapshot!(replaced_parameters(&dynamic).join("\n"), @r"
+    insta::assert_snapshot!(remarks(&dynamic).join("\n"), @r"
     postgresql.parameters.max_connections: found 10, expected a whole number of at least 25: 100 is used instead
     postgresql.parameters.max_wal_senders: found 0, expected a whole number of at least 3: 10 is used instead
     postgresql.parameters.max_worker_processes: found many, expected a whole number of at least 2: 8 is used instead
@@ -202,10 +201,10 @@ fn less_than_a_cluster_works_with_is_replaced_and_told() {
     ");
     let own = json!({"postgresql": {"parameters":
         {"port": 5433, "hot_standby": "off", "synchronous_standby_names": "*", "cluster_name": null}}});
-    insta::assert_snapshot!(replaced_parameters(&own).join("\n"), @r"
+    insta::assert_snapshot!(remarks(&own).join("\n"), @r"
     postgresql.parameters.port: found 5433, expected postgresql.listen in each node's own file: the parameter is ignored here
     postgresql.parameters.hot_standby: found off, expected nothing, since it is always on: the parameter is ignored here
     ");
     let logical = json!({"postgresql": {"parameters": {"wal_level": "Logical", "max_connections": 25}}});
-    assert!(replaced_parameters(&logical).is_empty());
+    assert!(remarks(&logical).is_empty());
 }

@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use pgdrill_agent::{
-    config::{PostgresqlConfig, tcp_local_address},
-    daemon::following_parameters,
-};
+use pgdrill_agent::config::{PostgresqlConfig, tcp_local_address};
 use pgdrill_settings::postgresql as parameters;
 use pgdrill_yaml::{At, Fields, Node, Reader, Value, patroni as warts};
 
@@ -108,7 +105,7 @@ fn places(reader: &mut Reader<'_>, fields: &mut Fields<'_>, it: &mut PostgresqlC
 /// What is wrong with a node's own settings of its server, beyond what is wrong with them anywhere.
 fn own_server(reader: &mut Reader<'_>, fields: &mut Fields<'_>) {
     if let Some(at) = fields.get("parameters") {
-        for (name, instead) in following_parameters() {
+        for (name, instead) in parameters::following() {
             if let Some(node) = at.node.get(name) {
                 let instead = instead.strip_suffix(" in each node's own file").unwrap_or(instead);
                 reader.warning(|reader| {

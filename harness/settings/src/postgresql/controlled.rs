@@ -1,22 +1,63 @@
-//! Parameters that Patroni controls: alike on all members, or following from other settings.
+//! Parameters of which users do not have the last word: alike on all members, or following from other settings. The one table
+//! of them, for what is said about a configuration and for what a server is given.
 
 use serde_json::{Map, Value};
 
 use crate::value;
 
-/// Parameters that must be alike on all members, with Patroni's defaults (`ConfigHandler.CMDLINE_OPTIONS`; documentation "Dynamic
-/// Configuration Settings", the parameters controlled by Patroni). Only the dynamic configuration may change them.
-const CLUSTER_WIDE: &[(&str, &str, Legal)] = &[
-    ("max_connections", "100", Legal::AtLeast(25, None)),
-    ("max_locks_per_transaction", "64", Legal::AtLeast(32, None)),
-    ("max_prepared_transactions", "0", Legal::AtLeast(0, None)),
-    ("max_replication_slots", "10", Legal::AtLeast(4, None)),
-    ("max_wal_senders", "10", Legal::AtLeast(3, None)),
-    ("max_worker_processes", "8", Legal::AtLeast(2, None)),
-    ("track_commit_timestamp", "off", Legal::Switch),
-    ("wal_keep_size", "128MB", Legal::AtLeast(16, Some("MB"))),
-    ("wal_level", "replica", Legal::Words(&["replica", "hot_standby", "logical"])),
-    ("wal_log_hints", "on", Legal::Switch),
+/// What a controlled parameter follows from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Controlled {
+    /// Other settings: whatever is said about the parameter does not count.
+    Follows(&'static str),
+    /// Always on, and may be said to be.
+    AlwaysOn,
+    /// Alike on all members: only the dynamic configuration may change the parameter, to something that a cluster can work with.
+    /// Otherwise this default of Patroni's counts.
+    ClusterWide(&'static str, Legal),
+}
+
+use Controlled::{AlwaysOn, ClusterWide, Follows};
+
+const LISTEN: &str = "postgresql.listen in each node's own file";
+const CUSTOM_CONF: &str = "postgresql.custom_conf in each node's own file";
+const ALWAYS_ON: &str = "nothing, since it is always on";
+/// Whom a standby follows and how far; a `primary_conninfo` may hold a password.
+const RECOVERY: &str = "nothing: a member follows the leader, to the end of its latest timeline";
+
+/// Patroni's `ConfigHandler.CMDLINE_OPTIONS`, `_RECOVERY_PARAMETERS` and `get_server_parameters`, and what
+/// `Config._process_postgresql_parameters` leaves out (documentation "Dynamic Configuration Settings", the parameters controlled
+/// by Patroni).
+const CONTROLLED: &[(&str, Controlled)] = &[
+    ("cluster_name", Follows("scope in each node's own file")),
+    ("config_file", Follows("postgresql.config_dir in each node's own file")),
+    ("data_directory", Follows("postgresql.data_dir in each node's own file")),
+    ("hot_standby", AlwaysOn),
+    ("include", Follows(CUSTOM_CONF)),
+    ("include_dir", Follows(CUSTOM_CONF)),
+    ("include_if_exists", Follows(CUSTOM_CONF)),
+    ("listen_addresses", Follows(LISTEN)),
+    ("max_connections", ClusterWide("100", Legal::AtLeast(25, None))),
+    ("max_locks_per_transaction", ClusterWide("64", Legal::AtLeast(32, None))),
+    ("max_prepared_transactions", ClusterWide("0", Legal::AtLeast(0, None))),
+    ("max_replication_slots", ClusterWide("10", Legal::AtLeast(4, None))),
+    ("max_wal_senders", ClusterWide("10", Legal::AtLeast(3, None))),
+    ("max_worker_processes", ClusterWide("8", Legal::AtLeast(2, None))),
+    ("port", Follows(LISTEN)),
+    ("primary_conninfo", Follows(RECOVERY)),
+    ("primary_slot_name", Follows(RECOVERY)),
+    ("recovery_target", Follows(RECOVERY)),
+    ("recovery_target_action", Follows(RECOVERY)),
+    ("recovery_target_inclusive", Follows(RECOVERY)),
+    ("recovery_target_lsn", Follows(RECOVERY)),
+    ("recovery_target_name", Follows(RECOVERY)),
+    ("recovery_target_time", Follows(RECOVERY)),
+    ("recovery_target_timeline", Follows(RECOVERY)),
+    ("recovery_target_xid", Follows(RECOVERY)),
+    ("track_commit_timestamp", ClusterWide("off", Legal::Switch)),
+    ("wal_keep_size", ClusterWide("128MB", Legal::AtLeast(16, Some("MB")))),
+    ("wal_level", ClusterWide("replica", Legal::Words(&["replica", "hot_standby", "logical"]))),
+    ("wal_log_hints", ClusterWide("on", Legal::Switch)),
 ];
 
 /// What a cluster can work with.
@@ -79,9 +120,15 @@ pub const FROM_DCS_ONLY: [&str; 11] = [
     "wal_keep_segments",
 ];
 
+fn controlled(name: &str) -> Option<Controlled> {
+    CONTROLLED.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)).map(|(_, by)| *by)
+}
+
 /// Those that must be alike on all members, with Patroni's defaults.
 pub fn cluster_wide() -> impl Iterator<Item = (&'static str, &'static str)> {
-    CLUSTER_WIDE.iter().map(|(name, default, _)| (*name, *default))
+    CONTROLLED
+        .iter()
+        .filter_map(|(name, by)| if let ClusterWide(default, _) = by { Some((*name, *default)) } else { None })
 }
 
 /// Patroni's default of one of them.
@@ -91,29 +138,41 @@ pub fn default_of(name: &str) -> Option<&'static str> {
 }
 
 pub(super) fn legal(name: &str) -> Option<(&'static str, Legal)> {
-    CLUSTER_WIDE
-        .iter()
-        .find(|(known, ..)| name.eq_ignore_ascii_case(known))
-        .map(|(_, default, legal)| (*default, *legal))
+    if let ClusterWide(default, legal) = controlled(name)? { Some((default, legal)) } else { None }
+}
+
+/// Parameters that do not count wherever they are set, each with what it follows from: `postgresql.listen` for `port`.
+pub fn following() -> impl Iterator<Item = (&'static str, &'static str)> {
+    CONTROLLED.iter().filter_map(|(name, _)| Some((*name, follows(name)?)))
+}
+
+/// What a parameter follows from that does not count wherever it is set.
+#[must_use]
+pub fn follows(name: &str) -> Option<&'static str> {
+    match controlled(name)? {
+        Follows(from) => Some(from),
+        AlwaysOn => Some(ALWAYS_ON),
+        ClusterWide(..) => None,
+    }
+}
+
+/// Whether what is said about such a parameter may be shown.
+pub(super) fn is_harmless(from: &str) -> bool {
+    from != RECOVERY
 }
 
 /// Gives a parameter that was renamed its present name, as Patroni does (`ConfigHandler.get_server_parameters`):
 /// `wal_keep_segments: 8` is `wal_keep_size: 128MB`, the segments being of 16 MB. Where both are given the present name counts.
 pub fn rename(parameters: &mut Map<String, Value>) {
     let Some(segments) = parameters.shift_remove("wal_keep_segments") else { return };
-    if let Some(segments) = value::integer(&segments, None).filter(|segments| *segments > 0) {
-        parameters.entry("wal_keep_size").or_insert_with(|| format!("{}MB", segments.saturating_mul(16)).into());
+    if let Some(size) = size_of_segments(&segments) {
+        parameters.entry("wal_keep_size").or_insert_with(|| size.into());
     }
 }
 
-/// What a parameter follows from that nobody sets as such: `postgresql.listen` for `port`.
+/// `wal_keep_size` for a number of WAL segments of the usual size.
 #[must_use]
-pub fn follows(name: &str) -> Option<&'static str> {
-    const FOLLOWS: [(&str, &str); 4] = [
-        ("listen_addresses", "postgresql.listen in each node's own file"),
-        ("port", "postgresql.listen in each node's own file"),
-        ("cluster_name", "scope in each node's own file"),
-        ("hot_standby", "nothing, since it is always on"),
-    ];
-    FOLLOWS.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)).map(|(_, from)| *from)
+pub fn size_of_segments(segments: &Value) -> Option<String> {
+    let segments = value::integer(segments, None).filter(|segments| *segments > 0)?;
+    Some(format!("{}MB", segments.saturating_mul(16)))
 }

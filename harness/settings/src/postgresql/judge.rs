@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    controlled::{follows, legal},
+    controlled::{follows, is_harmless, legal, size_of_segments},
     table::{self, Row, is_recovery, removed_in, rows},
 };
 use crate::{
@@ -82,7 +82,8 @@ pub fn judge(name: &str, value: &Value) -> Option<Judgement> {
         return None;
     }
     if let Some(from) = follows(name) {
-        return Some(Judgement::new(format!("{from}: the parameter is ignored here"), Use::LeftOut));
+        let judgement = Judgement::new(format!("{from}: the parameter is ignored here"), Use::LeftOut);
+        return Some(Judgement { shown: is_harmless(from), ..judgement });
     }
     if let Some((default, legal)) = legal(name) {
         if !legal.accepts(value) {
@@ -97,15 +98,14 @@ pub fn judge(name: &str, value: &Value) -> Option<Judgement> {
         return None;
     }
     if is_recovery(name) {
-        let expected = match name {
-            "primary_conninfo" | "primary_slot_name" => "nothing: it follows from who leads".to_owned(),
-            _ => format!("postgresql.recovery_conf.{name}: the parameter is ignored here"),
-        };
+        let expected = format!("postgresql.recovery_conf.{name}: the parameter is ignored here");
         return Some(Judgement { shown: false, ..Judgement::new(expected, Use::LeftOut) });
     }
     if name.eq_ignore_ascii_case("wal_keep_segments") {
         let expected = "wal_keep_size, of 16MB for each segment, since PostgreSQL 13";
-        return Some(Judgement::new(expected, Use::LeftOut));
+        let used =
+            size_of_segments(value).map_or(Use::LeftOut, |size| Use::Instead(format!("a wal_keep_size of {size}")));
+        return Some(Judgement::new(expected, used));
     }
     if let Some(version) = removed_in(name) {
         let expected = format!("nothing: PostgreSQL {version} has removed {name}");
@@ -168,6 +168,10 @@ pub fn check(document: &Value) -> Vec<Problem> {
 /// Judges a value of `postgresql.recovery_conf`; nothing if it is used as it is.
 #[must_use]
 pub fn judge_recovery(name: &str, value: &Value) -> Option<Judgement> {
+    if let Some(from) = follows(name).filter(|from| !is_harmless(from)) {
+        let judgement = Judgement::new(format!("{from}: the setting is ignored here"), Use::LeftOut);
+        return Some(Judgement { shown: false, ..judgement });
+    }
     if !is_recovery(name) {
         let expected = "a setting of a standby, such as restore_command: it does not count here";
         return Some(Judgement { shown: false, ..Judgement::new(expected, Use::LeftOut) });
@@ -230,8 +234,8 @@ mod tests {
         postgresql.parameters.shared_bufers: found the parameter, expected shared_buffers, or another parameter of PostgreSQL: it is passed on as it is, and PostgreSQL does not start with what it does not know
         postgresql.parameters.random_page_cost: found -1, expected a number, at least 0: 0 is used instead
         postgresql.parameters.checkpoint_segments: found 8, expected nothing: PostgreSQL 9.6 has removed checkpoint_segments
-        postgresql.parameters.wal_keep_segments: found 16, expected wal_keep_size, of 16MB for each segment, since PostgreSQL 13
-        postgresql.parameters.primary_conninfo: found the parameter, expected nothing: it follows from who leads
+        postgresql.parameters.wal_keep_segments: found 16, expected wal_keep_size, of 16MB for each segment, since PostgreSQL 13: a wal_keep_size of 256MB is used instead
+        postgresql.parameters.primary_conninfo: found the parameter, expected nothing: a member follows the leader, to the end of its latest timeline: the parameter is ignored here
         postgresql.parameters.port: found 5433, expected postgresql.listen in each node's own file: the parameter is ignored here
         postgresql.recovery_conf.recovery_min_apply_delay: found "soon", expected a whole number, at least 0 (in ms), or a time such as 30ms: PostgreSQL's own default is used instead
         postgresql.recovery_conf.work_mem: found the parameter, expected a setting of a standby, such as restore_command: it does not count here

@@ -17,11 +17,10 @@ pub(crate) struct Telling {
     single: bool,
     /// By scenario and seed: of the runs that did not pass, whose events are gone by the time that documents are written.
     explained: BTreeMap<(String, u64), String>,
-    /// Why runs could not be played, each reason once: a machine without images has it for every run.
-    unplayable: BTreeSet<String>,
     /// The scenario that was explained last, and how bad that run was: the next seed's like failure is only counted.
     last: Option<(String, (bool, Verdict))>,
-    /// Why runs were not played, each told once; and how many runs had a reason that was told.
+    /// Why runs were not played, each told once: a machine without images has the same for every run; and how many runs had a
+    /// reason that was told.
     not_played: BTreeSet<String>,
     repeated: usize,
     /// Why scenarios say nothing about a cluster with the user's settings, with their names.
@@ -39,7 +38,6 @@ impl Telling {
             single,
             explained: BTreeMap::new(),
             last: None,
-            unplayable: BTreeSet::new(),
             not_played: BTreeSet::new(),
             repeated: 0,
             not_applicable: BTreeMap::new(),
@@ -73,10 +71,8 @@ impl Telling {
             return;
         }
         let explained = explanation(run, self.screen.width());
-        let again = matches!(run.ending, Ending::Unplayable(_)) && !self.unplayable.insert(run.reason());
         let like = matches!(&self.last, Some((scenario, bad)) if *scenario == run.scenario && *bad >= badness(run));
-        let told = again || like;
-        if !told && !self.single {
+        if !like && !self.single {
             self.screen.print(&format!("{explained}\n"));
             self.last = Some((run.scenario.clone(), badness(run)));
         }
