@@ -116,8 +116,14 @@ impl<T: Ports> HaLoop<T> {
         let mut round = Round::default();
         for _ in 0..MAX_ROUNDS {
             let local = self.local_view(postgres.clone(), round.clone());
+            let before = self.memory.clone();
             let decision = decide(&view, &local, &self.config, &mut self.memory, self.parts.clock.now());
             self.publish(&view, &local);
+            if self.has_given_its_word_since(&local) {
+                // Before the REST API knew of what was decided: it is decided again, with the word that was given.
+                self.memory = before;
+                continue;
+            }
             self.tell(&decision);
             self.extend_fence().await;
             let bootstrapped = decision.reason == Reason::Bootstrapped;
@@ -140,6 +146,12 @@ impl<T: Ports> HaLoop<T> {
         }
         self.parts.trouble("ha", format!("no decision after {MAX_ROUNDS} rounds"));
         Ok(Next::Sleep(None))
+    }
+
+    /// Whether a leader without DCS was told that it may go on, after this view was taken and before the decision was published.
+    /// From then on the REST API judges by the decision: see `rest::operations`.
+    fn has_given_its_word_since(&self, local: &LocalView) -> bool {
+        *self.parts.shared.failsafe_ping() != local.failsafe_ping
     }
 
     /// Looks after the dead-man process, and takes a deadline from it that nobody will replace.

@@ -193,18 +193,19 @@ fn less_than_a_cluster_works_with_is_replaced_and_told() {
     ] {
         assert_eq!(parameters[name], value, "{name}");
     }
-    insta::assert_snapshot!(remarks(&dynamic).join("\n"), @r"
+    insta::assert_snapshot!(remarks(&dynamic).join("\n"), @r#"
     postgresql.parameters.max_connections: found 10, expected a whole number of at least 25: 100 is used instead
-    postgresql.parameters.max_wal_senders: found 0, expected a whole number of at least 3: 10 is used instead
-    postgresql.parameters.max_worker_processes: found many, expected a whole number of at least 2: 8 is used instead
-    postgresql.parameters.wal_level: found minimal, expected replica or logical: replica is used instead
-    ");
+    postgresql.parameters.max_wal_senders: found "0", expected a whole number of at least 3: 10 is used instead
+    postgresql.parameters.max_worker_processes: found "many", expected a whole number of at least 2: 8 is used instead
+    postgresql.parameters.wal_level: found "minimal", expected replica or logical: replica is used instead
+    postgresql.parameters.work_mem: found 1, expected a whole number, at least 64 (in kB), or a size such as 64MB: 64kB is used instead
+    "#);
     let own = json!({"postgresql": {"parameters":
         {"port": 5433, "hot_standby": "off", "synchronous_standby_names": "*", "cluster_name": null}}});
-    insta::assert_snapshot!(remarks(&own).join("\n"), @r"
+    insta::assert_snapshot!(remarks(&own).join("\n"), @r#"
     postgresql.parameters.port: found 5433, expected postgresql.listen in each node's own file: the parameter is ignored here
-    postgresql.parameters.hot_standby: found off, expected nothing, since it is always on: the parameter is ignored here
-    ");
+    postgresql.parameters.hot_standby: found "off", expected nothing, since it is always on: the parameter is ignored here
+    "#);
     let logical = json!({"postgresql": {"parameters": {"wal_level": "Logical", "max_connections": 25}}});
     assert!(remarks(&logical).is_empty());
 }

@@ -72,7 +72,7 @@ fn consent<T: Ports>(parts: &Parts<T>, ping: &Map<String, Value>) -> Result<Resp
     let slots = ping.get("slots").and_then(Value::as_object).into_iter().flatten();
     let slots: BTreeMap<_, _> = slots.filter_map(|(name, at)| Some((name.clone(), Lsn(at.as_u64()?)))).collect();
     let position = published.postgres.position().unwrap_or_default();
-    drop(published);
+    // Before anything else is published: the loop looks for a new word after each of its decisions is.
     *parts.shared.failsafe_ping() = Some(FailsafePing {
         leader,
         conn_url: text("conn_url"),
@@ -80,5 +80,6 @@ fn consent<T: Ports>(parts: &Parts<T>, ping: &Map<String, Value>) -> Result<Resp
         slots,
         received: parts.clock.now(),
     });
+    drop(published);
     Ok((StatusCode::OK, [("lsn", position.0.to_string())], "Accepted").into_response())
 }

@@ -96,6 +96,12 @@ fn slots_without_dcs(local: &LocalView, config: &Config, memory: &mut Memory, no
     Cycle { cluster, local, config, memory, now }.slots_to_sync()
 }
 
+/// To whom else we have given our word, while that lasts.
+pub(super) fn promised<'m>(local: &LocalView, config: &Config, memory: &'m Memory, now: Monotonic) -> Option<&'m str> {
+    let (name, _) = memory.failsafe.promised.as_ref().filter(|(name, until)| now < *until && *name != local.name)?;
+    config.failsafe_mode.then_some(name)
+}
+
 /// The cluster with the failsafe leader in office whom we have given our word, if nobody holds the lock.
 pub(super) fn with_promised_leader<'a>(
     cluster: &'a Cluster,
@@ -104,16 +110,15 @@ pub(super) fn with_promised_leader<'a>(
     memory: &Memory,
     now: Monotonic,
 ) -> Cow<'a, Cluster> {
-    let promised = memory.failsafe.promised.as_ref().filter(|(_, until)| now < *until);
     let taken = matches!(local.round.lock, Some(crate::view::LockOutcome::Held { .. }));
-    let Some((name, _)) = promised.filter(|(name, _)| *name != local.name) else { return Cow::Borrowed(cluster) };
-    if !config.failsafe_mode || !cluster.is_unlocked() || taken {
+    let Some(name) = promised(local, config, memory, now) else { return Cow::Borrowed(cluster) };
+    if !cluster.is_unlocked() || taken {
         return Cow::Borrowed(cluster);
     }
     let mut cluster = cluster.clone();
-    cluster.leader = Some(Leader { name: name.clone(), mod_revision: 0, lease_id: 0 });
-    if let Some(ping) = local.failsafe_ping.as_ref().filter(|ping| ping.leader == *name) {
-        cluster.members.entry(name.clone()).or_insert_with(|| MemberRecord {
+    cluster.leader = Some(Leader { name: name.to_owned(), mod_revision: 0, lease_id: 0 });
+    if let Some(ping) = local.failsafe_ping.as_ref().filter(|ping| ping.leader == name) {
+        cluster.members.entry(name.to_owned()).or_insert_with(|| MemberRecord {
             conn_url: ping.conn_url.clone(),
             api_url: ping.api_url.clone(),
             ..MemberRecord::default()

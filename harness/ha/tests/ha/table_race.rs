@@ -4,7 +4,9 @@ use pgdrill_ha::Lsn;
 use pgdrill_ha::config::{SynchronousMode, WatchdogMode};
 use pgdrill_ha::decision::{Action, PeerPurpose, Then};
 use pgdrill_ha::records::{FailoverRecord, HistoryRecord};
-use pgdrill_ha::view::{LockOutcome, PeerAnswer, PeerStatus, Process, TaskKind, TaskProgress, TaskView, Versioned};
+use pgdrill_ha::view::{
+    FailsafePing, Leader, LockOutcome, PeerAnswer, PeerStatus, Process, TaskKind, TaskProgress, TaskView, Versioned,
+};
 
 use crate::fixture::{END, NOW, Scene, actions, answer, scene};
 
@@ -41,6 +43,25 @@ fn the_healthiest_asks_its_peers_takes_the_lock_and_promotes_in_one_cycle() {
     let second = scene.decide();
     assert_eq!((actions(&second), second.then), (vec!["acquire_lock"], Then::ObserveAgain));
     assert_eq!(actions(&scene.holding().decide()), ["promote"]);
+}
+
+/// The leader that asks goes on for ttl because of the answer, so nobody may be promoted who has given it.
+#[test]
+fn a_word_given_while_the_lock_was_being_taken_is_kept() {
+    let mut scene = racing();
+    scene.config.failsafe_mode = true;
+    assert_eq!(actions(&scene.decide()), ["acquire_lock"]);
+    let ping =
+        FailsafePing { leader: "pg1".into(), conn_url: None, api_url: None, slots: Default::default(), received: NOW };
+    scene.local.failsafe_ping = Some(ping);
+    let decision = scene.clone().holding().decide();
+    assert_eq!(actions(&decision), ["release_lock"]);
+    assert_eq!(decision.reason.to_string(), "releasing the leader lock: another leader has our word in failsafe mode");
+    // An attempt whose outcome was unknown has succeeded after all, as the next reading shows.
+    scene.cluster.leader = Some(Leader { name: "pg2".into(), mod_revision: 101, lease_id: 9 });
+    assert_eq!(actions(&scene.clone().decide()), ["release_lock"]);
+    scene.now = NOW + scene.config.ttl;
+    assert!(actions(&scene.holding().decide()).contains(&"promote"));
 }
 
 #[test]

@@ -82,7 +82,7 @@ struct Scan {
     users: Option<usize>,
     /// The line before ended with a backslash: it goes on.
     goes_on: bool,
-    /// The last word of the line before: a name may be torn apart.
+    /// The last word of the line before, with the words of those before it that have no other: a name may be torn apart.
     last_word: String,
     /// Names of anchors that stand for secrets.
     named: Vec<String>,
@@ -165,11 +165,13 @@ impl Scan {
     /// Whether the end of the line before and the beginning of this one are a secret's name together.
     fn torn(&mut self, text: &str) -> bool {
         let is_part = |c: char| c.is_alphanumeric() || c == '_';
-        let text = text.trim();
-        let first = text.split(|c: char| !is_part(c)).find(|word| !word.is_empty()).unwrap_or_default();
-        let last = text.rsplit(|c: char| !is_part(c)).next().unwrap_or_default().to_owned();
-        let before = std::mem::replace(&mut self.last_word, last);
-        !before.is_empty() && !name::is_secret(first) && name::is_secret(&(before + first))
+        let mut words = text.split(|c: char| !is_part(c)).filter(|word| !word.is_empty());
+        // What else slipped in at the tear, as in `passw&`, is no word.
+        let Some(first) = words.next() else { return false };
+        let before = std::mem::take(&mut self.last_word);
+        let joined = format!("{before}{first}");
+        self.last_word = words.next_back().map_or_else(|| joined.clone(), str::to_owned);
+        !before.is_empty() && !name::is_secret(first) && name::is_secret(&joined)
     }
 
     fn note_aliases(&mut self, value: &str) {
@@ -219,4 +221,37 @@ fn unescaped(line: &str) -> Option<String> {
     }
     found.push_str(rest);
     Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left to see of a text.
+    fn shown(text: &str) -> String {
+        let chars: Vec<char> = text.chars().collect();
+        let hidden = places(&chars);
+        let seen = chars.iter().enumerate().filter(|(at, _)| !hidden.iter().any(|place| place.contains(at)));
+        seen.map(|(_, c)| *c).collect()
+    }
+
+    #[test]
+    fn a_name_that_is_torn_apart_in_whatever_place_hides_its_value() {
+        const LINE: &str = "  rewind: { username: rewinder, password: tell-nobody, sslmode: prefer }";
+        let begin = LINE.find("password").expect("the name is there");
+        for at in begin..=begin + "password".len() {
+            for with in
+                ["\n", "\r\n", "&\n", "*\n", "\n\n", "x\n", "\nx", "-\n- ", "{\n", ",\n", "x\nx\n", "\n&", "&\n\n"]
+            {
+                let text = format!("a: 1\n{}{with}{}\nb: [\n", &LINE[..at], &LINE[at..]);
+                assert!(!shown(&text).contains("tell-nobody"), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn lines_of_single_words_do_not_become_a_name_by_standing_below_each_other() {
+        let text = "nodes:\n- pg1\n- pg2\nttl: 30\nloop_wait: 10\n";
+        assert!(shown(text).contains("loop_wait: 10"), "{}", shown(text));
+    }
 }
