@@ -249,7 +249,7 @@ async fn send(client: &Client, statement: &str, limit: Duration) -> Result<Vec<S
         Ok(Err(error)) => match error.as_db_error() {
             // "terminating connection": the server goes down and takes the statement's outcome with it.
             Some(db) if !is_termination(db.code()) => return Err(SqlError::Refused(db.message().to_owned())),
-            _ => return Err(SqlError::Unknown(error.to_string())),
+            _ => return Err(SqlError::Unknown(with_causes(&error))),
         },
         Err(_) => return Err(SqlError::Silence(limit)),
     };
@@ -268,6 +268,21 @@ fn is_login(code: &SqlState) -> bool {
     [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION].contains(code)
 }
 
+/// The library's words for a server that asks for a password where none is configured.
+pub const NO_PASSWORD: &str = "password missing";
+
+/// An error of the library with what it stems from, which it does not tell by itself.
+#[must_use]
+pub fn with_causes(error: &tokio_postgres::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// What a server that does not let us in says about itself.
 fn rejected(error: &tokio_postgres::Error) -> SqlError {
     let reachability = match error.as_db_error() {
@@ -277,8 +292,9 @@ fn rejected(error: &tokio_postgres::Error) -> SqlError {
         }
         Some(db) if *db.code() == SqlState::CANNOT_CONNECT_NOW => Reachability::StartingUp,
         Some(db) if is_login(db.code()) => Reachability::LoginRejected,
+        None if with_causes(error).contains(NO_PASSWORD) => Reachability::LoginRejected,
         _ => Reachability::Unreachable,
     };
-    let text = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
+    let text = error.as_db_error().map_or_else(|| with_causes(error), |db| db.message().to_owned());
     SqlError::NotConnected(reachability, text)
 }

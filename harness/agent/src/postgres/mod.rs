@@ -8,7 +8,7 @@ mod server_state;
 mod ssl;
 pub mod statements;
 
-pub use connection::{Reachability, Sql, SqlError};
+pub use connection::{NO_PASSWORD, Reachability, Sql, SqlError, with_causes};
 pub use conninfo::{Conninfo, SSL};
 pub use parameter::Parameter;
 pub(crate) use parameter::number;

@@ -174,7 +174,7 @@ answering() {
     settled "after the same with pgdrill ctl"
     check "edit-config, answered" 'Configuration changed' "$(ctl edit-config -s max_timelines_history=60 <<<y)"
     check "pgdrill ctl edit-config, answered" 'Configuration changed' "$(ours edit-config -s max_timelines_history=70 <<<y)"
-    check "a known mistake is not written by --force" 'Not written' "$(ours edit-config -s ttl=abc --force)"
+    check "a known mistake is not written by --force" 'error: Configuration not changed' "$(ours edit-config -s ttl=abc --force)"
     check "and the setting is as before" '^ttl: 20$' "$(ours show-config)"
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, env, fs, os::unix::fs::MetadataExt, path::PathB
 
 use pgdrill_agent::{
     config::{HostPort, User},
-    postgres::Sql,
+    postgres::{NO_PASSWORD, Sql},
 };
 use pgdrill_file::WRITTEN_BY_HAND;
 use pgdrill_net::TokioNet;
@@ -61,8 +61,7 @@ impl Login {
         }
         let server = Sql::new(TokioNet, HostPort::new(host, port), User::named(&self.user)).with_options(&self.ssl);
         server.connect_as(&config).await.map_err(|error| {
-            // The library's words for a server that asks for one.
-            if password.is_none() && error.to_string().contains("password missing") {
+            if password.is_none() && error.to_string().contains(NO_PASSWORD) {
                 let Self { user, dbname, .. } = self;
                 return format!(
                     "fe_sendauth: no password supplied\n  {user} needs one: give --password, PGPASSWORD, or a line \

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pgdrill_agent::config::HostPort;
+use pgdrill_agent::{config::HostPort, postgres::with_causes};
 use pgdrill_file::WRITTEN_BY_HAND;
 use pgdrill_ha::view::Cluster;
 use serde_json::Value;
@@ -173,6 +173,6 @@ fn print(args: &QueryArgs, columns: &[String], rows: &[Vec<Value>]) -> String {
 fn describe(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(db) => format!("SQLSTATE {}: {}", db.code().code(), db.message()),
-        None => error.to_string(),
+        None => with_causes(error),
     }
 }
