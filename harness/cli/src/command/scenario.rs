@@ -75,10 +75,15 @@ pub(crate) fn run(command: ScenarioCommand, screen: Screen) -> Result<ExitCode, 
 
 /// Finds and reads scenarios for any command.
 pub(crate) fn load(paths: &[PathBuf], patroni: Option<&std::path::Path>) -> Result<Vec<input::Loaded>, Failure> {
-    let Found { files, others } =
-        find_all(paths).map_err(|problems| Failure::Usage(problems.iter().map(error).collect()))?;
+    let (Found { files, others }, missing) = find_all(paths);
     pass_over(&others);
-    input::load(&files, patroni, &[]).map_err(|invalid| Failure::Usage(invalid.rendered()))
+    let mut problems: Vec<String> = missing.iter().map(error).collect();
+    match input::load(&files, patroni, &[]) {
+        Ok(loaded) if problems.is_empty() => return Ok(loaded),
+        Ok(_) => {}
+        Err(invalid) => problems.extend(invalid.rendered()),
+    }
+    Err(Failure::Usage(problems))
 }
 
 /// Names the files of folders that are no scenarios.

@@ -24,6 +24,12 @@ pub(crate) struct Loaded {
     pub(crate) account: Option<Account>,
     /// Why it says nothing about a cluster with the user's own settings.
     pub(crate) does_not_apply: Option<String>,
+    /// The scenario as it is without the user's own settings, where there are such.
+    #[cfg_attr(
+        not(feature = "command"),
+        expect(dead_code, reason = "the command tells for which setting a run fails")
+    )]
+    pub(crate) without_file: Option<Arc<Scenario>>,
 }
 
 /// Everything that is wrong.
@@ -98,8 +104,9 @@ fn finish(
     changes: &[(String, Value)],
 ) -> Result<Loaded, Vec<Problem>> {
     let scenario::Loaded { mut scenario, mut warnings } = loaded;
-    let (mut account, mut does_not_apply) = (None, None);
+    let (mut account, mut does_not_apply, mut without_file) = (None, None, None);
     if let Some(patroni) = patroni {
+        without_file = Some(Arc::new(scenario.clone()));
         let with = scenario::use_patroni_file(&mut scenario, patroni)?;
         warnings.extend(with.warnings);
         (account, does_not_apply) = (Some(with.account), with.does_not_apply);
@@ -113,6 +120,7 @@ fn finish(
         warnings: warnings.iter().map(draw).collect(),
         account,
         does_not_apply,
+        without_file,
     })
 }
 
