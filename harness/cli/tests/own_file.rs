@@ -67,7 +67,7 @@ fn a_run_that_fails_for_a_setting_of_the_file_names_the_setting() {
     let (code, out, told) = pgdrill(folder, &["run", "lost.yaml", "--patroni", "patroni.yml", "--seed", "1"]);
     let said = format!("{out}{told}").split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(code, Some(1), "{said}");
-    let why = "it is for a setting of your file: ttl 120 instead of 30, loop_wait 20 instead of 10, retry_timeout 30 instead of 10";
+    let why = "because of your file: ttl 120 instead of 30, loop_wait 20 instead of 10, retry_timeout 30 instead of 10";
     assert!(said.contains("outage_over_budget") && said.contains(why), "{said}");
     assert!(!said.contains("maximum_lag_on_failover 1 instead"), "that is not why: {said}");
     let (code, ..) = pgdrill(folder, &["run", "lost.yaml", "--seed", "1", "--quiet"]);
@@ -120,4 +120,29 @@ fn what_stands_in_quotes_is_played_as_patroni_reads_it_and_what_is_replaced_is_t
     }
     let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(told.contains("max_connections: found \"20\"") && told.contains("100 is used instead"), "{told}");
+}
+
+#[test]
+fn a_file_that_is_too_small_for_one_large_cluster_plays_the_others_and_one_that_is_for_all_is_refused() {
+    let lab = tempfile::tempdir().expect("a folder");
+    let folder = lab.path();
+    let large = LOST.replace("name: lost", "name: large").replace("timeline:", "cluster: { nodes: 7 }\ntimeline:");
+    for (name, text) in [("lost", LOST), ("large", &large)] {
+        fs::write(folder.join(format!("{name}.yaml")), text).expect("written");
+    }
+    let dcs = "{ postgresql: { parameters: { max_wal_senders: 4 } } }";
+    fs::write(folder.join("patroni.yml"), format!("bootstrap: {{ dcs: {dcs} }}\n")).expect("written");
+    let with = |command: &[&str], files: &[&str]| {
+        let (code, out, told) = pgdrill(folder, &[command, files, &["--patroni", "patroni.yml"]].concat());
+        (code, format!("{out}{told}").split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    for command in [&["run", "--seed", "1"][..], &["scenario", "check"]] {
+        let (code, said) = with(command, &["lost.yaml", "large.yaml"]);
+        assert_eq!(code, Some(0), "{command:?}: {said}");
+        let why = "large does not apply: max_wal_senders: 4 in a cluster of 7 nodes";
+        assert!(said.contains(why), "{command:?}: {said}");
+        let (code, said) = with(command, &["large.yaml"]);
+        assert_eq!(code, Some(2), "{command:?}: {said}");
+        assert!(said.contains("found max_wal_senders: 4 in a cluster"), "{command:?}: {said}");
+    }
 }

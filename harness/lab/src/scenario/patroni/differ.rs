@@ -17,29 +17,27 @@ const NAMES: [&str; 3] = ["file", "scope", "namespace"];
 pub struct Difference {
     /// Each setting with its value in the file, and with that of the scenario alone: `ttl 60 instead of 30`.
     pub words: String,
-    /// Where they are, and what the scenario alone has there; nothing: it has none.
-    alone: Vec<(Vec<String>, Option<Value>)>,
-    /// The watchdog and the dead-man process belong to the cluster.
-    of_cluster: bool,
+    /// Where they are; none: the watchdog and the dead-man process, which belong to the cluster.
+    paths: Vec<Vec<String>>,
 }
 
 impl Difference {
-    /// The scenario that is played with the file, but with these settings as it has them alone.
+    /// A scenario with these settings as another one has them.
     ///
     /// # Panics
     /// Never: settings that were written are read.
     #[must_use]
-    pub fn taken_back(&self, with_file: &Scenario, alone: &Scenario) -> Scenario {
-        let mut it = with_file.clone();
-        if self.of_cluster {
-            it.cluster.fencing = alone.cluster.fencing;
-            it.cluster.watchdog.clone_from(&alone.cluster.watchdog);
-            it.cluster.patroni.watchdog = alone.cluster.patroni.watchdog;
+    pub fn moved(&self, scenario: &Scenario, from: &Scenario) -> Scenario {
+        let mut it = scenario.clone();
+        if self.paths.is_empty() {
+            it.cluster.fencing = from.cluster.fencing;
+            it.cluster.watchdog.clone_from(&from.cluster.watchdog);
+            it.cluster.patroni.watchdog = from.cluster.patroni.watchdog;
             return it;
         }
-        let mut settings = json(&it.cluster.patroni);
-        for (path, value) in &self.alone {
-            set(&mut settings, path, value.clone());
+        let (mut settings, theirs) = (json(&it.cluster.patroni), leaves(&json(&from.cluster.patroni)));
+        for path in &self.paths {
+            set(&mut settings, path, value_at(&theirs, path).cloned());
         }
         let said = std::mem::take(&mut it.cluster.patroni.said);
         let read = serde_json::from_value(settings).expect("settings that were written are read");
@@ -54,32 +52,29 @@ pub fn differences(with_file: &Scenario, alone: &Scenario) -> Vec<Difference> {
     let fields = |scenario: &Scenario| leaves(&json(&scenario.cluster.patroni));
     let (with, without) = (fields(with_file), fields(alone));
     let mut paths: Vec<&Vec<String>> = with.iter().map(|(path, _)| path).collect();
-    let gone = without.iter().map(|(path, _)| path).filter(|path| !paths.contains(path)).collect::<Vec<_>>();
-    paths.extend(gone);
-    let of = |all: &[(Vec<String>, Value)], path: &Vec<String>| {
-        all.iter().find(|(known, _)| known == path).map(|(_, value)| value.clone())
-    };
-    let mut times = Difference { words: String::new(), alone: vec![], of_cluster: false };
-    let mut found: Vec<Difference> = Vec::new();
+    paths.extend(without.iter().map(|(path, _)| path).filter(|path| value_at(&with, path).is_none()));
+    let (mut times, mut found): (Vec<Difference>, Vec<Difference>) = (Vec::new(), Vec::new());
     for path in paths {
-        let (its, own) = (of(&with, path), of(&without, path));
+        let (its, own) = (value_at(&with, path), value_at(&without, path));
         if its == own || !counts(path) {
             continue;
         }
-        let words = format!("{} {} instead of {}", path.join("."), word(its.as_ref()), word(own.as_ref()));
-        let at = (path.clone(), own);
-        if path.len() == 1 && TIMES.contains(&path[0].as_str()) {
-            times.words += &format!("{}{words}", if times.alone.is_empty() { "" } else { ", " });
-            times.alone.push(at);
-        } else {
-            found.push(Difference { words, alone: vec![at], of_cluster: false });
-        }
+        let words = format!("{} {} instead of {}", path.join("."), word(its), word(own));
+        let tied = path.len() == 1 && TIMES.contains(&path[0].as_str());
+        let list = if tied { &mut times } else { &mut found };
+        list.push(Difference { words, paths: vec![path.clone()] });
     }
-    if !times.alone.is_empty() {
-        found.insert(0, times);
+    if !times.is_empty() {
+        let words: Vec<String> = times.iter().map(|time| time.words.clone()).collect();
+        let paths = times.into_iter().flat_map(|time| time.paths).collect();
+        found.insert(0, Difference { words: words.join(", "), paths });
     }
     found.extend(of_cluster(with_file, alone));
     found
+}
+
+fn value_at<'v>(settings: &'v [(Vec<String>, Value)], path: &[String]) -> Option<&'v Value> {
+    settings.iter().find(|(known, _)| known == path).map(|(_, value)| value)
 }
 
 /// The watchdog and the dead-man process.
@@ -98,7 +93,7 @@ fn of_cluster(with_file: &Scenario, alone: &Scenario) -> Option<Difference> {
         one("pgdrill.fencing.mode", &its.2, &own.2),
     ];
     let words: Vec<String> = words.into_iter().flatten().collect();
-    (!words.is_empty()).then(|| Difference { words: words.join(", "), alone: vec![], of_cluster: true })
+    (!words.is_empty()).then(|| Difference { words: words.join(", "), paths: vec![] })
 }
 
 fn counts(path: &[String]) -> bool {
@@ -157,5 +152,45 @@ fn word(value: Option<&Value>) -> String {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(_) | Value::Object(_)) => "as in the file".into(),
         Some(other) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::scenario::{load_text, use_patroni_file};
+
+    #[test]
+    fn what_a_file_changes_is_told_and_can_be_moved_either_way() {
+        let text =
+            "name: drill\nabout: It differs.\ncluster: { patroni: { maximum_lag_on_failover: 4KiB } }\nduration: 10s\n";
+        let alone = load_text(Path::new("drill.yaml"), text).expect("right").scenario;
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("patroni.yml");
+        let dcs = "{ ttl: 60, loop_wait: 15, maximum_lag_on_failover: 7, synchronous_mode: quorum, postgresql: { use_pg_rewind: true, \
+                   parameters: { wal_keep_size: 1GB, work_mem: 64MB } } }";
+        let own = format!("scope: shop\nbootstrap: {{ dcs: {dcs} }}\nwatchdog: {{ mode: required }}\n");
+        std::fs::write(&file, own).expect("written");
+        let mut with = alone.clone();
+        use_patroni_file(&mut with, &file).expect("warnings only");
+        let found = differences(&with, &alone);
+        let words: Vec<&str> = found.iter().map(|difference| difference.words.as_str()).collect();
+        insta::assert_snapshot!(words.join("\n"), @r"
+        ttl 60 instead of 30, loop_wait 15 instead of 10
+        synchronous_mode quorum instead of off
+        postgresql.parameters.wal_keep_size 1GB instead of none
+        data_checksums off instead of on
+        watchdog.mode required instead of automatic
+        ");
+        let all = |scenario: &Scenario, from: &Scenario| {
+            found.iter().fold(scenario.clone(), |it, difference| difference.moved(&it, from))
+        };
+        assert!(differences(&all(&with, &alone), &alone).is_empty(), "everything was taken back");
+        assert!(differences(&with, &all(&alone, &with)).is_empty(), "everything was taken over");
+        let times = found[0].moved(&with, &alone).cluster;
+        assert_eq!((times.patroni.ttl, times.patroni.loop_wait), (30, 10));
+        assert_eq!(times.patroni.synchronous_mode, with.cluster.patroni.synchronous_mode, "nothing else");
     }
 }
