@@ -45,6 +45,10 @@ pub fn explanation(run: &Run, width: usize) -> String {
             paragraph(&mut out, &run.reason(), width)
         }
     }
+    if let Some(because) = &run.because {
+        out.push('\n');
+        paragraph(&mut out, because, width);
+    }
     if run.verdict() != Verdict::Pass {
         out.push_str(&format!("\n  reproduce: {}\n", paint(palette::HEADING, &run.reproduce)));
     }

@@ -28,6 +28,8 @@ pub struct Run {
     pub took: Duration,
     /// A hash over the full internal trace, where the world has one.
     pub trace_hash: Option<u64>,
+    /// Which of the user's own settings a run that did not pass is for, in a sentence, where that is known.
+    pub because: Option<String>,
 }
 
 /// How a run ended.

@@ -1,4 +1,4 @@
-//! How fast the simulator is, beside stock turmoil with the same hosts, in one run.
+//! How fast the simulator is, beside stock turmoil with the same hosts, in one run, and how fast its runs are judged.
 //!
 //! `cargo bench -p pgdrill-sim` prints the table; `-- --quick` plays short runs, to see that it works.
 //!
@@ -12,6 +12,7 @@ use std::{
 
 use pgdrill_lab::{
     scenario::{self, Scenario},
+    verdict::{Rules, judge},
     world::World,
 };
 use pgdrill_sim::SimWorld;
@@ -37,6 +38,7 @@ fn main() {
     row("50 nodes, 5 etcd, HAProxy, 10 writes/s", &cluster(50, 5, 10, length.large), 57, length.turmoil / 4);
     linear(&length);
     two_threads(&length);
+    judging(&length);
     small(quick);
 }
 
@@ -157,6 +159,24 @@ fn two_threads(length: &Length) {
     };
     let (one, two) = (timed(1), timed(2));
     println!("two threads do {:.2}x the runs of one", two / one);
+}
+
+/// Judging a run costs little beside playing it, and no more for each event of a long one.
+fn judging(length: &Length) {
+    let cost = |seconds: u64| {
+        let scenario = cluster(3, 3, 50, seconds);
+        let run = SimWorld.play(&scenario, 1).unwrap_or_else(|e| panic!("{e}"));
+        let rules = Rules::from(&scenario);
+        let once = || {
+            let started = Instant::now();
+            black_box(judge(&rules, &run.events));
+            started.elapsed().as_secs_f64()
+        };
+        (run.events.len(), median((0..5).map(|_| once()).collect()))
+    };
+    let ((few, short), (many, long)) = (cost(length.ours), cost(4 * length.ours));
+    let growth = long / short / (many as f64 / few as f64);
+    println!("{many} events are judged in {:.1} ms; each costs {growth:.2}x what it does among {few}", long * 1e3);
 }
 
 /// What a simulation costs before anything happens in it.

@@ -38,7 +38,7 @@ impl Settings {
             "watchdog": { "mode": watchdog, "safety_margin": patroni.watchdog.safety_margin },
         });
         // pgdrill's own, which Patroni passes over. The default is not written, so that the file stays Patroni's.
-        match cluster.fencing {
+        match cluster.fencing_mode() {
             Fencing::Off => document["pgdrill"] = json!({ "fencing": { "mode": "off" } }),
             Fencing::Required => document["pgdrill"] = json!({ "fencing": { "mode": "required" } }),
             Fencing::Automatic => {}

@@ -27,7 +27,7 @@ pub fn cannot(scenario: &Scenario, agent: Agent) -> Vec<String> {
             Some(format!("`{}`: {why}", step.action))
         })
         .collect();
-    let unfenced = (agent == Agent::Patroni && scenario.cluster.fencing == Fencing::Required).then(|| {
+    let unfenced = (agent == Agent::Patroni && scenario.cluster.fencing_mode() == Fencing::Required).then(|| {
         "`fencing: required`: Patroni has no dead-man process; `automatic` is played, and shows what Patroni does without one"
             .to_owned()
     });

@@ -11,7 +11,9 @@ use std::{sync::Arc, time::Duration};
 use pgdrill_lab::{
     event::{At, What},
     scenario::{Process, Scenario, Span},
-    world::{LAB, PlayError, Recording, draw, holder, missing, moments, phase_at_most, phase_of_loop, remember},
+    world::{
+        LAB, PlayError, Recording, draw, holder, missing, moments, no_table, phase_at_most, phase_of_loop, remember,
+    },
 };
 use pgdrill_net::TokioNet;
 use pgdrill_probe::{
@@ -137,7 +139,7 @@ impl Run<'_> {
         let leader = holder(&self.cluster.recorder).unwrap_or_default();
         let primary = self.cluster.sql_endpoint(&leader);
         let made = create_table(&TokioNet, &primary, &self.cluster.login()).await;
-        made.map_err(|why| format!("cannot create the workload's table: {why}"))?;
+        made.map_err(|why| no_table(&self.cluster.scenario, &why))?;
         self.fill(&primary).await?;
         sleep(Duration::from_secs(1) + phase_of_loop(&self.cluster.scenario, seed)).await;
         Ok(())

@@ -9,9 +9,27 @@ use std::{
     io::{self, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::Mutex,
 };
 
 use tempfile::NamedTempFile;
+
+/// Every draft of this process, also those that have become files by now: nothing is at their names any more.
+static DRAFTS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes what has not become a file yet: for who ends the process without coming back to where they would be dropped.
+pub(crate) fn remove_drafts() {
+    remove_those(|_| true);
+}
+
+fn remove_those(are_meant: impl Fn(&Path) -> bool) {
+    // Whoever panicked while adding one has added it or not.
+    let drafts = DRAFTS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for draft in drafts.iter().filter(|draft| are_meant(draft)) {
+        // It may be a file by now, and nobody is there to tell.
+        let _ = fs::remove_file(draft);
+    }
+}
 
 /// A file that a command will write, or standard output.
 #[derive(Debug)]
@@ -96,10 +114,12 @@ fn draft_of(place: &Path) -> io::Result<NamedTempFile> {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     // As a new file is made; the process's mask takes away what it does not want others to have.
     let mode = fs::metadata(place).map_or(0o666, |about| about.mode() & 0o777);
-    tempfile::Builder::new()
+    let draft = tempfile::Builder::new()
         .prefix(&format!(".{name}.pgdrill-"))
         .permissions(fs::Permissions::from_mode(mode))
-        .tempfile_in(folder_of(place))
+        .tempfile_in(folder_of(place))?;
+    DRAFTS.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(draft.path().to_owned());
+    Ok(draft)
 }
 
 fn put(mut draft: NamedTempFile, place: &Path, content: &[u8]) -> io::Result<()> {
@@ -271,6 +291,17 @@ mod tests {
             write_whole(file, b"x").expect("written");
         }
         assert_eq!((mode(&new), mode(&old)), (mode(&plain), 0o600));
+    }
+
+    #[test]
+    fn who_ends_at_once_leaves_no_draft_and_takes_no_file_away() {
+        let folder = folder();
+        write_whole(&folder.path().join("written"), b"x").expect("written");
+        let open = Output::open(&folder.path().join("draft")).expect("it can be written");
+        assert_eq!(names(folder.path()).len(), 2);
+        remove_those(|draft| draft.starts_with(folder.path()));
+        assert_eq!(names(folder.path()), ["written"]);
+        drop(open);
     }
 
     #[test]

@@ -99,6 +99,23 @@ fn a_file_that_is_made_to_hurt_does_not_end_the_check_of_the_others() {
 }
 
 #[test]
+fn a_path_that_leads_nowhere_is_told_beside_what_is_wrong_with_the_files() {
+    let lab = tempfile::tempdir().expect("a folder");
+    let folder = lab.path();
+    fs::write(folder.join("wrong.yaml"), QUIET.replace("duration", "duraton")).expect("written");
+    fs::write(folder.join("quiet.yaml"), QUIET).expect("written");
+    for command in [&["scenario", "check"][..], &["scenario", "list"], &["run", "--quiet"]] {
+        let (code, said) = pgdrill(folder, &[command, &["no/such.yaml", "wrong.yaml", "nor/this.yaml"]].concat());
+        assert_eq!(code, Some(2), "{command:?}: {said}");
+        for part in ["no/such.yaml", "duraton", "nor/this.yaml"] {
+            assert!(said.contains(part), "{command:?}, {part}: {said}");
+        }
+        let (code, said) = pgdrill(folder, &[command, &["no/such.yaml", "quiet.yaml"]].concat());
+        assert_eq!((code, said.contains("no/such.yaml")), (Some(2), true), "{command:?}: {said}");
+    }
+}
+
+#[test]
 fn nothing_that_a_terminal_would_obey_is_printed_of_a_file_or_its_name() {
     let lab = tempfile::tempdir().expect("a folder");
     let folder = lab.path();

@@ -123,3 +123,10 @@ fn what_cannot_be_used_is_told_with_every_problem() {
     let problems = message(|| pgdrill::scenario(&file).check());
     assert!(problems.contains("abouts") && problems.contains("parsecs"), "{problems}");
 }
+
+/// With this seed the second leader freezes while a third node, which has never heard of its timeline, could be promoted.
+#[test]
+fn a_timeline_that_history_tells_of_is_begun_once() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/leader/frozen-one-after-the-other.yaml");
+    pgdrill::scenario(file).seeds([6]).check();
+}

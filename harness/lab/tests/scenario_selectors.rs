@@ -78,6 +78,7 @@ fn every_selector_means_the_hosts_that_its_words_say() {
         ("leader", "pg2"),
         ("replicas", "pg1 pg3"),
         ("any replica", "pg3"),
+        ("any candidate", "pg1"),
         ("sync standby", "pg1"),
         ("async standby", "pg3"),
         ("nodes", "pg1 pg2 pg3"),
@@ -102,9 +103,27 @@ fn every_selector_means_the_hosts_that_its_words_say() {
 }
 
 #[test]
+fn a_candidate_is_a_synchronous_standby_where_there_are_any_and_one_that_is_up() {
+    let standby = |names: &[&str]| Facts { sync: names.iter().map(|&n| n.to_owned()).collect(), ..facts() };
+    assert_eq!(resolved("any candidate", &standby(&[])), "pg3", "asynchronous: any replica");
+    assert_eq!(resolved("any candidate", &standby(&["pg1", "pg3"])), "pg3", "any of them");
+    assert_eq!(resolved("any candidate", &standby(&["pg4"])), "", "the one that is named is down");
+}
+
+#[test]
 fn without_leaders_their_selectors_match_nobody() {
     let facts = Facts { leader: None, etcd_leader: None, replicas: Vec::new(), sync: Vec::new(), ..facts() };
-    for text in ["leader", "any replica", "etcd leader", "sync standby", "zone of leader", "zone z", "new", "pg9"] {
+    for text in [
+        "leader",
+        "any replica",
+        "any candidate",
+        "etcd leader",
+        "sync standby",
+        "zone of leader",
+        "zone z",
+        "new",
+        "pg9",
+    ] {
         assert_eq!(resolved(text, &facts), "", "{text}");
     }
     assert_eq!(resolved("minority", &facts), "etcd1", "somebody is in the minority even so");

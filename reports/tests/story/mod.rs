@@ -197,6 +197,7 @@ pub fn bare(scenario: &str, seed: u64, ending: Ending) -> Run {
         played: Duration::from_secs(130),
         took: Duration::from_millis(125),
         trace_hash: Some(0xfeed),
+        because: None,
     }
 }
 

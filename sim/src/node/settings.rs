@@ -20,7 +20,7 @@ pub(crate) fn agent_config(scenario: &Scenario, node: &str, addresses: &Addresse
     config.namespace.clone_from(&patroni.namespace);
     config.tags = cluster.tags_of(node).to_json();
     config.watchdog = watchdog(scenario);
-    config.fencing = FencingConfig { mode: fencing(scenario.cluster.fencing), ..FencingConfig::default() };
+    config.fencing = FencingConfig { mode: fencing(scenario.cluster.fencing_mode()), ..FencingConfig::default() };
     config.bootstrap = Some(BootstrapConfig {
         dcs: Value::Object(scenario.dynamic_config()),
         initdb: patroni.data_checksums.then(|| ("data-checksums".to_owned(), None)).into_iter().collect(),

@@ -61,6 +61,5 @@ fn make_table(cluster: &mut Cluster<'_>) -> Result<(), String> {
     let now = cluster.engine.now();
     cluster.engine.run_until(now + Duration::from_secs(10));
     let done = result.lock().unwrap_or_else(PoisonError::into_inner).take();
-    done.unwrap_or_else(|| Err("no answer".to_owned()))
-        .map_err(|why| format!("cannot create the workload's table: {why}"))
+    done.unwrap_or_else(|| Err("no answer".to_owned())).map_err(|why| world::no_table(cluster.scenario, &why))
 }

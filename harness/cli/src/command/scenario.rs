@@ -54,8 +54,13 @@ pub(crate) fn run(command: ScenarioCommand, screen: Screen) -> Result<ExitCode, 
             let loaded = load(&paths.paths, patroni.as_deref())?;
             super::warn(&loaded);
             super::tell_account(patroni.as_deref(), &loaded);
-            let plural = if loaded.len() == 1 { "" } else { "s" };
-            screen.print(&format!("{} scenario{plural} can be played\n", loaded.len()));
+            let (apart, played): (Vec<_>, Vec<_>) = loaded.iter().partition(|loaded| loaded.does_not_apply.is_some());
+            for scenario in apart {
+                let why = scenario.does_not_apply.as_deref().unwrap_or_default();
+                screen.print(&format!("{} does not apply: {why}\n", scenario.file.label));
+            }
+            let plural = if played.len() == 1 { "" } else { "s" };
+            screen.print(&format!("{} scenario{plural} can be played\n", played.len()));
         }
         ScenarioCommand::Schema => {
             let schema = serde_json::to_string_pretty(&pgdrill_lab::scenario::json_schema())
@@ -75,10 +80,15 @@ pub(crate) fn run(command: ScenarioCommand, screen: Screen) -> Result<ExitCode, 
 
 /// Finds and reads scenarios for any command.
 pub(crate) fn load(paths: &[PathBuf], patroni: Option<&std::path::Path>) -> Result<Vec<input::Loaded>, Failure> {
-    let Found { files, others } =
-        find_all(paths).map_err(|problems| Failure::Usage(problems.iter().map(error).collect()))?;
+    let (Found { files, others }, missing) = find_all(paths);
     pass_over(&others);
-    input::load(&files, patroni, &[]).map_err(|invalid| Failure::Usage(invalid.rendered()))
+    let mut problems: Vec<String> = missing.iter().map(error).collect();
+    match input::load(&files, patroni, &[]) {
+        Ok(loaded) if problems.is_empty() => return Ok(loaded),
+        Ok(_) => {}
+        Err(invalid) => problems.extend(invalid.rendered()),
+    }
+    Err(Failure::Usage(problems))
 }
 
 /// Names the files of folders that are no scenarios.

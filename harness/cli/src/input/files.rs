@@ -33,14 +33,13 @@ pub(crate) struct Found {
 /// # Errors
 /// Everything that is wrong with the paths, one sentence each.
 pub fn find(paths: &[PathBuf]) -> Result<Vec<ScenarioFile>, Vec<String>> {
-    find_all(paths).map(|found| found.files)
+    let (found, problems) = find_all(paths);
+    if problems.is_empty() { Ok(found.files) } else { Err(problems) }
 }
 
-/// The same, with what was passed over.
-///
-/// # Errors
-/// As [`find`].
-pub(crate) fn find_all(paths: &[PathBuf]) -> Result<Found, Vec<String>> {
+/// The same, with what was passed over, and with everything that is wrong with the paths beside what there is: whoever reads the files
+/// can say what is wrong with them, too.
+pub(crate) fn find_all(paths: &[PathBuf]) -> (Found, Vec<String>) {
     let mut files = Vec::new();
     let mut others = Vec::new();
     let mut problems = Vec::new();
@@ -60,16 +59,13 @@ pub(crate) fn find_all(paths: &[PathBuf]) -> Result<Found, Vec<String>> {
             Ok(()) => files.extend(found),
         }
     }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
     // Named twice, or a file and its folder: played once, where it was named first.
     let mut seen = std::collections::BTreeSet::new();
     files.retain(|file: &PathBuf| seen.insert(file.clone()));
     let mut seen = std::collections::BTreeSet::new();
     others.retain(|file: &PathBuf| seen.insert(file.clone()));
     let files = files.into_iter().map(|path| ScenarioFile { label: label(&path), path }).collect();
-    Ok(Found { files, others })
+    (Found { files, others }, problems)
 }
 
 /// A file that was named is taken whatever its name ends in; it only has to be there.

@@ -24,6 +24,14 @@ pub(crate) struct Loaded {
     pub(crate) account: Option<Account>,
     /// Why it says nothing about a cluster with the user's own settings.
     pub(crate) does_not_apply: Option<String>,
+    /// What of the user's own settings is too small for its cluster.
+    too_small: Vec<Problem>,
+    /// The scenario as it is without the user's own settings, where there are such.
+    #[cfg_attr(
+        not(feature = "command"),
+        expect(dead_code, reason = "the command tells for which setting a run fails")
+    )]
+    pub(crate) without_file: Option<Arc<Scenario>>,
 }
 
 /// Everything that is wrong.
@@ -73,7 +81,21 @@ pub(crate) fn load(
             Err(found) => problems.extend(found.into_iter().filter(|p| !problems.contains(p)).collect::<Vec<_>>()),
         }
     }
-    if problems.is_empty() { Ok(loaded) } else { Err(Invalid(problems)) }
+    if problems.is_empty() { fitting(loaded) } else { Err(Invalid(problems)) }
+}
+
+/// A file whose servers are too small for a few large clusters of the library says nothing about these; one that is too small for every
+/// scenario is wrong.
+fn fitting(mut loaded: Vec<Loaded>) -> Result<Vec<Loaded>, Invalid> {
+    if !loaded.is_empty() && loaded.iter().all(|loaded| !loaded.too_small.is_empty()) {
+        return Err(Invalid(loaded.into_iter().flat_map(|loaded| loaded.too_small).collect()));
+    }
+    for loaded in &mut loaded {
+        if let Some(Problem { found, expected, .. }) = loaded.too_small.first() {
+            loaded.does_not_apply.get_or_insert_with(|| format!("{found}: expected {expected}"));
+        }
+    }
+    Ok(loaded)
 }
 
 /// As [`load`], of a scenario that is in no file: its name is its label.
@@ -84,7 +106,9 @@ pub(crate) fn load_text(text: &str, patroni: Option<&Path>, changes: &[(String, 
     let path = scenario::path_by_name(text);
     let label = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let loaded = scenario::load_text_with(&path, text, changes);
-    loaded.and_then(|loaded| finish(ScenarioFile { path, label }, loaded, patroni, changes)).map_err(Invalid)
+    let loaded =
+        loaded.and_then(|loaded| finish(ScenarioFile { path, label }, loaded, patroni, changes)).map_err(Invalid)?;
+    Ok(fitting(vec![loaded])?.remove(0))
 }
 
 fn load_one(file: &ScenarioFile, patroni: Option<&Path>, changes: &[(String, Value)]) -> Result<Loaded, Vec<Problem>> {
@@ -98,11 +122,12 @@ fn finish(
     changes: &[(String, Value)],
 ) -> Result<Loaded, Vec<Problem>> {
     let scenario::Loaded { mut scenario, mut warnings } = loaded;
-    let (mut account, mut does_not_apply) = (None, None);
+    let (mut account, mut does_not_apply, mut without_file, mut too_small) = (None, None, None, Vec::new());
     if let Some(patroni) = patroni {
+        without_file = Some(Arc::new(scenario.clone()));
         let with = scenario::use_patroni_file(&mut scenario, patroni)?;
         warnings.extend(with.warnings);
-        (account, does_not_apply) = (Some(with.account), with.does_not_apply);
+        (account, does_not_apply, too_small) = (Some(with.account), with.does_not_apply, with.too_small);
         // What the scenario says is over the file, and the test has the last word.
         scenario::change_patroni(&mut scenario, changes)?;
     }
@@ -113,6 +138,8 @@ fn finish(
         warnings: warnings.iter().map(draw).collect(),
         account,
         does_not_apply,
+        too_small,
+        without_file,
     })
 }
 

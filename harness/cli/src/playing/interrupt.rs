@@ -39,6 +39,7 @@ impl Interrupt {
         ctrlc::set_handler(move || {
             raised.0.store(true, Ordering::SeqCst);
             if is_another(&mut first, Instant::now()) {
+                crate::output::remove_drafts();
                 std::process::exit(i32::from(INTERRUPTED));
             }
         })?;

@@ -1,5 +1,7 @@
 //! How it is played: worlds, one run, many runs over threads.
 
+#[cfg(feature = "command")]
+mod because;
 mod interrupt;
 mod one;
 mod pool;
@@ -9,6 +11,8 @@ mod task;
 #[cfg(feature = "command")]
 pub(crate) mod worlds;
 
+#[cfg(feature = "command")]
+pub(crate) use because::because_of_the_file;
 #[cfg(feature = "command")]
 pub(crate) use interrupt::INTERRUPTED;
 pub(crate) use interrupt::Interrupt;

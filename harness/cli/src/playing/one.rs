@@ -25,6 +25,7 @@ pub(crate) fn play(world: &dyn World, task: &Task) -> Run {
         played: Duration::ZERO,
         took: Duration::ZERO,
         trace_hash: None,
+        because: None,
     };
     if let Some(why) = &task.does_not_apply {
         run.ending = Ending::NotApplicable(why.clone());

@@ -159,21 +159,20 @@ pub struct WithFile {
     pub account: Account,
     /// Why the scenario says nothing about a cluster with this file: it is about a mode that the file has otherwise.
     pub does_not_apply: Option<String>,
+    /// What of the file is too small for the scenario's cluster: it would not come up.
+    pub too_small: Vec<Problem>,
 }
 
 /// Plays a scenario with a user's own `patroni.yml`: the file's settings, and over them what the scenario itself says, since that is
 /// what the scenario is about.
 ///
 /// # Errors
-/// When the file cannot be read, or the scenario makes no sense with it.
+/// When the file cannot be read.
 pub fn use_patroni_file(scenario: &mut Scenario, path: &Path) -> Result<WithFile, Vec<Problem>> {
     let file = patroni::read_patroni_yml(path)?;
     let does_not_apply = patroni::play_with(scenario, &file);
-    let wrong = check::wrong_for_size(scenario, path);
-    if !wrong.is_empty() {
-        return Err(wrong);
-    }
-    Ok(WithFile { warnings: file.warnings, account: file.account, does_not_apply })
+    let too_small = check::wrong_for_size(scenario, path);
+    Ok(WithFile { warnings: file.warnings, account: file.account, does_not_apply, too_small })
 }
 
 fn scenario_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<Problem>> {

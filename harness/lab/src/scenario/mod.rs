@@ -35,7 +35,7 @@ pub use load::{
     Loaded, WithFile, change_patroni, load, load_all, load_text, load_text_with, load_with, load_with_warnings,
     path_by_name, use_patroni_file,
 };
-pub use patroni::{Account, Fate, Patroni, Postgresql, SynchronousMode, Tags, WatchdogMode};
+pub use patroni::{Account, Difference, Fate, Patroni, Postgresql, SynchronousMode, Tags, WatchdogMode, differences};
 pub use pgdrill_yaml::{Problem, Severity};
 pub use quantity::{ClockRate, Latency, Rate, Shift, Size, Span, Throughput};
 pub use schema::json_schema;

@@ -1,6 +1,5 @@
-//! Whole runs judged: a simulated cluster of one register, what breaks it, and how fast it is judged.
-
-use std::time::{Duration, Instant};
+//! Whole runs judged: a simulated cluster of one register, and what breaks it. How fast runs are judged is told by the benchmark of
+//! the simulator.
 
 use proptest::prelude::*;
 
@@ -189,20 +188,11 @@ fn an_explanation_holds_the_evidence_and_the_nearest_changes_in_order() {
 }
 
 #[test]
-fn twenty_thousand_events_are_judged_in_a_moment() {
+fn a_run_of_twenty_thousand_events_is_judged() {
     let (script, rows, _) = one_register(&[[Next::Write; 3].as_slice(), &[Next::Read]].concat().repeat(2_000));
     let script = settled(script, 900.0, &rows);
     assert!(script.events.len() > 20_000);
-    // The fastest of a few: other tests share the machine.
-    let once = || {
-        let before = Instant::now();
-        assert_eq!(judged(Expect::default(), &script).verdict, Verdict::Pass);
-        before.elapsed()
-    };
-    let took = (0..5).map(|_| once()).min().unwrap_or_default();
-    println!("{} events in {took:?}", script.events.len());
-    // Far above what it takes on an idle machine, far below anything quadratic.
-    assert!(took < Duration::from_millis(500), "{took:?}");
+    assert_eq!(judged(Expect::default(), &script).verdict, Verdict::Pass);
 }
 
 #[test]

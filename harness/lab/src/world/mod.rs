@@ -8,7 +8,7 @@ mod seed;
 
 pub use facts::{facts, holder};
 pub use moment::{Moment, moments};
-pub use ready::{last_words, missing, remember};
+pub use ready::{last_words, missing, no_table, remember};
 pub use router::{HAPROXY_SETTINGS, HaproxySettings};
 pub use seed::{draw, phase_at_most, phase_of_loop};
 

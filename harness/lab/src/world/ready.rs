@@ -52,6 +52,21 @@ pub fn missing(
     unsynchronised(scenario, recorder).or_else(|| unrouted(routed, &leader))
 }
 
+/// Why the workload's table could not be made on a cluster that is up: with the settings that make commits wait, since these may be why.
+#[must_use]
+pub fn no_table(scenario: &Scenario, why: &str) -> String {
+    let parameters = &scenario.cluster.patroni.postgresql.parameters;
+    let said = |name: &str| Some(format!("{name} = {}", parameters.get(name)?.as_str()?));
+    let names = ["synchronous_standby_names", "synchronous_commit", "recovery_min_apply_delay"];
+    let waits = match scenario.cluster.patroni.synchronous_mode {
+        SynchronousMode::Off => said(names[0]).is_some(),
+        SynchronousMode::On | SynchronousMode::Quorum => said(names[1]).is_some(),
+    };
+    let settings: Vec<String> = names.iter().filter_map(|name| said(name)).collect();
+    let hint = if waits { format!("; commits wait as these say: {}", settings.join(", ")) } else { String::new() };
+    format!("cannot create the workload's table: {why}{hint}")
+}
+
 /// What the agents said last, where a cluster does not come up: the reason of each one's latest decision, a line each.
 #[must_use]
 pub fn last_words(scenario: &Scenario, recorder: &Recorder) -> String {

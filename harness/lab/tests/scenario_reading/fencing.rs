@@ -5,7 +5,7 @@ use pgdrill_lab::scenario::{Action, Fencing, Process};
 use super::{HEAD, problems, read};
 
 fn fencing(cluster: &str) -> Fencing {
-    read(&format!("{HEAD}{cluster}duration: 10s\n")).expect("it is right").cluster.fencing
+    read(&format!("{HEAD}{cluster}duration: 10s\n")).expect("it is right").cluster.fencing_mode()
 }
 
 #[test]

@@ -145,6 +145,11 @@ fn a_scenario_about_a_mode_does_not_apply_to_a_file_that_has_it_otherwise() {
             "it shows what a watchdog does, and the file has watchdog.mode: off",
         ),
         (
+            "{ fencing: automatic }",
+            "pgdrill: { fencing: { mode: off } }\n".into(),
+            "it shows what the dead-man process does, and the file has pgdrill.fencing.mode: off",
+        ),
+        (
             "{ fencing: off }",
             "pgdrill: { fencing: { mode: required } }\n".into(),
             "it shows what happens without the dead-man process, and the file requires it",
@@ -171,5 +176,5 @@ fn nodes_get_a_watchdog_device_when_the_file_requires_one() {
     let (cluster, _) = with_file("{ nodes: 3 }", "watchdog: { mode: automatic }\n");
     assert!(!cluster.has_watchdog_device("pg1"), "whether there is one the file does not say");
     let (cluster, _) = with_file("{ nodes: 3 }", "pgdrill: { fencing: { mode: required } }\n");
-    assert_eq!(cluster.fencing, Fencing::Required);
+    assert_eq!(cluster.fencing_mode(), Fencing::Required);
 }

@@ -14,6 +14,7 @@ fn selector() -> impl Strategy<Value = Selector> {
         "leader",
         "replicas",
         "any replica",
+        "any candidate",
         "nodes",
         "pg2",
         "etcd",
@@ -133,7 +134,7 @@ prop_compose! {
             scenario.cluster.patroni.postgresql.parameters.insert("max_connections".into(), 50.into());
             scenario.cluster.patroni.postgresql.parameters.insert("odd: #1".into(), "1e5".into());
             scenario.expect.end = Some(End::Writable);
-            scenario.cluster.fencing = Fencing::Off;
+            scenario.cluster.fencing = Some(Fencing::Off);
         }
         scenario
     }

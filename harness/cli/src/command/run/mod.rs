@@ -17,7 +17,8 @@ use crate::{
     input::Loaded,
     output::{Output, Outputs},
     playing::{
-        Conditions, INTERRUPTED, Interrupt, Progress, Told, cores, play, play_all, tasks, worlds, worlds::Wishes,
+        Conditions, INTERRUPTED, Interrupt, Progress, Told, because_of_the_file, cores, play, play_all, tasks, worlds,
+        worlds::Wishes,
     },
 };
 
@@ -68,13 +69,20 @@ pub(crate) fn run(arguments: RunArgs, screen: Screen) -> Result<ExitCode, Failur
     let jobs = arguments.jobs.map_or(several, |jobs| usize::from(jobs.get()));
     let tell = teller(&progress, arguments.quiet);
     let wishes = Wishes { logs: arguments.logs.clone(), calibration, ..Wishes::telling(tell) };
+    let simulated = (!worlds::is_real(&world)).then(|| worlds::open(&world, &wishes).expect("it was opened before"));
+    // On real nodes each question would take minutes.
+    let because = |scenario: &str, seed: u64| {
+        let loaded = loaded.iter().find(|loaded| loaded.file.label == scenario)?;
+        because_of_the_file(&**simulated.as_ref()?, loaded, seed)
+    };
     let play = move |task: &_| play(&*worlds::open(&world, &wishes).expect("it was opened before"), task);
     let runs = play_all(tasks, jobs, &interrupt, play, |told| match told {
         Told::Done => progress.done(),
         Told::Next(run) => {
             progress.told(run);
             documents.take(run);
-            progress.beside(|| telling.tell(run));
+            let (scenario, seed) = (run.scenario.clone(), run.seed);
+            progress.beside(|| telling.tell(run, || because(&scenario, seed)));
             // Told, written and explained: thousands of runs with their events do not fit in memory.
             run.events = Vec::new();
         }

@@ -44,8 +44,8 @@ impl Telling {
         }
     }
 
-    /// Prints what is to be said of a run while its events are there.
-    pub(crate) fn tell(&mut self, run: &Run) {
+    /// Prints what is to be said of a run while its events are there; why it did not pass is asked where that is told.
+    pub(crate) fn tell(&mut self, run: &mut Run, because: impl FnOnce() -> Option<String>) {
         // A cluster that does not come up, for whatever reason, does so in every scenario.
         if let Ending::Unplayable(why) = &run.ending
             && !self.not_played.insert(why.clone())
@@ -70,8 +70,11 @@ impl Telling {
         if passed {
             return;
         }
-        let explained = explanation(run, self.screen.width());
         let like = matches!(&self.last, Some((scenario, bad)) if *scenario == run.scenario && *bad >= badness(run));
+        if !like && matches!(run.verdict(), Verdict::Fail | Verdict::Vacuous) {
+            run.because = because();
+        }
+        let explained = explanation(run, self.screen.width());
         if !like && !self.single {
             self.screen.print(&format!("{explained}\n"));
             self.last = Some((run.scenario.clone(), badness(run)));

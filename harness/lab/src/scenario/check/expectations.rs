@@ -113,7 +113,7 @@ fn keeps_a_node_out(step: &Step, cluster: &Cluster) -> bool {
     let nodes = |on: &Selector| {
         on.parts().iter().any(|part| match part {
             Selector::Leader | Selector::Replicas | Selector::AnyReplica | Selector::Nodes => true,
-            Selector::SyncStandby | Selector::Everything => true,
+            Selector::AnyCandidate | Selector::SyncStandby | Selector::Everything => true,
             Selector::Host(name) => all.contains(&cluster.etcd_host(name).unwrap_or_else(|| name.clone())),
             Selector::Etcd => cluster.etcd_hosts().iter().any(|host| all.contains(host)),
             // With a witness it may be the one member that is on no node.

@@ -120,7 +120,7 @@ impl Sight<'_> {
                 self.matches_nobody(inner).or_else(|| nothing("cluster.zones, which is not given"))
             }
             Selector::ZoneOf(inner) => self.matches_nobody(inner),
-            Selector::Replicas | Selector::AnyReplica if cluster.nodes < 2 => {
+            Selector::Replicas | Selector::AnyReplica | Selector::AnyCandidate if cluster.nodes < 2 => {
                 nothing("two nodes or more to have a replica")
             }
             Selector::SyncStandby if !self.may_be_synchronous() => {
@@ -212,7 +212,7 @@ impl Sight<'_> {
         let all = [HostKind::Node, HostKind::Etcd, HostKind::Haproxy, HostKind::Client];
         match selector {
             Selector::Leader | Selector::Replicas | Selector::AnyReplica | Selector::Nodes => self.kinds_of_nodes(),
-            Selector::SyncStandby | Selector::AsyncStandby => self.kinds_of_nodes(),
+            Selector::AnyCandidate | Selector::SyncStandby | Selector::AsyncStandby => self.kinds_of_nodes(),
             Selector::Etcd | Selector::EtcdLeader | Selector::EtcdFollowers => self.kinds_of_members(),
             Selector::Majority | Selector::Minority => self.kinds_of_members(),
             Selector::Haproxy => [HostKind::Haproxy].into(),

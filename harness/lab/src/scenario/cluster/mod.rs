@@ -53,9 +53,10 @@ pub struct Cluster {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watchdog: Option<Watchdog>,
     /// The dead-man process that stops PostgreSQL when its agent no longer can. Of pgdrill's agent only: the real Patroni has
-    /// none; see [`Fencing`].
+    /// none; see [`Fencing`]. Without it `automatic`, or what a user's own file says.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::scenario::schema::fencing")]
-    pub fencing: Fencing,
+    pub fencing: Option<Fencing>,
     /// How much a base backup has to copy.
     pub data_size: Size,
 }
@@ -72,7 +73,7 @@ impl Default for Cluster {
             zones: BTreeMap::new(),
             network: Network::default(),
             watchdog: None,
-            fencing: Fencing::default(),
+            fencing: None,
             data_size: Size::from_mib(64),
         }
     }
@@ -161,6 +162,12 @@ impl Cluster {
     #[must_use]
     pub fn watchdog_mode(&self) -> WatchdogMode {
         self.watchdog.as_ref().map_or(self.patroni.watchdog.mode, |watchdog| watchdog.mode)
+    }
+
+    /// The dead-man processes' mode in force.
+    #[must_use]
+    pub fn fencing_mode(&self) -> Fencing {
+        self.fencing.unwrap_or_default()
     }
 
     /// Whether there is a watchdog device on a node.

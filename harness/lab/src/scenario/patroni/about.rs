@@ -32,9 +32,7 @@ pub(in crate::scenario) fn play_with(scenario: &mut Scenario, file: &OwnFile) ->
     }
     settings.said = said;
     let cluster = &mut scenario.cluster;
-    if cluster.fencing == Fencing::default() {
-        cluster.fencing = file.fencing.unwrap_or_default();
-    }
+    cluster.fencing = cluster.fencing.or(file.fencing);
     // A file that requires a watchdog is of nodes that have one.
     if cluster.watchdog.is_none() && settings.watchdog.mode == WatchdogMode::Required {
         cluster.watchdog = Some(Watchdog { mode: WatchdogMode::Required, device: Devices::OnAll });
@@ -57,10 +55,33 @@ fn at_odds(cluster: &Cluster, file: &OwnFile) -> Option<String> {
     let flag =
         |setting: &str, own: bool, users: bool| says(setting).then(|| mode(setting, word(own), word(users))).flatten();
     synchronous
+        .or_else(|| own_names(own, users))
+        .or_else(|| standby_cluster(own, users))
         .or_else(|| flag("synchronous_mode_strict", own.synchronous_mode_strict, users.synchronous_mode_strict))
         .or_else(|| flag("failsafe_mode", own.failsafe_mode, users.failsafe_mode))
         .or_else(|| watchdog(cluster.watchdog.as_ref()?, users.watchdog.mode))
-        .or_else(|| fencing(cluster.fencing, file.fencing))
+        .or_else(|| fencing(cluster.fencing?, file.fencing?))
+}
+
+/// Commits wait with PostgreSQL's own `synchronous_standby_names`, too, unless the scenario has others.
+fn own_names(own: &Patroni, users: &Patroni) -> Option<String> {
+    const NAMES: &str = "synchronous_standby_names";
+    let names = users.postgresql.parameters.get(NAMES)?;
+    let asynchronous = is_said(own, "synchronous_mode") && own.synchronous_mode == SynchronousMode::Off;
+    let waits = names.as_str().is_some_and(|names| !names.trim().is_empty());
+    (asynchronous && waits && !own.postgresql.parameters.contains_key(NAMES))
+        .then(|| format!("it is about commits that wait for no standby, and the file has {NAMES}: {names}"))
+}
+
+/// Whether there are clients that write.
+fn standby_cluster(own: &Patroni, users: &Patroni) -> Option<String> {
+    match (&own.standby_cluster, &users.standby_cluster) {
+        (None, Some(_)) => {
+            Some("its leader is a primary, and the file makes a standby cluster (standby_cluster)".into())
+        }
+        (Some(_), None) => Some("it is about a standby cluster, and the file makes none".into()),
+        _ => None,
+    }
 }
 
 /// Whether the scenario itself says anything about a dynamic setting.
@@ -81,12 +102,12 @@ fn watchdog(own: &Watchdog, users: WatchdogMode) -> Option<String> {
     }
 }
 
-fn fencing(own: Fencing, users: Option<Fencing>) -> Option<String> {
-    match (own, users?) {
+fn fencing(own: Fencing, users: Fencing) -> Option<String> {
+    match (own, users) {
         (Fencing::Off, Fencing::Required) => {
             Some("it shows what happens without the dead-man process, and the file requires it".into())
         }
-        (Fencing::Required, Fencing::Off) => {
+        (Fencing::Automatic | Fencing::Required, Fencing::Off) => {
             Some("it shows what the dead-man process does, and the file has pgdrill.fencing.mode: off".into())
         }
         _ => None,

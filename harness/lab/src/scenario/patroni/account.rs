@@ -1,5 +1,6 @@
 //! What of a user's own `patroni.yml` is played, and what is not: nothing that somebody has set is passed over in silence.
 
+use pgdrill_settings::postgresql::{FROM_DCS_ONLY, follows};
 use pgdrill_yaml::{Node, Value};
 
 /// What becomes of a setting of the file.
@@ -15,10 +16,13 @@ pub enum Fate {
     NotRun,
     /// It is one node's, and not taken over for all.
     OneNodes,
+    /// It does not count where it stands, for Patroni either.
+    Ignored,
 }
 
 impl Fate {
-    const ALL: [Self; 5] = [Self::Played, Self::OnlyOnRealNodes, Self::TheLabsOwn, Self::NotRun, Self::OneNodes];
+    const ALL: [Self; 6] =
+        [Self::Played, Self::OnlyOnRealNodes, Self::TheLabsOwn, Self::NotRun, Self::OneNodes, Self::Ignored];
 
     const fn heading(self) -> &'static str {
         match self {
@@ -27,6 +31,7 @@ impl Fate {
             Self::TheLabsOwn => "not taken, since the lab has its own",
             Self::NotRun => "not played: what your machines run does not run in the lab",
             Self::OneNodes => "not taken: it is this one node's",
+            Self::Ignored => "without effect where it stands, for Patroni, too",
         }
     }
 }
@@ -100,6 +105,9 @@ fn fate(path: &str) -> Option<Fate> {
         | "watchdog"
         | "pgdrill"
         | "pgdrill.fencing" => None,
+        path if path.strip_prefix("postgresql.parameters.").is_some_and(|name| is_ignored(name, dcs.is_some())) => {
+            Some(Fate::Ignored)
+        }
         "bootstrap.initdb" => Some(Fate::TheLabsOwn),
         "bootstrap.pg_hba" => Some(Fate::TheLabsOwn),
         "tags" => Some(Fate::OneNodes),
@@ -116,7 +124,7 @@ fn fate(path: &str) -> Option<Fate> {
 
 fn postgresql(field: &str) -> Fate {
     match field.split_once('.') {
-        Some(("parameters", name)) => parameter(name),
+        Some(("parameters", name)) => fate_of_parameter(name),
         Some(("recovery_conf", name)) if name.ends_with("_command") => Fate::NotRun,
         Some(("recovery_conf", _)) => Fate::Played,
         _ => match field {
@@ -219,7 +227,14 @@ const MACHINES: [&str; 36] = [
     "bonjour",
 ];
 
-fn parameter(name: &str) -> Fate {
+/// Whether a parameter counts elsewhere only: what must be alike on all members in the dynamic configuration, and what follows from
+/// other settings nowhere.
+fn is_ignored(name: &str, dynamic: bool) -> bool {
+    follows(name).is_some() || (!dynamic && FROM_DCS_ONLY.contains(&name))
+}
+
+/// What becomes of a parameter that counts where it stands.
+pub(super) fn fate_of_parameter(name: &str) -> Fate {
     if SIMULATED.contains(&name) {
         Fate::Played
     } else if MACHINES.contains(&name) || name.contains('.') {
@@ -233,7 +248,7 @@ fn parameter(name: &str) -> Fate {
 
 /// Whether a parameter of the file is given to the cluster that is played.
 pub(super) fn is_taken(name: &str) -> bool {
-    matches!(parameter(name), Fate::Played | Fate::OnlyOnRealNodes)
+    matches!(fate_of_parameter(name), Fate::Played | Fate::OnlyOnRealNodes)
 }
 
 #[cfg(test)]
@@ -264,7 +279,7 @@ postgresql:
   callbacks: { on_start: x }
   create_replica_methods: [ pgbackrest ]
   pgbackrest: { command: x }
-  parameters: { wal_sender_timeout: 5s }
+  parameters: { wal_sender_timeout: 5s, max_connections: 300, hot_standby: on, port: 5433 }
 watchdog: { mode: required, device: /dev/watchdog }
 tags: { clonefrom: true }
 log: ~
@@ -277,6 +292,7 @@ log: ~
         not taken, since the lab has its own: name, restapi, postgresql.parameters.shared_buffers, postgresql.parameters.auto_explain.log_analyze, postgresql.listen, watchdog.device
         not played: what your machines run does not run in the lab: postgresql.parameters.archive_command, postgresql.recovery_conf.restore_command, bootstrap.method, bootstrap.clone, postgresql.callbacks, postgresql.create_replica_methods, postgresql.pgbackrest
         not taken: it is this one node's: tags
+        without effect where it stands, for Patroni, too: postgresql.parameters.max_connections, postgresql.parameters.hot_standby, postgresql.parameters.port
         ");
     }
 }

@@ -7,6 +7,7 @@
 mod about;
 mod account;
 mod config;
+mod differ;
 mod own_file;
 mod postgresql;
 mod read;
@@ -15,6 +16,7 @@ mod tags;
 pub(in crate::scenario) use about::{Said, play_with};
 pub use account::{Account, Fate};
 pub use config::TimingRule;
+pub use differ::{Difference, differences};
 pub use own_file::OwnFile;
 pub(in crate::scenario) use own_file::read_patroni_yml;
 pub use postgresql::Postgresql;

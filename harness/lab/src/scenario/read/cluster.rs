@@ -47,7 +47,7 @@ pub(super) fn cluster(reader: &mut Reader<'_>, at: &At<'_>) -> Cluster {
     }
     let fencings = [("off", Fencing::Off), ("automatic", Fencing::Automatic), ("required", Fencing::Required)];
     if let Some(fencing) = fields.take("fencing").and_then(|at| reader.word(&at, &fencings)) {
-        it.fencing = fencing;
+        it.fencing = Some(fencing);
     }
     if let Some(size) =
         fields.take("data_size").and_then(|at| reader.parsed::<Size>(&at, "a size with its unit: 64MiB"))

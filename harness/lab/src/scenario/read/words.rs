@@ -48,6 +48,7 @@ const SELECTORS: &[(&[&str], &str)] = &[
     (&["dcs", "consul", "zookeeper"], "etcd"),
     (&["etcd-leader", "etcd_leader"], "etcd leader"),
     (&["random", "one"], "any replica"),
+    (&["candidate", "candidates"], "any candidate"),
 ];
 
 /// Of a process that is not one.

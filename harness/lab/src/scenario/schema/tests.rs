@@ -85,6 +85,7 @@ fn others() -> Vec<Value> {
             "X y",
             "leader",
             "any replica",
+            "any candidate",
             "any replicas",
             "etcd",
             "etcd leader + etcd1",

@@ -16,6 +16,9 @@ pub enum Selector {
     Replicas,
     /// `any replica`: one of them, drawn from the seed.
     AnyReplica,
+    /// `any candidate`: a replica that an operator may name as the next leader: with `synchronous_mode` one of those in `/sync`, else
+    /// any; drawn from the seed.
+    AnyCandidate,
     /// `sync standby`: every standby named in `/sync`.
     SyncStandby,
     /// `async standby`: every replica that is not named there.
@@ -57,8 +60,8 @@ text_value!(
     Selector,
     "Selector",
     [parse::pattern()],
-    "Hosts: leader, replicas, any replica, sync standby, async standby, nodes, pg2, etcd, etcd leader, etcd followers, \
-     etcd2, majority, minority, clients, client1, haproxy, zone a, zone of leader, everything, others, a label, or several \
+    "Hosts: leader, replicas, any replica, any candidate, sync standby, async standby, nodes, pg2, etcd, etcd leader, \
+     etcd followers, etcd2, majority, minority, clients, client1, haproxy, zone a, zone of leader, everything, others, a label, or several \
      joined by +"
 );
 

@@ -5,10 +5,11 @@ use std::{fmt, str::FromStr};
 use super::Selector;
 
 /// Every selector that is a fixed phrase.
-const PHRASES: [(&str, Selector); 15] = [
+const PHRASES: [(&str, Selector); 16] = [
     ("leader", Selector::Leader),
     ("replicas", Selector::Replicas),
     ("any replica", Selector::AnyReplica),
+    ("any candidate", Selector::AnyCandidate),
     ("sync standby", Selector::SyncStandby),
     ("async standby", Selector::AsyncStandby),
     ("nodes", Selector::Nodes),

@@ -54,6 +54,14 @@ impl Facts {
         all
     }
 
+    /// Whom a switchover may name: in synchronous mode, when `/sync` names standbys, those of them that are up.
+    fn candidates(&self) -> Vec<String> {
+        if self.sync.is_empty() {
+            return self.replicas.clone();
+        }
+        self.replicas.iter().filter(|replica| self.sync.contains(replica)).cloned().collect()
+    }
+
     fn minority(&self) -> Vec<String> {
         // The etcd leader is on the small side, so that a cut forces an election.
         let mut members: Vec<String> = self.etcd_leader.iter().cloned().collect();
@@ -71,6 +79,11 @@ impl Facts {
     }
 }
 
+/// One of them, drawn from the seed; nobody where there is nobody.
+fn one_of(hosts: &[String], pick: Pick<'_>) -> Vec<String> {
+    if hosts.is_empty() { Vec::new() } else { vec![hosts[pick(hosts.len()) % hosts.len()].clone()] }
+}
+
 /// The hosts that a selector means now, each once; empty when it matches nobody. `others` alone means everything: see
 /// [`Link::resolve_sides`](crate::scenario::Link::resolve_sides) for its two-sided meaning.
 pub fn resolve(selector: &Selector, facts: &Facts, pick: Pick<'_>) -> Vec<String> {
@@ -80,8 +93,8 @@ pub fn resolve(selector: &Selector, facts: &Facts, pick: Pick<'_>) -> Vec<String
     match selector {
         Selector::Leader => facts.leader.iter().cloned().collect(),
         Selector::Replicas => facts.replicas.clone(),
-        Selector::AnyReplica if facts.replicas.is_empty() => Vec::new(),
-        Selector::AnyReplica => vec![facts.replicas[pick(facts.replicas.len()) % facts.replicas.len()].clone()],
+        Selector::AnyReplica => one_of(&facts.replicas, pick),
+        Selector::AnyCandidate => one_of(&facts.candidates(), pick),
         Selector::SyncStandby => facts.sync.clone(),
         Selector::AsyncStandby => but(&facts.replicas, &facts.sync),
         Selector::Nodes => facts.nodes.clone(),
