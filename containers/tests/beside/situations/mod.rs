@@ -6,6 +6,7 @@ mod failover;
 mod members;
 mod pause;
 mod replication;
+mod rest;
 mod security;
 mod standby_cluster;
 
@@ -42,6 +43,7 @@ pub(crate) fn all() -> Vec<Situation> {
         &members::SITUATIONS,
         &pause::SITUATIONS,
         &replication::SITUATIONS,
+        &rest::SITUATIONS,
         &security::SITUATIONS,
         &standby_cluster::SITUATIONS,
     ]

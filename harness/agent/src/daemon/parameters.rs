@@ -194,7 +194,7 @@ fn counting(name: &str, value: String, of_cluster: bool) -> Option<String> {
 /// What PostgreSQL would not take would keep it from starting, and from taking any other change.
 fn taken(name: &str, value: String) -> Option<String> {
     match postgresql::judge(name, &Value::String(value.clone())).map(|judgement| judgement.used) {
-        None | Some(Use::AsItIs) => Some(value),
+        None | Some(Use::IfKnown) => Some(value),
         Some(Use::Instead(other)) => Some(other),
         Some(Use::LeftOut) => None,
     }
