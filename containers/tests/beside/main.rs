@@ -5,6 +5,7 @@
 //!
 //! Asked for by `PGDRILL_DOCKER=1`; needs the images of `pgdrill images build`. Each agent plays in a container of its own, in
 //! which this program starts everything: etcd, agents, PostgreSQL. `PGDRILL_POSTGRESQL` names another major version than 16.
+//! `PGDRILL_BESIDE=short` leaves out all but the situations that show most.
 //! Or by `PGDRILL_BESIDE_DIR`, a folder: without containers, on this machine, where everything is kept (see `machine.rs`).
 
 mod answer;
@@ -25,7 +26,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use difference::{Purpose, between, purposes};
+use difference::{Difference, Purpose, between, purposes};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use situations::Situation;
@@ -36,6 +37,9 @@ const ASKED: &str = "PGDRILL_DOCKER";
 
 /// Asks for them, too: the folder in which they are played on this machine.
 const ON_THIS_MACHINE: &str = "PGDRILL_BESIDE_DIR";
+
+/// `short`: only the situations that show most.
+const WHICH: &str = "PGDRILL_BESIDE";
 
 /// Differences on purpose.
 const ON_PURPOSE: &str = include_str!("differences.txt");
@@ -57,7 +61,8 @@ fn main() -> ExitCode {
     }
     let known = Arc::new(Known { purposes: purposes(ON_PURPOSE), used: Mutex::default() });
     let mut trials: Vec<Trial> = difference::trials();
-    for situation in situations::all() {
+    let short = std::env::var(WHICH).is_ok_and(|which| which == "short");
+    for situation in situations::all().into_iter().filter(|situation| situation.is_short || !short) {
         let (known, here) = (Arc::clone(&known), here.clone());
         let played = move || match &here {
             Some(dir) => machine::play(situation, dir),
@@ -67,7 +72,7 @@ fn main() -> ExitCode {
         trials.push(Trial::test(situation.name, body).with_ignored_flag(!asked));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    let all = asked && conclusion.num_filtered_out == 0 && conclusion.num_failed == 0 && !arguments.list;
+    let all = asked && !short && conclusion.num_filtered_out == 0 && conclusion.num_failed == 0 && !arguments.list;
     if let Some(stale) = all.then(|| known.stale()).filter(|stale| !stale.is_empty()) {
         eprintln!("differences.txt covers what does not differ any more:\n{}", stale.join("\n"));
         return ExitCode::FAILURE;
@@ -93,8 +98,8 @@ struct Known {
 
 impl Known {
     /// Whether a difference is on purpose.
-    fn covers(&self, place: &str) -> bool {
-        let found = self.purposes.iter().position(|purpose| purpose.covers(place));
+    fn covers(&self, situation: &str, difference: &Difference) -> bool {
+        let found = self.purposes.iter().position(|purpose| purpose.covers(situation, difference));
         if let Some(number) = found {
             self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
         }
@@ -113,7 +118,7 @@ impl Known {
 fn compare(situation: Situation, [ours, theirs]: &[Value; 2], known: &Known) -> Result<(), String> {
     let mut found = Vec::new();
     for difference in between(ours, theirs) {
-        if !known.covers(&format!("{}: {}", situation.name, difference.place)) {
+        if !known.covers(situation.name, &difference) {
             found.push(difference.to_string());
         }
     }

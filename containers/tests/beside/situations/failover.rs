@@ -6,11 +6,11 @@ use super::{Situation, set};
 use crate::stage::Stage;
 
 pub(super) const SITUATIONS: [Situation; 7] = [
-    Situation::new("a_switchover_to_a_candidate", switchover),
-    Situation::new("the_leader_loses_power_and_comes_back", power),
+    Situation::new("a_switchover_to_a_candidate", switchover).short(),
+    Situation::new("the_leader_loses_power_and_comes_back", power).short(),
     Situation::new("the_postmaster_is_killed", postmaster),
     Situation::new("priorities_decide_who_leads", priorities),
-    Situation::new("failsafe_mode_with_slots_outlives_etcd", failsafe),
+    Situation::new("failsafe_mode_with_slots_outlives_etcd", failsafe).short(),
     Situation::new("without_failsafe_mode_etcd_is_gone", without_etcd),
     Situation::new("a_scheduled_switchover_and_restart_are_listed_and_cancelled", scheduled),
 ];

@@ -6,10 +6,10 @@ use super::{Situation, set};
 use crate::stage::Stage;
 
 pub(super) const SITUATIONS: [Situation; 5] = [
-    Situation::new("tags_of_all_kinds", tags),
+    Situation::new("tags_of_all_kinds", tags).short(),
     Situation::new("a_replica_of_a_replica", cascade),
     Situation::new("a_nostream_member_lives_on_the_archive", nostream),
-    Situation::new("no_logical_slot_where_no_feedback_comes_from", slots_without_feedback),
+    Situation::new("no_logical_slot_where_no_feedback_comes_from", slots_without_feedback).short(),
     Situation::new("a_replica_is_made_anew", reinitialized),
 ];
 
@@ -87,6 +87,10 @@ fn slots_without_feedback(stage: &mut Stage) {
     for number in 1..=4 {
         stage.add(number, |file| {
             archived(file, &archive);
+            if number == 3 {
+                // What pg2 has read in the archive it streams.
+                set(file, "postgresql.recovery_conf", json!({}));
+            }
             set(file, "bootstrap.dcs.postgresql.parameters.wal_level", json!("logical"));
             let logical = json!({ "type": "logical", "database": "postgres", "plugin": "pgoutput" });
             set(file, "bootstrap.dcs.slots", json!({ "kept": { "type": "physical" }, "events": logical }));
@@ -100,6 +104,10 @@ fn slots_without_feedback(stage: &mut Stage) {
     stage.start_all();
     written_and_read(stage, "pg2");
     stage.until_streaming(&["pg3", "pg4"]);
+    let there = "SELECT count(*) FROM pg_class WHERE relname = 't'";
+    stage.until("all have replayed it", |stage| {
+        ["pg3", "pg4"].iter().all(|name| stage.of(name).sql(there) == Ok("1".into()))
+    });
     let has = |stage: &Stage, name: &str, slot: &str| {
         let there = format!("SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{slot}'");
         stage.of(name).sql(&there) == Ok("1".into())

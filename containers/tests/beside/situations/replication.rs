@@ -6,11 +6,11 @@ use super::{Situation, set};
 use crate::stage::Stage;
 
 pub(super) const SITUATIONS: [Situation; 6] = [
-    Situation::new("synchronous_mode_with_two_standbys", synchronous),
+    Situation::new("synchronous_mode_with_two_standbys", synchronous).short(),
     Situation::new("strict_synchronous_mode_without_a_standby", strict),
     Situation::new("quorum_commit", quorum),
     Situation::new("remote_apply_and_a_standby_that_does_not_replay", remote_apply),
-    Situation::new("permanent_slots_of_all_kinds", slots),
+    Situation::new("permanent_slots_of_all_kinds", slots).short(),
     Situation::new("a_members_slot_outlives_its_member", member_slot),
 ];
 
@@ -23,6 +23,7 @@ fn synchronous(stage: &mut Stage) {
     stage.until("two are synchronous", |stage| stage.of("pg1").sql(names) == Ok("2".into()));
     stage.record("two standbys");
     stage.end("pg3", libc::SIGTERM);
+    stage.until_gone("pg3");
     stage.record("one standby");
     stage.request("switchover", "pg1", "POST /switchover", &json!({ "leader": "pg1", "candidate": "pg2" }));
     stage.until_primary("pg2");
@@ -99,10 +100,7 @@ fn member_slot(stage: &mut Stage) {
     stage.cluster(3, |_| {});
     stage.until_streaming(&["pg2", "pg3"]);
     stage.end("pg3", libc::SIGTERM);
-    stage.until("its key is gone", |stage| {
-        !String::from_utf8_lossy(&stage.place.etcdctl(&["get", "--prefix", "/service/beside/members/"]).stdout)
-            .contains("/pg3")
-    });
+    stage.until_gone("pg3");
     stage.record("without pg3");
     stage.start("pg3");
     stage.until_streaming(&["pg3"]);

@@ -6,9 +6,9 @@ use super::{Situation, set};
 use crate::stage::Stage;
 
 pub(super) const SITUATIONS: [Situation; 3] = [
-    Situation::new("every_path_is_asked_with_every_method", paths),
-    Situation::new("requests_have_bodies_of_all_kinds", bodies),
-    Situation::new("a_configuration_is_patched_and_put", configured),
+    Situation::new("every_path_is_asked_with_every_method", paths).short(),
+    Situation::new("requests_have_bodies_of_all_kinds", bodies).short(),
+    Situation::new("a_configuration_is_patched_and_put", configured).short(),
 ];
 
 /// What both agents know by name, and some that they do not.
@@ -96,7 +96,7 @@ fn bodies(stage: &mut Stage) {
         answer(stage, &format!("POST /reinitialize with {body:?}"), "pg1", "POST /reinitialize", Some(body));
     }
     let ping =
-        json!({ "name": "pg1", "conn_url": "postgres://x/postgres", "api_url": "http://x/patroni", "slots": {} });
+        json!({ "name": "pg9", "conn_url": "postgres://x/postgres", "api_url": "http://x/patroni", "slots": {} });
     for name in ["pg1", "pg2"] {
         answer(stage, &format!("POST /failsafe to {name}"), name, "POST /failsafe", Some(&ping.to_string()));
     }
@@ -119,7 +119,14 @@ fn configured(stage: &mut Stage) {
             json!({ "ttl": 20, "loop_wait": 1, "retry_timeout": 3, "x": null, "y": 1.0 }),
         ),
     ] {
-        answer(stage, label, "pg1", call, Some(&body.to_string()));
+        let method = call.split(' ').next().unwrap_or_default();
+        let became = stage.of("pg1").answer(method, "/config", Some(&body.to_string())).expect("it answers");
+        let wanted = became.body.clone();
+        assert_eq!(became.status, 200, "{label}: {wanted}");
+        stage.note(label, became.told("/config"));
+        // Patroni tells what it knew in its last cycle.
+        let known = |stage: &Stage| stage.of("pg1").ask("GET", "/config", &Value::Null) == Some((200, wanted.clone()));
+        stage.until("it is known", known);
         answer(stage, &format!("{label}, read again"), "pg1", "GET /config", None);
     }
     stage.record("settled");

@@ -58,6 +58,10 @@ pub(crate) fn prepare<T: Ports>(parts: &Parts<T>, start_as: &StartAs) {
     let ha = parts.shared.published().config.clone();
     let mut desired = parts.shared.desired();
     desired.starts();
+    if matches!(start_as, StartAs::Replica(_)) && ha.is_synchronous() {
+        // Nobody's commits wait here any more; before a promotion the names are set anew (`Ha.demote`, `Ha.recover`).
+        desired.standby_names = None;
+    }
     desired.recovery = match start_as {
         StartAs::Primary => None,
         StartAs::Replica(upstream) => {

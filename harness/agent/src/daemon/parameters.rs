@@ -187,6 +187,8 @@ fn counting(name: &str, value: String, of_cluster: bool) -> Option<String> {
             false => None,
         },
         Some(Synchronous) => Some(value),
+        // A standby has them as its recovery settings. `pg_rewind` reads one of them in the file of what was a primary.
+        None if OF_RECOVERY.contains(&name) && name != "restore_command" => None,
         None => taken(name, value),
     }
 }

@@ -62,10 +62,11 @@ pub(crate) async fn before_stop<T: Ports>(parts: &Parts<T>, limit: Option<Durati
     }
 }
 
-/// A connection string without password, as Patroni's scripts get it.
+/// A connection string without password, as Patroni's scripts get it: libpq's default of `sslmode` is not in it.
 fn connection_string(address: &HostPort, user: &User, options: &BTreeMap<String, String>) -> String {
     let it = Conninfo::default().with("dbname", "postgres").with("user", &user.username);
-    it.with("host", &address.host).with("port", address.port).with_all(options).to_string()
+    let said = options.iter().filter(|(name, value)| (name.as_str(), value.as_str()) != ("sslmode", "prefer"));
+    it.with("host", &address.host).with("port", address.port).with_all(said).to_string()
 }
 
 fn pgpass(hosts: Vec<String>, port: u16, user: &User) -> Option<PgpassEntry> {

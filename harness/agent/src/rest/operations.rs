@@ -80,5 +80,5 @@ fn consent<T: Ports>(parts: &Parts<T>, ping: &Map<String, Value>) -> Result<Resp
         slots,
         received: parts.clock.now(),
     });
-    Ok((StatusCode::OK, [("lsn", position.0.to_string())], "Accepted").into_response())
+    Ok(([("lsn", position.0.to_string())], answer(StatusCode::OK, "Accepted")).into_response())
 }

@@ -17,7 +17,7 @@ pub(super) async fn fitting(settings: &Settings, config: &ServerConfig) -> Serve
     let Some(major) = major(settings) else { return config };
     let mut own = Own::default();
     fit(settings, major, &mut config.parameters, &mut own).await;
-    if let Some(recovery) = &mut config.recovery {
+    for recovery in [&mut config.recovery, &mut config.past_recovery].into_iter().flatten() {
         fit(settings, major, &mut recovery.parameters, &mut own).await;
     }
     config
