@@ -116,6 +116,16 @@ impl Member {
         Some(pid)
     }
 
+    /// The server's process that replays WAL.
+    pub(crate) fn startup_process(&self) -> Option<u32> {
+        let postmaster = self.postmaster()?;
+        let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).ok()?;
+        let mut children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+        let replays =
+            |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|title| title.contains("startup"));
+        children.find(replays)
+    }
+
     /// Ends PostgreSQL as a crash does, or with another signal.
     pub(crate) fn signal_postmaster(&self, signal: i32) {
         kill(self.postmaster().unwrap_or_else(|| panic!("{}: PostgreSQL does not run", self.name)), signal);

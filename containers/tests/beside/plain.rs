@@ -43,6 +43,8 @@ fn plain_field(stage: &Stage, name: &str, value: Value) -> Value {
         Value::Array(mut items) => {
             // PostgreSQL tells of its standbys in the order in which it finds them.
             if name == "replication" {
+                // Patroni asks its own server for its timeline by a replication connection, which is seen at times.
+                items.retain(|standby| standby["application_name"] != "" || standby["state"] != "startup");
                 items.sort_by_key(|standby| standby["application_name"].to_string());
             }
             // An entry of the history: timeline, position, reason, time, leader.

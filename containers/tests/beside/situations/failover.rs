@@ -96,6 +96,12 @@ fn failsafe(stage: &mut Stage) {
     stage.until("the replicas have the slots", |stage| {
         ["pg2", "pg3"].iter().all(|name| stage.of(name).sql(all) == Ok("2".into()))
     });
+    // A copy may be older than the WAL that its replica has, and is then made anew.
+    let at = stage.of("pg1").run("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = 'events'");
+    let reached = format!("SELECT confirmed_flush_lsn >= '{at}' FROM pg_replication_slots WHERE slot_name = 'events'");
+    stage.until("the replicas' logical slots have advanced", |stage| {
+        ["pg2", "pg3"].iter().all(|name| stage.of(name).sql(&reached) == Ok("t".into()))
+    });
     stage.record("with etcd");
     stage.place.stop_etcd();
     stage.until("it is failsafe", |stage| {

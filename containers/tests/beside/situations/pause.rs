@@ -49,6 +49,8 @@ fn agents(stage: &mut Stage) {
     let before = [1, 2].map(|number| stage.of(&format!("pg{number}")).postmaster());
     stage.end("pg2", libc::SIGTERM);
     stage.end("pg1", libc::SIGTERM);
+    stage.until_gone("pg1");
+    stage.until_gone("pg2");
     stage.record("without agents");
     stage.start("pg1");
     stage.start("pg2");

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Situation, set};
-use crate::stage::Stage;
+use crate::{place::kill, stage::Stage};
 
 pub(super) const SITUATIONS: [Situation; 6] = [
     Situation::new("synchronous_mode_with_two_standbys", synchronous).short(),
@@ -68,12 +68,16 @@ fn remote_apply(stage: &mut Stage) {
     });
     let chosen = if stage.of("pg2").status("/sync") == Some(200) { "pg2" } else { "pg3" };
     let other = if chosen == "pg2" { "pg3" } else { "pg2" };
-    stage.of(chosen).run("SELECT pg_wal_replay_pause()");
+    stage.until_streaming(&["pg2", "pg3"]);
+    // Not by `pg_wal_replay_pause`: both agents resume what was paused.
+    let replaying = stage.of(chosen).startup_process().expect("a standby replays");
+    kill(replaying, libc::SIGSTOP);
     let writing = "SET synchronous_commit = local; CREATE TABLE t AS SELECT generate_series(1, 5000) n";
     stage.of("pg1").run(writing);
     stage.until("the other standby is chosen", |stage| stage.of(other).status("/sync") == Some(200));
     stage.of("pg1").run("INSERT INTO t VALUES (0)");
     stage.note("commits go on", json!(true));
+    kill(replaying, libc::SIGCONT);
 }
 
 fn slots(stage: &mut Stage) {

@@ -97,7 +97,7 @@ async fn await_connections<T: Ports>(parts: &Parts<T>) -> Outcome {
     while Instant::now() < deadline {
         match parts.sql.query(statements::STATE).await {
             Ok(_) => return Ok(()),
-            Err(SqlError::Refused(reason)) => return Err(reason),
+            Err(SqlError::Refused(reason) | SqlError::FileGone(reason)) => return Err(reason),
             // It is up, and no waiting lets us in: whoever looks at it next says so.
             Err(SqlError::NotConnected(Reachability::TlsFailed, _)) => return Ok(()),
             Err(SqlError::NotConnected(..) | SqlError::Unknown(_) | SqlError::Silence(_)) => {}

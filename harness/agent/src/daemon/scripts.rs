@@ -86,9 +86,12 @@ pub(crate) async fn post_bootstrap<T: Ports>(parts: &Parts<T>) -> Outcome {
         user,
         &config.postgresql.connection.superuser,
     ));
-    // `localhost` also stands for a Unix socket in a password file.
-    let hosts = address.host.split(',').map(str::to_owned).chain(["localhost".to_owned()]);
-    program.pgpass = pgpass(hosts.collect(), address.port, user);
+    let mut hosts: Vec<String> = address.host.split(',').map(str::to_owned).collect();
+    // In a password file `localhost` stands for a Unix socket.
+    if hosts.iter().any(|host| host.starts_with('/')) {
+        hosts.push("localhost".to_owned());
+    }
+    program.pgpass = pgpass(hosts, address.port, user);
     // No standby is there yet that a commit could wait for.
     program.env.insert("PGOPTIONS".into(), "-c synchronous_commit=local -c statement_timeout=0".into());
     run(parts, "post_bootstrap", program).await
