@@ -53,31 +53,36 @@ fn compare(place: &str, ours: Option<&Value>, theirs: Option<&Value>, found: &mu
 /// A difference that remains on purpose.
 #[derive(Clone, Debug)]
 pub(crate) struct Purpose {
-    /// A place, in which `*` stands for anything.
+    /// A place, in which `*` stands for anything; or a whole difference: `place: pgdrill 1, Patroni nothing`.
     pub(crate) place: String,
     /// Why it remains.
     pub(crate) why: String,
 }
 
-/// Reads a list: a line that is not indented is a place, the indented lines below it say why.
+/// Reads a list: a line that is not indented is a place, the indented lines below it and its like say why.
 pub(crate) fn purposes(text: &str) -> Vec<Purpose> {
-    let mut found: Vec<Purpose> = Vec::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
-        match (line.strip_prefix("  "), found.last_mut()) {
-            (Some(why), Some(last)) => last.why += &format!("{} ", why.trim()),
-            _ => found.push(Purpose { place: line.trim().to_owned(), why: String::new() }),
+    let (mut found, mut places, mut why) = (Vec::new(), Vec::new(), String::new());
+    let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    for line in lines.chain([""]) {
+        if let Some(more) = line.strip_prefix("  ") {
+            why += &format!("{} ", more.trim());
+            continue;
         }
+        if !why.is_empty() {
+            let why = std::mem::take(&mut why);
+            found.extend(places.drain(..).map(|place| Purpose { place, why: why.clone() }));
+        }
+        places.push(line.trim().to_owned());
     }
-    for purpose in &found {
-        assert!(!purpose.why.is_empty(), "nothing says why {} may differ", purpose.place);
-    }
+    assert_eq!(places, [""], "nothing says why this may differ");
     found
 }
 
 impl Purpose {
-    /// Whether this place is meant.
-    pub(crate) fn covers(&self, place: &str) -> bool {
-        matches(&self.place, place)
+    /// Whether this difference in a situation is meant.
+    pub(crate) fn covers(&self, situation: &str, difference: &Difference) -> bool {
+        let of = |text: &dyn std::fmt::Display| matches(&self.place, &format!("{situation}: {text}"));
+        of(&difference.place) || of(difference)
     }
 }
 
@@ -111,13 +116,19 @@ pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
         }),
         trial("a_purpose_covers_the_places_that_it_names", || {
             let [purpose] =
-                <[_; 1]>::try_from(purposes("# a comment\nx > * > y\n  because\n  of that\n")).expect("one");
+                <[_; 1]>::try_from(purposes("# a comment\nx: a > * > y\n  because\n  of that\n")).expect("one");
             assert_eq!(purpose.why, "because of that ");
+            let difference =
+                |place: &str| Difference { place: place.into(), ours: Some(1.into()), theirs: Some(2.into()) };
             for (place, is_so) in
-                [("x > 1 > y", true), ("x > a > b > y", true), ("x > 1 > yy", false), ("x > y", false)]
+                [("a > 1 > y", true), ("a > a > b > y", true), ("a > 1 > yy", false), ("a > y", false)]
             {
-                assert_eq!(purpose.covers(place), is_so, "{place}");
+                assert_eq!(purpose.covers("x", &difference(place)), is_so, "{place}");
+                assert!(!purpose.covers("z", &difference(place)));
             }
+            let [first, second] = <[_; 2]>::try_from(purposes("*y: pgdrill 1, Patroni *\nz\n  why\n")).expect("two");
+            assert!(first.covers("x", &difference("a > y")) && second.why == first.why);
+            assert!(!first.covers("x", &Difference { ours: None, ..difference("a > y") }));
         }),
     ]
 }

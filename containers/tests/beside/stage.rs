@@ -144,6 +144,15 @@ impl Stage {
         }
     }
 
+    /// Waits until a member's key is gone, which its lease outlives.
+    pub(crate) fn until_gone(&self, name: &str) {
+        let key = format!("/service/beside/members/{name}");
+        self.until(&format!("the key of {name} is gone"), |stage| {
+            let found = stage.place.etcdctl(&["get", &key, "--keys-only"]);
+            found.status.success() && found.stdout.trim_ascii().is_empty()
+        });
+    }
+
     /// Waits until this member leads.
     pub(crate) fn until_primary(&self, name: &str) {
         // `/primary` says 200 from the lock on, also while the server is still being promoted.

@@ -55,7 +55,7 @@ pub(super) fn signal_files(dir: &DataDir) -> SignalFiles {
 pub(super) fn write_config(dir: &DataDir, config: &ServerConfig) -> PostgresResult<()> {
     let mut parameters: BTreeMap<String, String> =
         config.parameters.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
-    if let Some(recovery) = &config.recovery {
+    if let Some(recovery) = config.recovery.as_ref().or(config.past_recovery.as_ref()) {
         parameters.extend(recovery.parameters.iter().map(|(name, value)| (name.clone(), value.clone())));
         let conninfo = recovery.primary_conninfo.as_ref().map(conninfo).unwrap_or_default();
         parameters.insert("primary_conninfo".to_owned(), conninfo);

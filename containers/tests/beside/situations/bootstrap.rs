@@ -6,11 +6,11 @@ use super::{Situation, set};
 use crate::{place::bin_dir, stage::Stage};
 
 pub(super) const SITUATIONS: [Situation; 6] = [
-    Situation::new("three_members_are_bootstrapped", three),
-    Situation::new("an_existing_data_directory_is_taken_over", existing),
-    Situation::new("a_custom_method_bootstraps", custom_bootstrap),
+    Situation::new("three_members_are_bootstrapped", three).short(),
+    Situation::new("an_existing_data_directory_is_taken_over", existing).short(),
+    Situation::new("a_custom_method_bootstraps", custom_bootstrap).short(),
     Situation::new("a_custom_method_that_fails_is_followed_by_the_next", custom_replica),
-    Situation::new("all_members_stop_and_start_again", restarted),
+    Situation::new("all_members_stop_and_start_again", restarted).short(),
     Situation::new("a_second_agent_of_a_members_name_ends", duplicate),
 ];
 
@@ -62,7 +62,11 @@ fn custom_bootstrap(stage: &mut Stage) {
         backup.display()
     );
     let script = stage.place.write("restore.sh", &script);
+    let after =
+        format!("#!/bin/sh\necho \"$@\" \"$PGOPTIONS\" >>{said}\nsed 's/:[^:]*$/:X/' \"$PGPASSFILE\" >>{said}\n");
+    let after = stage.place.write("after.sh", &after);
     stage.add(1, |file| {
+        set(file, "bootstrap.post_bootstrap", json!(format!("{} --of mine", after.display())));
         set(file, "bootstrap.method", json!("copied"));
         set(file, "bootstrap.copied", json!({ "command": script, "recovery_conf": {} }));
         file["bootstrap"]["copied"] = json!({ "command": script, "keep_existing_recovery_conf": false });

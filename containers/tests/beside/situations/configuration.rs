@@ -6,11 +6,11 @@ use super::{Situation, set};
 use crate::stage::Stage;
 
 pub(super) const SITUATIONS: [Situation; 5] = [
-    Situation::new("settings_are_spelt_as_text", spellings),
-    Situation::new("a_parameter_that_needs_a_restart_is_changed", pending_restart),
+    Situation::new("settings_are_spelt_as_text", spellings).short(),
+    Situation::new("a_parameter_that_needs_a_restart_is_changed", pending_restart).short(),
     Situation::new("a_parameter_is_changed_by_alter_system", alter_system),
     Situation::new("postgresqls_own_synchronous_replication", own_synchronous),
-    Situation::new("parameters_that_the_agent_owns_are_set_by_the_user", owned),
+    Situation::new("parameters_that_the_agent_owns_are_set_by_the_user", owned).short(),
 ];
 
 fn spellings(stage: &mut Stage) {

@@ -6,6 +6,7 @@ mod failover;
 mod members;
 mod pause;
 mod replication;
+mod rest;
 mod security;
 mod standby_cluster;
 
@@ -21,15 +22,22 @@ pub(crate) struct Situation {
     pub(crate) play: fn(&mut Stage),
     /// Whether PostgreSQL must be built with TLS.
     pub(crate) needs_tls: bool,
+    /// Whether it is one of the few that show most, for who has no time for all.
+    pub(crate) is_short: bool,
 }
 
 impl Situation {
     const fn new(name: &'static str, play: fn(&mut Stage)) -> Self {
-        Self { name, play, needs_tls: false }
+        Self { name, play, needs_tls: false, is_short: false }
     }
 
     const fn with_tls(name: &'static str, play: fn(&mut Stage)) -> Self {
-        Self { name, play, needs_tls: true }
+        Self { name, play, needs_tls: true, is_short: false }
+    }
+
+    /// One of the few.
+    const fn short(self) -> Self {
+        Self { is_short: true, ..self }
     }
 }
 
@@ -42,6 +50,7 @@ pub(crate) fn all() -> Vec<Situation> {
         &members::SITUATIONS,
         &pause::SITUATIONS,
         &replication::SITUATIONS,
+        &rest::SITUATIONS,
         &security::SITUATIONS,
         &standby_cluster::SITUATIONS,
     ]

@@ -3,14 +3,14 @@
 use serde_json::json;
 
 use super::{Situation, set};
-use crate::stage::Stage;
+use crate::{place::kill, stage::Stage};
 
 pub(super) const SITUATIONS: [Situation; 6] = [
-    Situation::new("synchronous_mode_with_two_standbys", synchronous),
+    Situation::new("synchronous_mode_with_two_standbys", synchronous).short(),
     Situation::new("strict_synchronous_mode_without_a_standby", strict),
     Situation::new("quorum_commit", quorum),
     Situation::new("remote_apply_and_a_standby_that_does_not_replay", remote_apply),
-    Situation::new("permanent_slots_of_all_kinds", slots),
+    Situation::new("permanent_slots_of_all_kinds", slots).short(),
     Situation::new("a_members_slot_outlives_its_member", member_slot),
 ];
 
@@ -23,6 +23,7 @@ fn synchronous(stage: &mut Stage) {
     stage.until("two are synchronous", |stage| stage.of("pg1").sql(names) == Ok("2".into()));
     stage.record("two standbys");
     stage.end("pg3", libc::SIGTERM);
+    stage.until_gone("pg3");
     stage.record("one standby");
     stage.request("switchover", "pg1", "POST /switchover", &json!({ "leader": "pg1", "candidate": "pg2" }));
     stage.until_primary("pg2");
@@ -67,12 +68,16 @@ fn remote_apply(stage: &mut Stage) {
     });
     let chosen = if stage.of("pg2").status("/sync") == Some(200) { "pg2" } else { "pg3" };
     let other = if chosen == "pg2" { "pg3" } else { "pg2" };
-    stage.of(chosen).run("SELECT pg_wal_replay_pause()");
+    stage.until_streaming(&["pg2", "pg3"]);
+    // Not by `pg_wal_replay_pause`: both agents resume what was paused.
+    let replaying = stage.of(chosen).startup_process().expect("a standby replays");
+    kill(replaying, libc::SIGSTOP);
     let writing = "SET synchronous_commit = local; CREATE TABLE t AS SELECT generate_series(1, 5000) n";
     stage.of("pg1").run(writing);
     stage.until("the other standby is chosen", |stage| stage.of(other).status("/sync") == Some(200));
     stage.of("pg1").run("INSERT INTO t VALUES (0)");
     stage.note("commits go on", json!(true));
+    kill(replaying, libc::SIGCONT);
 }
 
 fn slots(stage: &mut Stage) {
@@ -99,10 +104,7 @@ fn member_slot(stage: &mut Stage) {
     stage.cluster(3, |_| {});
     stage.until_streaming(&["pg2", "pg3"]);
     stage.end("pg3", libc::SIGTERM);
-    stage.until("its key is gone", |stage| {
-        !String::from_utf8_lossy(&stage.place.etcdctl(&["get", "--prefix", "/service/beside/members/"]).stdout)
-            .contains("/pg3")
-    });
+    stage.until_gone("pg3");
     stage.record("without pg3");
     stage.start("pg3");
     stage.until_streaming(&["pg3"]);

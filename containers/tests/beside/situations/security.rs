@@ -9,7 +9,7 @@ use crate::stage::Stage;
 
 pub(super) const SITUATIONS: [Situation; 4] = [
     Situation::new("a_rest_api_with_a_password_and_an_allowlist", guarded),
-    Situation::new("a_rest_api_with_a_certificate_that_is_its_own_authority", own_authority),
+    Situation::new("a_rest_api_with_a_certificate_that_is_its_own_authority", own_authority).short(),
     Situation::with_tls("postgresql_inside_tls", inside_tls),
     Situation::with_tls("postgresql_inside_tls_and_a_socket_outside_of_it", socket),
 ];

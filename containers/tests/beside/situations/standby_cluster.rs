@@ -8,7 +8,7 @@ use crate::stage::Stage;
 pub(super) const SITUATIONS: [Situation; 3] = [
     Situation::new("a_standby_cluster_is_made_and_switched_over", made),
     Situation::new("a_stopped_replica_becomes_a_standby_cluster", from_a_replica),
-    Situation::new("a_standby_cluster_in_synchronous_mode_is_promoted", promoted),
+    Situation::new("a_standby_cluster_in_synchronous_mode_is_promoted", promoted).short(),
 ];
 
 /// The cluster that is followed: pg1 of the scope `remote`.

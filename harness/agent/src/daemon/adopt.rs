@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use pgdrill_ha::{config::ignores_slot, view::SlotView};
+use pgdrill_ha::{
+    config::{ignores_slot, standby_section},
+    view::SlotView,
+};
 use pgdrill_net::Net;
 use serde_json::{Map, Value, json};
 
@@ -87,7 +90,10 @@ pub(crate) async fn first_config<T: Ports>(parts: &Parts<T>) -> Result<Value, Sq
     let dcs = dcs.filter(Value::is_object).unwrap_or_else(|| json!({}));
     let parameters = pending::read(&parts.sql.query(statements::ADOPTED_PARAMETERS).await?);
     let found = slots(&parts.sql.query(statements::SLOTS).await?);
-    let first = with_slots(&found, kept(&parameters, &found, dcs));
+    let first = kept(&parameters, &found, dcs);
+    // A standby of another cluster has that cluster's slots: here they would keep WAL back for nobody.
+    let found = if standby_section(&first).is_some() { BTreeMap::new() } else { found };
+    let first = with_slots(&found, first);
     if let Some(permanent) = first.get("slots").and_then(Value::as_object).filter(|_| !found.is_empty()) {
         let names: Vec<_> = permanent.keys().map(String::as_str).collect();
         let names = names.join(", ");

@@ -149,7 +149,7 @@ async fn create_roles<T: Ports>(parts: &Parts<T>, bootstrap: &BootstrapConfig) -
     if let Some(rewind) = postgresql.rewind.as_ref().filter(|rewind| rewind.username != superuser.username) {
         role(parts, rewind, &[]).await?;
         for function in statements::REWIND_FUNCTIONS {
-            sql(parts, &[statements::grant_execute(function, &rewind.username)]).await?;
+            silently(parts, statements::grant_execute(function, &rewind.username)).await?;
         }
     }
     for BootstrapUser { name, password, options } in &bootstrap.users {
@@ -163,13 +163,15 @@ async fn create_roles<T: Ports>(parts: &Parts<T>, bootstrap: &BootstrapConfig) -
 async fn role<T: Ports>(parts: &Parts<T>, user: &User, attributes: &[&str]) -> Outcome {
     let found = parts.sql.query(&statements::role_exists(&user.username)).await.map_err(|error| error.to_string())?;
     let change = if found.is_empty() { RoleChange::Create } else { RoleChange::Alter };
-    let mut session: Vec<String> = statements::SILENT_SESSION.iter().map(|&statement| statement.to_owned()).collect();
-    session.push(statements::role(change, user, attributes));
-    sql(parts, &session).await.map_err(|error| format!("role {}: {error}", user.username))
+    let made = silently(parts, statements::role(change, user, attributes)).await;
+    made.map_err(|error| format!("role {}: {error}", user.username))
 }
 
-async fn sql<T: Ports>(parts: &Parts<T>, session: &[String]) -> Outcome {
-    parts.sql.session(session, ROLE_LIMIT).await.map_err(|error| error.to_string())
+/// Without traces in logs, and without waiting for standbys, of which a new cluster has none: the user may have named some.
+async fn silently<T: Ports>(parts: &Parts<T>, statement: String) -> Outcome {
+    let mut session: Vec<String> = statements::SILENT_SESSION.iter().map(|&statement| statement.to_owned()).collect();
+    session.push(statement);
+    parts.sql.session(&session, ROLE_LIMIT).await.map_err(|error| error.to_string())
 }
 
 /// The end of an own method: no more trust for the superuser, no more recovery settings.

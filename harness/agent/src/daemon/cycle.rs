@@ -104,6 +104,14 @@ impl<T: Ports> HaLoop<T> {
         let started = Instant::now();
         self.parts.shared.published().cycle_started = self.parts.clock.now();
         self.task.begin_cycle().await.map_err(|error| AgentError::Task(error.to_string()))?;
+        if self
+            .task
+            .view()
+            .is_some_and(|task| matches!(task.kind, TaskKind::Start | TaskKind::Restart) && !task.is_running())
+        {
+            // A standby may have been given higher limits than are configured. Looked at later, the task may be another one.
+            self.look_for_pending_restart();
+        }
         let mut view = self.read_dcs().await;
         match self.namesake(&view).await {
             Verdict::GoOn => {}
@@ -219,7 +227,8 @@ impl<T: Ports> HaLoop<T> {
             let mut desired = self.parts.shared.desired();
             if self.stopped_on_purpose {
                 // We have not started it: what it has was written by somebody else.
-                desired.standby_names = Some(server.synchronous_standby_names.clone());
+                let names = server.synchronous_standby_names.clone();
+                desired.standby_names = Some(names).filter(|names| !names.is_empty());
             }
             if server.in_recovery && desired.recovery.is_none() {
                 let follow = |follows| server_config::follow(&self.parts.config(), &self.config, follows);
@@ -352,11 +361,6 @@ impl<T: Ports> HaLoop<T> {
         let start_failed = task
             .as_ref()
             .is_some_and(|task| task.kind == TaskKind::Start && matches!(task.progress, TaskProgress::Failed { .. }));
-        let ended = task.as_ref().is_some_and(|task| !task.is_running());
-        if ended && task.as_ref().is_some_and(|task| matches!(task.kind, TaskKind::Start | TaskKind::Restart)) {
-            // A standby may have been given higher limits than are configured.
-            self.look_for_pending_restart();
-        }
         let due = if postgres.process == Process::Running && !self.task.is_busy() {
             let role = self.parts.shared.published().role;
             role.and_then(|role| self.parts.callbacks.told().runs(role))

@@ -58,6 +58,10 @@ pub(crate) fn prepare<T: Ports>(parts: &Parts<T>, start_as: &StartAs) {
     let ha = parts.shared.published().config.clone();
     let mut desired = parts.shared.desired();
     desired.starts();
+    if matches!(start_as, StartAs::Replica(_)) && ha.is_synchronous() {
+        // Nobody's commits wait here any more; before a promotion the names are set anew (`Ha.demote`, `Ha.recover`).
+        desired.standby_names = None;
+    }
     desired.recovery = match start_as {
         StartAs::Primary => None,
         StartAs::Replica(upstream) => {
@@ -93,7 +97,7 @@ async fn await_connections<T: Ports>(parts: &Parts<T>) -> Outcome {
     while Instant::now() < deadline {
         match parts.sql.query(statements::STATE).await {
             Ok(_) => return Ok(()),
-            Err(SqlError::Refused(reason)) => return Err(reason),
+            Err(SqlError::Refused(reason) | SqlError::FileGone(reason)) => return Err(reason),
             // It is up, and no waiting lets us in: whoever looks at it next says so.
             Err(SqlError::NotConnected(Reachability::TlsFailed, _)) => return Ok(()),
             Err(SqlError::NotConnected(..) | SqlError::Unknown(_) | SqlError::Silence(_)) => {}

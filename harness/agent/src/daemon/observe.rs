@@ -143,7 +143,9 @@ impl Observed {
                         parts.trouble("sql", format!("the server is not connected to: {text}: {setting}"));
                     }
                     SqlError::NotConnected(..) => {}
-                    SqlError::Refused(_) | SqlError::Unknown(_) | SqlError::Silence(_) => parts.trouble("sql", error),
+                    SqlError::Refused(_) | SqlError::FileGone(_) | SqlError::Unknown(_) | SqlError::Silence(_) => {
+                        parts.trouble("sql", error)
+                    }
                 }
                 Process::Starting { since: *self.starting_since.get_or_insert_with(|| parts.clock.now()) }
             }

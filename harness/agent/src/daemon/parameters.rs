@@ -98,13 +98,15 @@ pub(super) fn parameters(config: &AgentConfig, dynamic: &Value, enforces_feedbac
 /// and from taking any other change.
 fn counting(name: &str, value: String, of_cluster: bool) -> Option<String> {
     let for_all = settings::default_of(name).is_some();
-    if name == WAL_KEEP_SEGMENTS || settings::follows(name).is_some() || (for_all && !of_cluster) {
+    // A standby has them as its recovery settings. `pg_rewind` reads one of them in the file of what was a primary.
+    let of_recovery = OF_RECOVERY.contains(&name) && name != "restore_command";
+    if name == WAL_KEEP_SEGMENTS || settings::follows(name).is_some() || (for_all && !of_cluster) || of_recovery {
         return None;
     }
     match settings::judge(name, &text(&value)).map(|judgement| judgement.used) {
         // The older of two words for one level. PostgreSQL would take it, and then show the other.
         None if name == "wal_level" && value.eq_ignore_ascii_case("hot_standby") => Some("replica".into()),
-        None | Some(Use::AsItIs) => Some(value),
+        None | Some(Use::IfKnown) => Some(value),
         Some(Use::Instead(other)) => Some(other),
         Some(Use::LeftOut) => None,
     }

@@ -62,10 +62,11 @@ pub(crate) async fn before_stop<T: Ports>(parts: &Parts<T>, limit: Option<Durati
     }
 }
 
-/// A connection string without password, as Patroni's scripts get it.
+/// A connection string without password, as Patroni's scripts get it: libpq's default of `sslmode` is not in it.
 fn connection_string(address: &HostPort, user: &User, options: &BTreeMap<String, String>) -> String {
     let it = Conninfo::default().with("dbname", "postgres").with("user", &user.username);
-    it.with("host", &address.host).with("port", address.port).with_all(options).to_string()
+    let said = options.iter().filter(|(name, value)| (name.as_str(), value.as_str()) != ("sslmode", "prefer"));
+    it.with("host", &address.host).with("port", address.port).with_all(said).to_string()
 }
 
 fn pgpass(hosts: Vec<String>, port: u16, user: &User) -> Option<PgpassEntry> {
@@ -85,9 +86,12 @@ pub(crate) async fn post_bootstrap<T: Ports>(parts: &Parts<T>) -> Outcome {
         user,
         &config.postgresql.connection.superuser,
     ));
-    // `localhost` also stands for a Unix socket in a password file.
-    let hosts = address.host.split(',').map(str::to_owned).chain(["localhost".to_owned()]);
-    program.pgpass = pgpass(hosts.collect(), address.port, user);
+    let mut hosts: Vec<String> = address.host.split(',').map(str::to_owned).collect();
+    // In a password file `localhost` stands for a Unix socket.
+    if hosts.iter().any(|host| host.starts_with('/')) {
+        hosts.push("localhost".to_owned());
+    }
+    program.pgpass = pgpass(hosts, address.port, user);
     // No standby is there yet that a commit could wait for.
     program.env.insert("PGOPTIONS".into(), "-c synchronous_commit=local -c statement_timeout=0".into());
     run(parts, "post_bootstrap", program).await

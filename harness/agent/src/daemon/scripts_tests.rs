@@ -80,7 +80,7 @@ async fn post_bootstrap_gets_a_connection_string_and_the_password_apart_from_it(
     assert_eq!(call.argv, ["0", "--setup", "dbname=postgres user=postgres host=127.0.0.1 port=1 sslmode=require"]);
     assert_eq!(call.env["PGOPTIONS"], "-c synchronous_commit=local -c statement_timeout=0");
     let pgpass = call.pgpass.expect("the password").lines();
-    assert_eq!(pgpass, "127.0.0.1:1:*:postgres:secret\nlocalhost:1:*:postgres:secret\n");
+    assert_eq!(pgpass, "127.0.0.1:1:*:postgres:secret\n");
 }
 
 #[tokio::test]

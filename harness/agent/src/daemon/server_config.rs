@@ -10,10 +10,7 @@ use pgdrill_ha::{
 };
 use serde_json::{Map, Value};
 
-use super::{
-    parameters::{manages_standby_names, parameters, recovery_parameters, setting},
-    pending::is_for_recovery,
-};
+use super::parameters::{manages_standby_names, parameters, recovery_parameters, setting};
 use crate::{
     AgentConfig,
     ports::{PrimaryConninfo, Recovery, ServerConfig, Upstream},
@@ -28,9 +25,9 @@ pub(crate) struct Desired {
     pub enforces_feedback: bool,
     /// `Some`: a standby.
     pub recovery: Option<Recovery>,
-    /// A primary that was promoted: recovery settings that it was started with and that only a restart changes. They stay in its
-    /// file until then, or PostgreSQL says at every reload that they cannot be changed.
-    started_with: BTreeMap<String, String>,
+    /// A primary that was promoted: the settings that it had as a standby. They stay in its file, as Patroni leaves them there, or
+    /// PostgreSQL says at every reload that they cannot be changed without a restart.
+    past_recovery: Option<Recovery>,
     /// The node's and the cluster's settings in the present configuration.
     parameters: BTreeMap<String, String>,
     hba: Option<Vec<String>>,
@@ -99,13 +96,12 @@ impl Desired {
 
     /// The standby, or the server that recovered to a target, is a primary now.
     pub fn promoted(&mut self) {
-        let settings = self.recovery.take().map(|recovery| recovery.parameters).unwrap_or_default();
-        self.started_with = settings.into_iter().filter(|(name, _)| is_for_recovery(name)).collect();
+        self.past_recovery = self.recovery.take().or_else(|| self.past_recovery.take());
     }
 
-    /// The server is about to be started anew.
+    /// The server is about to be started anew: a target that it has once recovered to is of no use any more.
     pub fn starts(&mut self) {
-        self.started_with.clear();
+        self.past_recovery = self.past_recovery.take().filter(|recovery| !recovery.ends_at_target);
     }
 
     /// Who is let in, if nothing else says so: of a cluster that is being made.
@@ -116,11 +112,6 @@ impl Desired {
     /// The whole configuration.
     pub fn server_config(&self) -> ServerConfig {
         let mut parameters = self.parameters.clone();
-        if self.recovery.is_none() && !self.keep_recovery {
-            // As a standby has it, and as PostgreSQL does by itself: what is in the file all the time is no change.
-            parameters.entry("recovery_target_timeline".into()).or_insert_with(|| "latest".into());
-            parameters.extend(self.started_with.clone());
-        }
         if let Some(names) = &self.standby_names {
             parameters.insert("synchronous_standby_names".into(), names.clone());
         }
@@ -133,6 +124,7 @@ impl Desired {
             hba: self.hba_lines(),
             ident: self.ident.clone(),
             recovery: self.recovery.clone(),
+            past_recovery: self.past_recovery.clone().filter(|_| self.recovery.is_none() && !self.keep_recovery),
             keep_recovery: self.keep_recovery,
         }
     }
@@ -275,20 +267,22 @@ mod tests {
     fn a_promoted_primarys_file_keeps_what_only_a_restart_changes() {
         let config = AgentConfig::new("demo", "pg1", "10.0.0.1", vec![]);
         let mut desired = Desired::new(&config);
-        let of = |desired: &Desired, name: &str| desired.server_config().parameters.get(name).cloned();
-        assert_eq!(of(&desired, "recovery_target_timeline").as_deref(), Some("latest"));
-        let settings = [("recovery_target_time", "2026-11-30 12:00:00+00"), ("recovery_target_timeline", "3")];
-        let parameters = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        desired.recovery = Some(Recovery { parameters, ends_at_target: true, ..Recovery::default() });
-        assert_eq!(of(&desired, "recovery_target_time"), None, "they are the recovery's while it lasts");
-        desired.promoted();
-        for (name, value) in settings {
-            assert_eq!(of(&desired, name).as_deref(), Some(value), "{name}");
+        let kept = |desired: &Desired| desired.server_config().past_recovery;
+        assert_eq!(kept(&desired), None, "it was never a standby");
+        let parameters = BTreeMap::from([("recovery_target_time".to_owned(), "2026-11-30 12:00:00+00".to_owned())]);
+        for ends_at_target in [false, true] {
+            let recovery = Recovery { parameters: parameters.clone(), ends_at_target, ..Recovery::default() };
+            desired.recovery = Some(recovery.clone());
+            desired.past_recovery = None;
+            assert_eq!(kept(&desired), None, "they are the recovery's while it lasts");
+            desired.promoted();
+            assert_eq!(kept(&desired), Some(recovery.clone()));
+            assert_eq!(desired.server_config().recovery, None);
+            desired.starts();
+            assert_eq!(kept(&desired), Some(recovery.clone()).filter(|_| !ends_at_target));
+            desired.recovery = Some(recovery);
+            assert_eq!(kept(&desired), None, "it is a standby again");
         }
-        assert_eq!(desired.server_config().recovery, None);
-        desired.starts();
-        assert_eq!(of(&desired, "recovery_target_time"), None);
-        assert_eq!(of(&desired, "recovery_target_timeline").as_deref(), Some("latest"));
     }
 
     #[test]

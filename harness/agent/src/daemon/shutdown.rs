@@ -150,7 +150,7 @@ impl<T: Ports> HaLoop<T> {
             let mut published = self.parts.shared.published();
             let making = member::Making::of(&self.parts.config());
             published.state = Some(member::StateWord::default().tell(&postgres, None, making, false));
-            published.role = Some(member::role(&postgres, None, false, true));
+            // What the node was last, as Patroni's `Ha.shutdown` leaves it: with the state everybody knows that it is so no more.
             published.postgres = postgres;
         }
         self.write_member().await;

@@ -6,7 +6,7 @@ use pgdrill_ha::decision::Slots;
 use serde_json::Value;
 
 use super::parts::{Parts, Ports};
-use crate::postgres::statements;
+use crate::postgres::{SqlError, statements};
 
 /// How long the loop waits for one logical slot.
 const LOGICAL_LIMIT: Duration = Duration::from_secs(1);
@@ -45,6 +45,11 @@ pub(crate) async fn sync<T: Ports>(parts: &Parts<T>, slots: &Slots) {
         // Decoding up to there takes its time: what is not done now is done in the next cycle.
         if let Err(error) = parts.sql.query_in(text("database"), &statement, LOGICAL_LIMIT).await {
             parts.trouble("sql", format!("{statement}: {error}"));
+            if matches!(error, SqlError::FileGone(_)) {
+                // The slot was copied with a position from before the base backup: it can never be used. Without it a newer one is
+                // copied, once the leader's is further (Patroni does the same with `SlotsAdvanceThread._copy_slots`).
+                todo.push(statements::drop_slot(slot));
+            }
         }
     }
     for statement in todo {

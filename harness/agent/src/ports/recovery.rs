@@ -62,6 +62,9 @@ pub struct ServerConfig {
     pub ident: Option<Vec<String>>,
     /// `Some`: a standby; `None`: a primary.
     pub recovery: Option<Recovery>,
+    /// Of a primary that was a standby: the settings that it had as such. They mean nothing to it, but they stay in the file:
+    /// of most of them PostgreSQL says, where they go, that it waits for a restart.
+    pub past_recovery: Option<Recovery>,
     /// Leave `standby.signal`, `recovery.signal` and the recovery settings as they are: a restore has made them.
     pub keep_recovery: bool,
 }

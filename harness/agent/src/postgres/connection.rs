@@ -51,6 +51,9 @@ pub enum SqlError {
     /// The server answered with an error: nothing was done.
     #[error("{0}")]
     Refused(String),
+    /// The same, and the reason is a file that is gone: of a slot the WAL that it begins at.
+    #[error("{0}")]
+    FileGone(String),
     /// The connection broke: it may have been done.
     #[error("no answer: {0}")]
     Unknown(String),
@@ -248,6 +251,9 @@ async fn send(client: &Client, statement: &str, limit: Duration) -> Result<Vec<S
         Ok(Ok(messages)) => messages,
         Ok(Err(error)) => match error.as_db_error() {
             // "terminating connection": the server goes down and takes the statement's outcome with it.
+            Some(db) if *db.code() == SqlState::UNDEFINED_FILE => {
+                return Err(SqlError::FileGone(db.message().to_owned()));
+            }
             Some(db) if !is_termination(db.code()) => return Err(SqlError::Refused(db.message().to_owned())),
             _ => return Err(SqlError::Unknown(with_causes(&error))),
         },

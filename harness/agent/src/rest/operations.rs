@@ -81,5 +81,5 @@ fn consent<T: Ports>(parts: &Parts<T>, ping: &Map<String, Value>) -> Result<Resp
         received: parts.clock.now(),
     });
     drop(published);
-    Ok((StatusCode::OK, [("lsn", position.0.to_string())], "Accepted").into_response())
+    Ok(([("lsn", position.0.to_string())], answer(StatusCode::OK, "Accepted")).into_response())
 }

@@ -32,7 +32,7 @@ pub fn answer_failsafe(leader: &str, local: &LocalView, memory: &Memory, now: Mo
     if leader == local.name {
         FailsafeVerdict::Refuse(format!("{leader} is my own name"))
     } else if local.postgres.is_running_primary() {
-        FailsafeVerdict::Refuse("I am running as primary".into())
+        FailsafeVerdict::Refuse("Running as a leader".into())
     } else if promoting || memory.may_lead(now) {
         FailsafeVerdict::Refuse("I hold the leader lock".into())
     } else {

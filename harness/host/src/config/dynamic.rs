@@ -1,10 +1,7 @@
 //! `bootstrap.dcs`: the first dynamic configuration. Which values are legal is said by `pgdrill_settings`.
 
 use pgdrill_agent::config::PostgresqlConfig;
-use pgdrill_settings::{
-    places::{CLUSTER_WIDE, STANDBY_CLUSTER},
-    postgresql::rename,
-};
+use pgdrill_settings::places::{CLUSTER_WIDE, STANDBY_CLUSTER};
 use pgdrill_yaml::{At, Fields, Node, Reader, Value, patroni as warts};
 use serde_json::Value as Json;
 
@@ -30,11 +27,7 @@ pub(super) fn dcs(reader: &mut Reader<'_>, at: &At<'_>, root: &Node) -> Json {
     }
     warts::finish(reader, &fields);
     warts::dynamic_values(reader, at);
-    let mut dcs = at.node.to_json();
-    if let Some(parameters) = dcs.pointer_mut("/postgresql/parameters").and_then(Json::as_object_mut) {
-        rename(parameters);
-    }
-    dcs
+    at.node.to_json()
 }
 
 /// A field that must be a group of fields, where it is set.

@@ -1,5 +1,6 @@
 //! `tags`: Patroni's own, and any others.
 
+use pgdrill_settings::value;
 use pgdrill_yaml::{At, Reader, Value, did_you_mean};
 use serde_json::{Map, Value as Json};
 
@@ -8,17 +9,20 @@ use super::value::{switch, whole, word};
 const FLAGS: [&str; 5] = ["nofailover", "nosync", "noloadbalance", "clonefrom", "nostream"];
 const NUMBERS: [&str; 2] = ["failover_priority", "sync_priority"];
 
-/// The section, as it is written to the member key.
+/// The section, as it is written to the member key: values as they are spelled, as Patroni shows them. A flag that is off is
+/// spelled one way, since Patroni takes the text `"off"` for on.
 pub(super) fn tags(reader: &mut Reader<'_>, at: &At<'_>) -> Map<String, Json> {
     let mut all = Map::new();
     let mut fields = reader.fields(at);
     for name in FLAGS {
-        let flag = fields.take_set(name).and_then(|at| switch(reader, &at));
-        all.extend(flag.map(|flag| (name.to_owned(), flag.into())));
+        let Some(at) = fields.take_set(name) else { continue };
+        let flag = switch(reader, &at).map(|flag| if flag { at.node.to_json() } else { false.into() });
+        all.extend(flag.map(|flag| (name.to_owned(), flag)));
     }
     for name in NUMBERS {
-        let number = fields.take_set(name).and_then(|at| whole::<i64>(reader, &at, -1_000_000..=1_000_000, ""));
-        all.extend(number.map(|number| (name.to_owned(), number.into())));
+        let Some(at) = fields.take_set(name) else { continue };
+        let number = whole::<i64>(reader, &at, -1_000_000..=1_000_000, "").map(|_| at.node.to_json());
+        all.extend(number.map(|number| (name.to_owned(), number)));
     }
     let from = fields.take_set("replicatefrom").and_then(|at| word(reader, &at, "the name of another member"));
     all.extend(from.map(|from| ("replicatefrom".to_owned(), from.into())));
@@ -49,7 +53,8 @@ pub(super) fn tags(reader: &mut Reader<'_>, at: &At<'_>) -> Map<String, Json> {
 
 /// Patroni warns of it and follows the flag.
 fn contradiction(reader: &mut Reader<'_>, at: &At<'_>, all: &Map<String, Json>, flag: &str, priority: &str) {
-    let (Some(never), Some(n)) = (all.get(flag).and_then(Json::as_bool), all.get(priority).and_then(Json::as_i64))
+    let (Some(never), Some(n)) =
+        (all.get(flag).and_then(value::switch), all.get(priority).and_then(|n| value::integer(n, None)))
     else {
         return;
     };

@@ -63,7 +63,7 @@ pub(super) fn postgresql_conf(
             setting(&mut text, name, &settings.config_dir().join(file).to_string_lossy())?;
         }
     }
-    if let Some(recovery) = &config.recovery {
+    if let Some(recovery) = config.recovery.as_ref().or(config.past_recovery.as_ref()) {
         text.push_str("\n# recovery\n");
         recovery_settings(&mut text, recovery, settings)?;
     }

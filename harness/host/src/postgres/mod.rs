@@ -10,6 +10,7 @@
 //! | `server` | starting, stopping and killing the server |
 //! | `listen` | whether the server will get its port |
 //! | `controldata`, `wal` | what `pg_controldata` and `pg_waldump` say |
+//! | `fitting` | which parameters the server at hand takes |
 //! | `conf`, `managed`, `passfile` | the configuration files |
 //! | `durable` | files that are whole or not there, even after a power loss |
 //! | `directory` | the data directory as a whole: what it is, removing it, setting it aside |
@@ -21,6 +22,7 @@ mod controldata;
 mod copy;
 mod directory;
 mod durable;
+mod fitting;
 mod kept;
 mod listen;
 mod managed;

@@ -17,7 +17,7 @@ use pgdrill_agent::{
 use tokio::task;
 
 use super::{
-    archive, controldata, copy, directory, durable, kept, listen, managed, program, rewind, server::Server,
+    archive, controldata, copy, directory, durable, fitting, kept, listen, managed, program, rewind, server::Server,
     settings::Settings, signal::Handle, wal,
 };
 use crate::{lack, origin, slot_files};
@@ -176,9 +176,10 @@ impl Postgres for LocalPostgres {
 
     async fn write_config(&self, config: &ServerConfig) -> PostgresResult<()> {
         self.refuse_unless(&[DataDir::Valid], "writing the configuration").await?;
+        let config = fitting::fitting(&self.settings(), config).await;
         let wanted = config.clone();
         self.files(move |settings| managed::write(settings, &wanted)).await?;
-        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Some(config.clone());
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Some(config);
         Ok(())
     }
 

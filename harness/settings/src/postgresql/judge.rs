@@ -19,8 +19,8 @@ pub enum Use {
     Instead(String),
     /// It is left out: PostgreSQL's own default counts.
     LeftOut,
-    /// It is written as it is: whether PostgreSQL knows it can only be seen by starting it.
-    AsItIs,
+    /// It is written as it is where this build of PostgreSQL has it, and left out elsewhere.
+    IfKnown,
 }
 
 /// A value that is not as it should be.
@@ -49,14 +49,12 @@ impl Judgement {
             _ if self.senseless => Taken::Senseless {
                 instead: Some(match self.used {
                     Use::Instead(value) => value,
-                    Use::LeftOut | Use::AsItIs => "PostgreSQL's own default".into(),
+                    Use::LeftOut | Use::IfKnown => "PostgreSQL's own default".into(),
                 }),
             },
             Use::Instead(value) => Taken::Otherwise(format!("{value} is used instead")),
             Use::LeftOut => Taken::Ignored,
-            Use::AsItIs => Taken::Otherwise(
-                "it is passed on as it is, and PostgreSQL does not start with what it does not know".into(),
-            ),
+            Use::IfKnown => Taken::Otherwise("it is left out where the PostgreSQL at hand does not know it".into()),
         };
         Problem { field: path.to_owned(), found, expected: self.expected, taken }
     }
@@ -118,6 +116,17 @@ pub fn judge(name: &str, value: &Value) -> Option<Judgement> {
     in_range(&rows, value)
 }
 
+/// What becomes of a value before it is written for one version (`transform_postgresql_parameter_value` and
+/// `transform_recovery_parameter_value`); nothing if it is written as it is. Whom a parameter belongs to is not looked at.
+#[must_use]
+pub fn judge_for(major: u16, name: &str, value: &Value) -> Option<Judgement> {
+    match table::row_of(name, major) {
+        Some(row) => in_range(&[row], value),
+        None if name.contains('.') => None,
+        None => Some(unknown(name)),
+    }
+}
+
 /// A name that no version of PostgreSQL has; a build of somebody's own may.
 fn unknown(name: &str) -> Judgement {
     let known: Vec<&str> = table::names().collect();
@@ -125,7 +134,7 @@ fn unknown(name: &str) -> Judgement {
         Some(meant) => format!("{meant}, or another parameter of PostgreSQL"),
         None => "a parameter of PostgreSQL".into(),
     };
-    Judgement { shown: false, ..Judgement::new(expected, Use::AsItIs) }
+    Judgement { shown: false, ..Judgement::new(expected, Use::IfKnown) }
 }
 
 fn in_range(rows: &[&Row], value: &Value) -> Option<Judgement> {
@@ -211,6 +220,21 @@ mod tests {
     }
 
     #[test]
+    fn what_one_version_takes_another_one_may_not() {
+        let used = |major, name, value| judge_for(major, name, &Value::from(value)).map(|judgement| judgement.used);
+        assert_eq!(used(17, "summarize_wal", "on"), None);
+        assert_eq!(used(16, "summarize_wal", "on"), Some(Use::IfKnown));
+        assert_eq!((used(18, "log_connections", "receipt"), used(17, "log_connections", "on")), (None, None));
+        assert_eq!(used(17, "log_connections", "receipt"), Some(Use::LeftOut));
+        assert_eq!(
+            (used(15, "promote_trigger_file", "x"), used(16, "promote_trigger_file", "x")),
+            (None, Some(Use::IfKnown))
+        );
+        assert_eq!(used(16, "maintenance_work_mem", "1kB"), Some(Use::Instead("1024kB".into())));
+        assert_eq!((used(16, "own.thing", "1"), used(16, "Port", "5432")), (None, None));
+    }
+
+    #[test]
     fn what_it_does_not_take_is_told_with_what_becomes_of_it() {
         let document = json!({"postgresql": {"parameters": {
             "max_connections": 20, "max_worker_processes": 1, "wal_level": "minimal", "wal_keep_size": "8MB",
@@ -231,7 +255,7 @@ mod tests {
         postgresql.parameters.checkpoint_timeout: found "2d", expected a whole number, from 30 to 86400 (in s), or a time such as 30s: 86400s is used instead
         postgresql.parameters.synchronous_commit: found "sometimes", expected on, off, local, remote_write or remote_apply: PostgreSQL's own default is used instead
         postgresql.parameters.fsync: found "maybe", expected on or off: PostgreSQL's own default is used instead
-        postgresql.parameters.shared_bufers: found the parameter, expected shared_buffers, or another parameter of PostgreSQL: it is passed on as it is, and PostgreSQL does not start with what it does not know
+        postgresql.parameters.shared_bufers: found the parameter, expected shared_buffers, or another parameter of PostgreSQL: it is left out where the PostgreSQL at hand does not know it
         postgresql.parameters.random_page_cost: found -1, expected a number, at least 0: 0 is used instead
         postgresql.parameters.checkpoint_segments: found 8, expected nothing: PostgreSQL 9.6 has removed checkpoint_segments
         postgresql.parameters.wal_keep_segments: found 16, expected wal_keep_size, of 16MB for each segment, since PostgreSQL 13: a wal_keep_size of 256MB is used instead

@@ -12,5 +12,5 @@ mod judge;
 mod table;
 
 pub use controlled::{FROM_DCS_ONLY, cluster_wide, default_of, following, follows, rename, size_of_segments};
-pub use judge::{Judgement, Use, check, judge, judge_recovery};
+pub use judge::{Judgement, Use, check, judge, judge_for, judge_recovery};
 pub use table::{exists, is_recovery, removed_in, sections_of};

@@ -38,6 +38,8 @@ pub(super) struct Range {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
     pub kind: Kind,
+    /// The first version that has it so; `None`: one that pgdrill knows nothing of, or the first of all.
+    pub since: Option<&'static str>,
     /// The first version that has it no more, or not so.
     pub removed_in: Option<&'static str>,
     /// Whether it is one of a standby or a recovery.
@@ -48,6 +50,13 @@ impl Row {
     /// Whether a version that pgdrill works with has it.
     fn is_current(&self) -> bool {
         self.removed_in.is_none_or(|version| version.parse::<f32>().is_ok_and(|version| version > 13.0))
+    }
+
+    /// Whether this version has it so.
+    fn is_of(&self, major: u16) -> bool {
+        let number = |version: &str| version.parse::<f32>().unwrap_or(f32::INFINITY);
+        self.since.is_none_or(|since| number(since) <= f32::from(major))
+            && self.removed_in.is_none_or(|gone| f32::from(major) < number(gone))
     }
 }
 
@@ -67,7 +76,7 @@ fn table() -> &'static Table {
 
 fn parse(line: &'static str) -> Option<(&'static str, Row)> {
     let fields: Vec<&str> = line.split('\t').collect();
-    let [section, name, kind, _since, removed_in, least, most, unit, words] = fields[..] else { return None };
+    let [section, name, kind, since, removed_in, least, most, unit, words] = fields[..] else { return None };
     let set = |text: &'static str| (!text.is_empty()).then_some(text);
     let range = || Some(Range { least: least.parse().ok()?, most: most.parse().ok()?, unit: set(unit) });
     let words = || words.split(',').collect();
@@ -80,12 +89,17 @@ fn parse(line: &'static str) -> Option<(&'static str, Row)> {
         "string" => Kind::Text,
         _ => return None,
     };
-    Some((name, Row { kind, removed_in: set(removed_in), recovery: section == "recovery" }))
+    Some((name, Row { kind, since: set(since), removed_in: set(removed_in), recovery: section == "recovery" }))
 }
 
 /// How the versions that pgdrill works with have a parameter; names in any case, as PostgreSQL takes them.
 pub(super) fn rows(name: &str) -> impl Iterator<Item = &'static Row> {
     table().get(&name.to_lowercase()).into_iter().flatten().filter(|row| row.is_current())
+}
+
+/// How one version has it; nothing if it does not.
+pub(super) fn row_of(name: &str, major: u16) -> Option<&'static Row> {
+    rows(name).find(|row| row.is_of(major))
 }
 
 /// Every name.

@@ -13,7 +13,7 @@ use pgdrill_file::WRITTEN_BY_HAND;
 use pgdrill_ha::{records::Key, view::Versioned};
 use serde_json::{Map, Value};
 
-use super::{ClusterArg, Done, Screen, Session, Stop, ask, edit, failed, output};
+use super::{ClusterArg, Done, Screen, Session, Stop, ask, edit, failed, yaml};
 
 #[derive(Debug, Args)]
 pub(super) struct EditArgs {
@@ -46,7 +46,7 @@ async fn load(session: &Session, scope: &str) -> Result<Option<Versioned<Value>>
 /// `show-config`.
 pub(super) async fn show(session: &Session, screen: &mut Screen, args: &ClusterArg) -> Done {
     if let Some(config) = load(session, &session.scope(args)?).await? {
-        screen.print(&output::yaml(&config.value));
+        screen.print(&yaml::block(&config.value));
     }
     Ok(())
 }
@@ -56,7 +56,7 @@ pub(super) async fn edit(session: &Session, screen: &mut Screen, args: &EditArgs
     let scope = session.scope(&args.cluster)?;
     let present = load(session, &scope).await?;
     let present = present.ok_or_else(|| failed(format!("The config key does not exist in the cluster {scope}")))?;
-    let before = output::yaml(&present.value);
+    let before = yaml::block(&present.value);
     let changed = Value::Object(changed(args, &present.value, &scope, &before)?);
     if changed == present.value {
         if !args.quiet {
@@ -65,7 +65,7 @@ pub(super) async fn edit(session: &Session, screen: &mut Screen, args: &EditArgs
         return Ok(());
     }
     if !args.quiet {
-        screen.print(&edit::difference(&before, &output::yaml(&changed)));
+        screen.print(&edit::difference(&before, &yaml::block(&changed)));
     }
     let senseless = senseless(&present.value, &changed);
     if !senseless.is_empty() {

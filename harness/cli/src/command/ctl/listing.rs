@@ -10,7 +10,7 @@ use super::{
     ClusterArg, Done, FormatArg, Screen, Session, Stop, WatchArgs,
     output::{self, Column, Format},
     table::Align::{Left, Right},
-    watching,
+    watching, yaml,
 };
 
 /// Longer changes of a setting are not shown in tables.
@@ -240,9 +240,9 @@ fn tags(member: &Value, style: Style) -> Value {
     let Some(tags) = member.get("tags") else { return "".into() };
     match style.format {
         // Members below each other stay on one line each.
-        Format::Pretty if style.topology => output::inline(tags).into(),
-        Format::Pretty => output::yaml(tags).trim().into(),
-        Format::Tsv => output::inline(tags).into(),
+        Format::Pretty if style.topology => yaml::flow(tags).into(),
+        Format::Pretty => yaml::block(tags).trim().into(),
+        Format::Tsv => yaml::flow(tags).into(),
         Format::Json | Format::Yaml => tags.clone(),
     }
 }

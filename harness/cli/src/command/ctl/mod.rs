@@ -31,6 +31,7 @@ mod standby_cluster;
 mod switchover;
 mod table;
 mod typed;
+mod yaml;
 
 use std::{
     io::{IsTerminal, Write},

@@ -4,7 +4,10 @@ use clap::ValueEnum;
 use pgdrill_agent::rest::python_json;
 use serde_json::{Map, Value};
 
-use super::table::{Align, Table};
+use super::{
+    table::{Align, Table},
+    yaml,
+};
 
 /// How something is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -34,7 +37,7 @@ pub(super) fn rows(format: Format, columns: &[Column<'_>], rows: &[Vec<Value>], 
             lines.map(|line| line.join("\t") + "\n").collect()
         }
         Format::Json => python_json(&objects(columns, rows, skip_empty)) + "\n",
-        Format::Yaml => yaml(&objects(columns, rows, skip_empty)),
+        Format::Yaml => yaml::block(&objects(columns, rows, skip_empty)),
     }
 }
 
@@ -62,34 +65,5 @@ pub(super) fn text(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Object(_) | Value::Array(_) => python_json(value),
         other => other.to_string(),
-    }
-}
-
-/// A document as YAML, its keys sorted, as patronictl shows and edits configuration.
-pub(super) fn yaml(value: &Value) -> String {
-    let text = serde_saphyr::to_string(&sorted(value)).unwrap_or_else(|_| value.to_string());
-    format!("{}\n", text.trim_end())
-}
-
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(object) => {
-            let mut fields: Vec<_> = object.iter().collect();
-            fields.sort_by_key(|(name, _)| *name);
-            Value::Object(fields.into_iter().map(|(name, value)| (name.clone(), sorted(value))).collect())
-        }
-        Value::Array(items) => items.iter().map(sorted).collect(),
-        other => other.clone(),
-    }
-}
-
-/// On one line: `{clonefrom: true, zone: a}`.
-pub(super) fn inline(value: &Value) -> String {
-    match sorted(value) {
-        Value::Object(object) => {
-            let fields: Vec<_> = object.iter().map(|(name, value)| format!("{name}: {}", inline(value))).collect();
-            format!("{{{}}}", fields.join(", "))
-        }
-        other => text(&other),
     }
 }
