@@ -21,6 +21,9 @@ const WITH_TLS: u16 = 17;
 /// Where this program is in a container.
 const PROGRAM: &str = "/usr/local/bin/beside";
 
+/// Names another `pgdrill` of this machine than the images' own, as for scenarios.
+const BINARY: &str = "PGDRILL_CONTAINER_BINARY";
+
 /// Longest time for one situation.
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -50,6 +53,8 @@ async fn in_containers(docker: &Docker, run: &str, situation: Situation) -> Resu
     let labels = Owner::this_process().map_err(|e| e.to_string())?.labels(run);
     let subnet = create_network(docker, run, &labels, std::process::id()).await.map_err(|e| e.to_string())?;
     let program = std::env::current_exe().map_err(|e| e.to_string())?;
+    let mut programs = vec![(program.display().to_string(), PROGRAM.to_owned())];
+    programs.extend(std::env::var(BINARY).ok().map(|here| (here, "/usr/local/bin/pgdrill".to_owned())));
     let playing = (10..).zip(Agent::BOTH).map(|(number, agent)| {
         let name = format!("{run}-{}", agent.name());
         let plan = Plan {
@@ -59,7 +64,7 @@ async fn in_containers(docker: &Docker, run: &str, situation: Situation) -> Resu
             network: run.to_owned(),
             address: subnet.address(number),
             volumes: vec![(name.clone(), "/beside".to_owned())],
-            programs: vec![(program.display().to_string(), PROGRAM.to_owned())],
+            programs: programs.clone(),
             labels: labels.clone(),
         };
         let labels = &labels;

