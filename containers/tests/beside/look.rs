@@ -107,7 +107,7 @@ fn look(stage: &Stage) -> Value {
 }
 
 /// Every key, decoded, and whether it goes with a lease.
-fn dcs(stage: &Stage) -> Value {
+pub(crate) fn dcs(stage: &Stage) -> Value {
     let said = stage.place.etcdctl(&["get", "--prefix", "/service/", "-w", "json"]);
     let Ok(said) = serde_json::from_slice::<Value>(&said.stdout) else { return "no answer".into() };
     let mut keys = BTreeMap::new();

@@ -197,6 +197,12 @@ impl Stage {
         self.records.insert(label.to_owned(), value);
     }
 
+    /// Looks at the DCS alone, at once: what goes with a lease is soon gone.
+    pub(crate) fn record_keys(&mut self, label: &str) {
+        let keys = look::dcs(self);
+        self.note(label, keys);
+    }
+
     /// Looks at everything, once nothing changes any more.
     pub(crate) fn record(&mut self, label: &str) {
         let seen = look::settled(self);

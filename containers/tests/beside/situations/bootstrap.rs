@@ -112,11 +112,15 @@ fn restarted(stage: &mut Stage) {
     stage.until_streaming(&["pg2"]);
     stage.end("pg2", libc::SIGTERM);
     stage.end("pg1", libc::SIGTERM);
-    stage.record("stopped");
-    stage.start("pg2");
+    stage.record_keys("stopped");
+    stage.until_gone("pg1");
+    stage.until_gone("pg2");
+    stage.record("their leases have ended");
+    // Together they would race for the lock.
     stage.start("pg1");
-    stage.until("one leads", |stage| stage.members().any(|member| member.is_primary()));
-    stage.until("one streams", |stage| stage.members().any(|member| member.is_streaming()));
+    stage.until_primary("pg1");
+    stage.start("pg2");
+    stage.until_streaming(&["pg2"]);
     stage.record("started again");
 }
 

@@ -1,6 +1,6 @@
 //! Leadership that moves: by request, by a crash, by priorities; and etcd that is gone.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Situation, set};
 use crate::stage::Stage;
@@ -21,8 +21,8 @@ fn switchover(stage: &mut Stage) {
     stage.request("asked", "pg1", "POST /switchover", &json!({ "leader": "pg1", "candidate": "pg3" }));
     stage.until_primary("pg3");
     stage.until_streaming(&["pg1", "pg2"]);
-    stage.request("reload of the old leader", "pg1", "POST /reload", &serde_json::Value::Null);
-    stage.request("reload of the new leader", "pg3", "POST /reload", &serde_json::Value::Null);
+    stage.request("reload of the old leader", "pg1", "POST /reload", &Value::Null);
+    stage.request("reload of the new leader", "pg3", "POST /reload", &Value::Null);
     stage.record("settled");
     for (label, body) in [
         ("to itself", json!({ "leader": "pg3", "candidate": "pg3" })),
@@ -115,8 +115,10 @@ fn failsafe(stage: &mut Stage) {
     });
     stage.record("with etcd");
     stage.place.stop_etcd();
+    // First the leader's word is heard, then what was last seen of the cluster is too old.
     stage.until("it is failsafe", |stage| {
-        stage.members().all(|member| member.state()["failsafe_mode_is_active"] == true)
+        let is = |state: Value| state["failsafe_mode_is_active"] == true && state["cluster_unlocked"] == true;
+        stage.members().all(|member| is(member.state()))
     });
     stage.record("without etcd");
     stage.of("pg1").run("CREATE TABLE t AS SELECT generate_series(1, 1000) n");
@@ -162,9 +164,9 @@ fn scheduled(stage: &mut Stage) {
     stage.request("restart asked", "pg2", "POST /restart", &json!({ "schedule": at, "restart_pending": true }));
     stage.request("restart asked again", "pg2", "POST /restart", &json!({ "schedule": at }));
     stage.record("scheduled");
-    stage.request("switchover cancelled", "pg1", "DELETE /switchover", &serde_json::Value::Null);
-    stage.request("switchover cancelled again", "pg1", "DELETE /switchover", &serde_json::Value::Null);
-    stage.request("restart cancelled", "pg2", "DELETE /restart", &serde_json::Value::Null);
-    stage.request("restart cancelled again", "pg2", "DELETE /restart", &serde_json::Value::Null);
+    stage.request("switchover cancelled", "pg1", "DELETE /switchover", &Value::Null);
+    stage.request("switchover cancelled again", "pg1", "DELETE /switchover", &Value::Null);
+    stage.request("restart cancelled", "pg2", "DELETE /restart", &Value::Null);
+    stage.request("restart cancelled again", "pg2", "DELETE /restart", &Value::Null);
     stage.record("cancelled");
 }

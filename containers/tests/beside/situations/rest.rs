@@ -48,6 +48,8 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "TRACE", "
 fn paths(stage: &mut Stage) {
     stage.cluster(2, |_| {});
     stage.until_streaming(&["pg2"]);
+    // Whoever answers for others tells what he has last seen of them.
+    stage.record("begun");
     for name in ["pg1", "pg2"] {
         for path in PATHS {
             for method in METHODS {
