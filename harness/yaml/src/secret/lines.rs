@@ -82,8 +82,10 @@ struct Scan {
     users: Option<usize>,
     /// The line before ended with a backslash: it goes on.
     goes_on: bool,
-    /// The last word of the line before, with the words of those before it that have no other: a name may be torn apart.
+    /// The last word of the line before, unless it is hidden: a name may be torn apart.
     last_word: String,
+    /// The last word of a line between the two that consists of one only: it may be a part of the name, or what slipped in.
+    between: String,
     /// Names of anchors that stand for secrets.
     named: Vec<String>,
     hidden: Vec<Range<usize>>,
@@ -91,9 +93,14 @@ struct Scan {
 
 impl Scan {
     fn line(&mut self, line: &Line<'_>) {
-        if line.is_blank() {
-            return;
+        if !line.is_blank() {
+            let before = self.hidden.len();
+            self.hide_in(line);
+            self.remember(line, before);
         }
+    }
+
+    fn hide_in(&mut self, line: &Line<'_>) {
         let goes_on = std::mem::replace(&mut self.goes_on, line.text.ends_with('\\'));
         if goes_on || self.goes_on {
             return self.hide(line.content());
@@ -163,15 +170,25 @@ impl Scan {
     }
 
     /// Whether the end of the line before and the beginning of this one are a secret's name together.
-    fn torn(&mut self, text: &str) -> bool {
-        let is_part = |c: char| c.is_alphanumeric() || c == '_';
-        let mut words = text.split(|c: char| !is_part(c)).filter(|word| !word.is_empty());
-        // What else slipped in at the tear, as in `passw&`, is no word.
-        let Some(first) = words.next() else { return false };
-        let before = std::mem::take(&mut self.last_word);
-        let joined = format!("{before}{first}");
-        self.last_word = words.next_back().map_or_else(|| joined.clone(), str::to_owned);
-        !before.is_empty() && !name::is_secret(first) && name::is_secret(&joined)
+    fn torn(&self, text: &str) -> bool {
+        let first = words(text).next().map_or("", |(_, word)| word);
+        let Self { last_word, between, .. } = self;
+        let is_name = |before: &str| !before.is_empty() && name::is_secret(&format!("{before}{first}"));
+        !name::is_secret(first) && (is_name(last_word) || is_name(between) || is_name(&format!("{last_word}{between}")))
+    }
+
+    /// What else slipped in at a tear, as in `passw&`, is no word. What is hidden is no part of a name: nothing depends on it.
+    fn remember(&mut self, line: &Line<'_>, hidden_before: usize) {
+        let (at, word) = words(line.text).next_back().unwrap_or_default();
+        if line.is_word() {
+            word.clone_into(&mut self.between);
+            return;
+        }
+        let begin = line.place.start + line.text[..at].chars().count();
+        let end = begin + word.chars().count();
+        let is_hidden = self.hidden[hidden_before..].iter().any(|place| place.start < end && begin < place.end);
+        self.last_word = if is_hidden { String::new() } else { word.to_owned() };
+        self.between.clear();
     }
 
     fn note_aliases(&mut self, value: &str) {
@@ -194,6 +211,12 @@ impl Scan {
     fn hide(&mut self, place: Range<usize>) {
         self.hidden.push(place);
     }
+}
+
+/// The words of a text that may be parts of names, each with where it begins.
+fn words(text: &str) -> impl DoubleEndedIterator<Item = (usize, &str)> {
+    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
+    words.map(|word| (word.as_ptr() as usize - text.as_ptr() as usize, word))
 }
 
 /// The line with its escapes resolved: `"pass\u0077ord"`; nothing when it has none.
