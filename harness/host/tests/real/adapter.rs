@@ -244,7 +244,8 @@ async fn removal(first: &Local) {
     first.sql.disconnect();
     first.postgres.stop(StopMode::Smart, PATIENCE).await.expect("it stops");
     let mut broken = first.config(None);
-    broken.parameters.insert("shared_buffers".into(), "plenty".into());
+    // What PostgreSQL would not take is not written; that a library is not there, only the server finds out.
+    broken.parameters.insert("shared_preload_libraries".into(), "there_is_none".into());
     first.postgres.write_config(&broken).await.expect("it is written");
     let error = first.postgres.start().await.expect_err("it cannot start");
     assert!(error.to_string().contains("FATAL") && error.to_string().contains("server1.log"), "{error}");
