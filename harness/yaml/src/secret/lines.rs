@@ -84,6 +84,8 @@ struct Scan {
     goes_on: bool,
     /// The last word of the line before, unless it is hidden: a name may be torn apart.
     last_word: String,
+    /// The end of the line before is hidden: whether it was the beginning of a name is not asked.
+    ends_hidden: bool,
     /// The last word of a line between the two that consists of one only: it may be a part of the name, or what slipped in.
     between: String,
     /// Names of anchors that stand for secrets.
@@ -174,7 +176,8 @@ impl Scan {
         let first = words(text).next().map_or("", |(_, word)| word);
         let Self { last_word, between, .. } = self;
         let is_name = |before: &str| !before.is_empty() && name::is_secret(&format!("{before}{first}"));
-        !name::is_secret(first) && (is_name(last_word) || is_name(between) || is_name(&format!("{last_word}{between}")))
+        let goes_on = is_name(last_word) || is_name(between) || is_name(&format!("{last_word}{between}"));
+        !name::is_secret(first) && (goes_on || (self.ends_hidden && name::may_end_a_secret(first)))
     }
 
     /// What else slipped in at a tear, as in `passw&`, is no word. What is hidden is no part of a name: nothing depends on it.
@@ -186,8 +189,8 @@ impl Scan {
         }
         let begin = line.place.start + line.text[..at].chars().count();
         let end = begin + word.chars().count();
-        let is_hidden = self.hidden[hidden_before..].iter().any(|place| place.start < end && begin < place.end);
-        self.last_word = if is_hidden { String::new() } else { word.to_owned() };
+        self.ends_hidden = self.hidden[hidden_before..].iter().any(|place| place.start < end && begin < place.end);
+        self.last_word = if self.ends_hidden { String::new() } else { word.to_owned() };
         self.between.clear();
     }
 
@@ -267,6 +270,18 @@ mod tests {
                 ["\n", "\r\n", "&\n", "*\n", "\n\n", "x\n", "\nx", "-\n- ", "{\n", ",\n", "x\nx\n", "\n&", "&\n\n"]
             {
                 let text = format!("a: 1\n{}{with}{}\nb: [\n", &LINE[..at], &LINE[at..]);
+                assert!(!shown(&text).contains("tell-nobody"), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn in_a_group_of_users_too() {
+        const LINE: &str = "    superuser: { username: postgres, password: tell-nobody }";
+        let begin = LINE.find("password").expect("the name is there");
+        for at in begin..=begin + "password".len() {
+            for with in ["\n", "&\n", "\nx", "x\n"] {
+                let text = format!("  authentication:\n{}{with}{}\nb: [\n", &LINE[..at], &LINE[at..]);
                 assert!(!shown(&text).contains("tell-nobody"), "{text}");
             }
         }

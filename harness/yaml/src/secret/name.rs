@@ -63,6 +63,15 @@ pub(crate) fn is_secret(name: &str) -> bool {
             || is_like_password(&name))
 }
 
+/// Whether this may be what is left of a secret's name whose beginning is elsewhere: `rd`, or `&rd` of `password`.
+pub(super) fn may_end_a_secret(rest: &str) -> bool {
+    let rest = rest.to_lowercase();
+    let ends = |name: &str| {
+        (1..name.len()).map(|at| &name[at..]).any(|end| rest == end || (end.len() > 1 && rest.ends_with(end)))
+    };
+    INSIDE.into_iter().chain(WORDS).any(ends)
+}
+
 /// `password` inside of a name, with one letter wrong at most.
 fn holds_password(letters: &str) -> bool {
     const PASSWORD: &str = "password";
