@@ -21,6 +21,7 @@ pub(crate) struct Loaded {
     /// What its author may want to know, drawn.
     pub(crate) warnings: Vec<String>,
     /// What of the user's own settings is played.
+    #[cfg_attr(not(feature = "command"), expect(dead_code, reason = "the command tells what is taken of the file"))]
     pub(crate) account: Option<Account>,
     /// Why it says nothing about a cluster with the user's own settings.
     pub(crate) does_not_apply: Option<String>,
