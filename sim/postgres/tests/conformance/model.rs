@@ -1,6 +1,13 @@
 //! The model's servers on loopback sockets.
 
-use std::{net::TcpListener, sync::Mutex, time::Duration};
+use std::{
+    net::TcpListener,
+    sync::{
+        Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
 
 use pgdrill_net::TokioNet;
 use pgdrill_sim_postgres::{
@@ -32,12 +39,7 @@ impl Model {
 
     /// Servers of another version.
     pub fn of(version: Version, nodes: usize) -> Self {
-        let node = |_| {
-            // Asking for any free port and giving it back; the server binds it a moment later.
-            let probe = TcpListener::bind("127.0.0.1:0").expect("loopback");
-            let port = probe.local_addr().expect("bound").port();
-            Node { dir: DataDir::new(), port, process: Mutex::new(None) }
-        };
+        let node = |_| Node { dir: DataDir::new(), port: free_port(), process: Mutex::new(None) };
         Self { version, nodes: (0..nodes).map(node).collect() }
     }
 
@@ -159,5 +161,17 @@ impl Operations for Model {
     async fn open(&self, node: usize) -> Result<Session, Ending> {
         let stream = TcpStream::connect(("127.0.0.1", self.nodes[node].port)).await;
         Session::log_in(stream.map_err(|error| Ending::from(&error))?).await
+    }
+}
+
+/// A port that no other test of this process gets, and that the kernel gives to no client: who asks for any free one and gives it
+/// back may find somebody else there a moment later.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let port = 10_000 + NEXT.fetch_add(1, Ordering::Relaxed) % 20_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
