@@ -27,10 +27,18 @@ fn patroni_yml(folder: &Path, etcd: &str) -> String {
 
 /// Programs that only say their version.
 fn play_programs(folder: &Path) {
+    let text = folder.join("says-its-version");
+    fs::write(&text, "#!/bin/sh\necho 'postgres (PostgreSQL) 16.14'\n").expect("it is written");
     for program in ["pg_ctl", "initdb", "pg_controldata", "pg_basebackup", "postgres", "pg_rewind", "pg_waldump"] {
-        fs::write(folder.join(program), "#!/bin/sh\necho 'postgres (PostgreSQL) 16.14'\n").expect("it is written");
-        fs::set_permissions(folder.join(program), fs::Permissions::from_mode(0o755)).expect("its owner may");
+        install(&text, &folder.join(program));
     }
+}
+
+/// Puts a program there, by a process of its own. What this one has open for writing, a child of another test has, too, until it
+/// runs its own program, and nobody can run the new one meanwhile ("Text file busy").
+fn install(from: &Path, to: &Path) {
+    let installed = Command::new("install").args(["-m", "755"]).args([from, to]).status();
+    assert!(installed.expect("install runs").success(), "{} is not installed", to.display());
 }
 
 /// Exit code and what was said.
@@ -92,7 +100,7 @@ impl Running {
         let path = folder.path();
         play_programs(path);
         // The build's folder may be closed to the ordinary user.
-        fs::copy(env!("CARGO_BIN_EXE_pgdrill"), path.join("pgdrill")).expect("it is copied");
+        install(Path::new(env!("CARGO_BIN_EXE_pgdrill")), &path.join("pgdrill"));
         fs::set_permissions(path, fs::Permissions::from_mode(0o777)).expect("its owner may");
         let log = fs::File::create(path.join("log")).expect("it is created");
         let rest = format!(":{}", free_port());
@@ -102,16 +110,7 @@ impl Running {
         if is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
-        // Another test that starts a program just now may still hold the copy open for writing, for a moment.
-        let busy = |started: &std::io::Result<Child>| {
-            started.as_ref().is_err_and(|why| why.kind() == std::io::ErrorKind::ExecutableFileBusy)
-        };
-        let mut started = command.spawn();
-        while busy(&started) {
-            sleep(Duration::from_millis(20));
-            started = command.spawn();
-        }
-        let child = started.expect("it starts");
+        let child = command.spawn().expect("it starts");
         Self { folder, child }
     }
 

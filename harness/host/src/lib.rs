@@ -10,6 +10,8 @@ mod lack;
 pub mod logging;
 mod origin;
 mod own_options;
+#[cfg(test)]
+mod play_program;
 pub mod postgres;
 pub mod preflight;
 mod programs;

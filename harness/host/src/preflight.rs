@@ -197,6 +197,7 @@ fn told(uid: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::play_program::play_program;
 
     #[test]
     fn a_version_is_read_from_what_postgres_says() {
@@ -240,8 +241,7 @@ mod tests {
     fn a_directory_of_another_major_version_is_refused() {
         let dir = tempfile::tempdir().expect("a directory");
         let bin = dir.path().join("postgres");
-        fs::write(&bin, "#!/bin/sh\necho 'postgres (PostgreSQL) 16.14'\n").expect("it is written");
-        fs::set_permissions(&bin, fs::Permissions::from_mode(0o755)).expect("it is allowed");
+        play_program(&bin, "#!/bin/sh\necho 'postgres (PostgreSQL) 16.14'\n");
         let mut settings = Settings::new(dir.path().join("pg"), dir.path().join("pgpass"));
         settings.bin_dir = Some(dir.path().into());
         fs::create_dir(&settings.data_dir).expect("it is created");

@@ -69,12 +69,19 @@ struct Server {
     children: Vec<i32>,
 }
 
+/// By a process of its own. What this one has open for writing, a child of another trial has, too, until it runs its own
+/// program, and nobody can run the copy meanwhile ("Text file busy").
+fn copy_program(from: &str, to: &Path) {
+    let copied = Command::new("cp").arg(from).arg(to).status();
+    assert!(copied.expect("cp runs").success(), "{from} is not copied to {}", to.display());
+}
+
 impl Place {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         fs::create_dir(dir.path().join("data")).expect("a data directory");
-        fs::copy("/bin/bash", dir.path().join("postgres")).expect("bash");
-        fs::copy("/bin/sleep", dir.path().join("postgres-backend")).expect("sleep");
+        copy_program("/bin/bash", &dir.path().join("postgres"));
+        copy_program("/bin/sleep", &dir.path().join("postgres-backend"));
         Self { dir }
     }
 

@@ -73,19 +73,17 @@ async fn described(settings: &Settings) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use pgdrill_agent::ports::Recovery;
 
     use super::*;
+    use crate::play_program::play_program;
 
     #[tokio::test]
     async fn what_this_server_does_not_know_is_not_written() {
         let dir = tempfile::tempdir().expect("a directory");
         let postgres = dir.path().join("postgres");
         let script = "#!/bin/sh\n[ \"$1\" = --describe-config ] && printf 'own_parameter\\tsighup\\n'\n";
-        fs::write(&postgres, script).expect("it is written");
-        fs::set_permissions(&postgres, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        play_program(&postgres, script);
         let mut settings = Settings::new(dir.path(), dir.path().join("pgpass"));
         settings.bin_dir = Some(dir.path().into());
         let said = [

@@ -50,9 +50,9 @@ impl Backup {
 
     fn write(&self, place: &Place, suffix: &str, text: &str) {
         let file = self.beside(suffix);
-        fs::write(&file, text).expect("it is written");
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("it is ours");
-        place.give(&file);
+        let written = self.beside("text");
+        fs::write(&written, text).expect("it is written");
+        place.install(&written, &file);
     }
 }
 
