@@ -1,10 +1,11 @@
-//! The same without containers, for whoever works on the agent: quicker, and everything that was written stays to be read.
+//! The same without containers, for whoever works on the agent: quicker, and what was written stays to be read where they differ.
 //! Each agent plays in a network namespace of its own, with the programs that `PGDRILL`, `PATRONI`, `PATRONICTL`, `ETCD`,
-//! `ETCDCTL` and `PG_BIN` name. Needs root, and programs that the user `postgres` may run.
+//! `ETCDCTL` and `PG_BIN` name (and `PG_BIN_WITH_TLS`, if PostgreSQL in `PG_BIN` was built without). Needs root, and programs
+//! that the user `postgres` may run.
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -12,13 +13,20 @@ use serde_json::Value;
 
 use crate::{situations::Situation, stage::Agent};
 
+/// Longest name of a situation's folder: the path of PostgreSQL's socket below it may have 107 bytes.
+const LONGEST: usize = 40;
+
+/// The folder of a situation.
+pub(crate) fn folder(situation: Situation, dir: &Path) -> PathBuf {
+    dir.join(&situation.name[..situation.name.len().min(LONGEST)])
+}
+
 /// Plays a situation with both agents, in folders of their names below `dir`; what each has recorded, pgdrill's first.
 ///
 /// # Errors
 /// What could not be played, with what was said.
 pub(crate) fn play(situation: Situation, dir: &Path) -> Result<[Value; 2], String> {
-    let dir = dir.join(situation.name);
-    let _ = fs::remove_dir_all(&dir);
+    let _ = fs::remove_dir_all(dir);
     let begun = Agent::BOTH.map(|agent| begin(agent, situation, &dir.join(agent.name())));
     let [ours, theirs] = begun.map(|begun| begun.and_then(end));
     let [ours, theirs] = [ours?, theirs?];
@@ -35,6 +43,9 @@ fn begin(agent: Agent, situation: Situation, dir: &Path) -> Result<(Agent, Child
     let mut command = Command::new("unshare");
     command.args(["--net", "--", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"]).arg(this);
     command.args(["situation", agent.name(), situation.name]).arg(dir);
+    if let Some(bin_dir) = std::env::var_os("PG_BIN_WITH_TLS").filter(|_| situation.needs_tls) {
+        command.env("PG_BIN", bin_dir);
+    }
     let begun = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     begun.map(|child| (agent, child)).map_err(|why| format!("unshare: {why}"))
 }

@@ -6,7 +6,7 @@
 //! Asked for by `PGDRILL_DOCKER=1`; needs the images of `pgdrill images build`. Each agent plays in a container of its own, in
 //! which this program starts everything: etcd, agents, PostgreSQL. `PGDRILL_POSTGRESQL` names another major version than 16.
 //! `PGDRILL_BESIDE=short` leaves out all but the situations that show most.
-//! Or by `PGDRILL_BESIDE_DIR`, a folder: without containers, on this machine, where everything is kept (see `machine.rs`).
+//! Or by `PGDRILL_BESIDE_DIR`, a folder: without containers, on this machine, where what has failed is kept (see `machine.rs`).
 
 mod answer;
 mod containers;
@@ -64,11 +64,14 @@ fn main() -> ExitCode {
     let short = std::env::var(WHICH).is_ok_and(|which| which == "short");
     for situation in situations::all().into_iter().filter(|situation| situation.is_short || !short) {
         let (known, here) = (Arc::clone(&known), here.clone());
-        let played = move || match &here {
-            Some(dir) => machine::play(situation, dir),
-            None => containers::play(situation),
+        let body = move || match &here {
+            Some(dir) => {
+                let dir = machine::folder(situation, dir);
+                compare(situation, &machine::play(situation, &dir)?, &known)?;
+                std::fs::remove_dir_all(dir).map_err(Failed::from)
+            }
+            None => compare(situation, &containers::play(situation)?, &known).map_err(Failed::from),
         };
-        let body = move || compare(situation, &played()?, &known).map_err(Failed::from);
         trials.push(Trial::test(situation.name, body).with_ignored_flag(!asked));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -70,6 +70,8 @@ impl Member {
                 "parameters": {
                     "unix_socket_directories": socket, "shared_buffers": "16MB", "fsync": "off",
                     "autovacuum": "off",
+                    // The slot of a new standby may come a moment after the standby has first asked for WAL.
+                    "wal_retrieve_retry_interval": "500ms",
                 },
                 "pg_hba": [
                     "local all all trust",

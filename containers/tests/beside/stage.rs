@@ -153,6 +153,14 @@ impl Stage {
         });
     }
 
+    /// Waits until the leader tells in the DCS how far this slot is: before that, nobody knows that the slot is to be retained.
+    pub(crate) fn until_slot_is_told(&self, name: &str) {
+        self.until(&format!("the slot of {name} is in /status"), |stage| {
+            let found = stage.place.etcdctl(&["get", "/service/beside/status", "--print-value-only"]);
+            serde_json::from_slice::<Value>(&found.stdout).is_ok_and(|status| status["slots"][name].is_number())
+        });
+    }
+
     /// Waits until this member leads.
     pub(crate) fn until_primary(&self, name: &str) {
         // `/primary` says 200 from the lock on, also while the server is still being promoted.

@@ -110,6 +110,7 @@ fn custom_replica(stage: &mut Stage) {
 fn restarted(stage: &mut Stage) {
     stage.cluster(2, |_| {});
     stage.until_streaming(&["pg2"]);
+    stage.until_slot_is_told("pg2");
     stage.end("pg2", libc::SIGTERM);
     stage.end("pg1", libc::SIGTERM);
     stage.record_keys("stopped");

@@ -145,8 +145,11 @@ fn without_etcd(stage: &mut Stage) {
     stage.cluster(2, |_| {});
     stage.until_streaming(&["pg2"]);
     stage.place.stop_etcd();
-    stage.until("nobody is primary", |stage| {
-        stage.members().all(|member| member.sql("SELECT pg_is_in_recovery()") == Ok("t".into()))
+    stage.until("nobody is primary, and what was last seen of the cluster is too old", |stage| {
+        let is_so = |member: &crate::member::Member| {
+            member.sql("SELECT pg_is_in_recovery()") == Ok("t".into()) && member.state()["cluster_unlocked"] == true
+        };
+        stage.members().all(is_so)
     });
     stage.record("without etcd");
     stage.place.start_etcd();

@@ -11,8 +11,7 @@
 //! - a read returned less than a write that was acknowledged, or another read that had returned, before it was sent.
 //!
 //! An unknown write may apply at any later time or never: it excuses what it could explain, and demands nothing. If ids do
-//! not grow (a foreign workload), the general checker, porcupine, is asked instead; its search is bounded in steps, not in
-//! time, so that the same events always get the same answer, and beyond the bound nobody can say.
+//! not grow (a foreign workload), an order is searched for instead.
 //!
 //! Limits: reads answered while their server did not certainly hold the leader key are left out: how long an old leader may
 //! go on answering is the fencing margin's matter. Reads of an unknown outcome say nothing.

@@ -1,4 +1,4 @@
-//! Hand-made histories of one key, and the sweep against porcupine's search on random ones.
+//! Hand-made histories of one key, and the sweep against the search on random ones.
 
 use proptest::prelude::*;
 
