@@ -45,6 +45,10 @@ fn existing(stage: &mut Stage) {
     stage.add(2, |_| {});
     stage.start("pg2");
     stage.until_streaming(&["pg2"]);
+    // A standby that does not stream at once is told to read its files again; here both are, in any case.
+    for name in ["pg1", "pg2"] {
+        stage.of(name).run("SELECT pg_reload_conf()");
+    }
     stage.record("settled");
 }
 

@@ -68,7 +68,8 @@ impl Placed {
         placed
     }
 
-    /// What may come next: everything that was invoked before any other that is not placed has returned.
+    /// What may come next: everything that was invoked before any other that is not placed has returned. As `spans` are sorted
+    /// by their beginning, one that comes later returns no earlier than what stands before began.
     fn next(&self, spans: &[Span]) -> Vec<usize> {
         let mut next = Vec::new();
         let mut first_return = At(u64::MAX);
@@ -79,7 +80,6 @@ impl Placed {
             first_return = first_return.min(span.to);
             next.push(index);
         }
-        next.retain(|index| spans[*index].from <= first_return);
         next
     }
 }
