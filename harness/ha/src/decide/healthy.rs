@@ -27,6 +27,11 @@ impl Cycle<'_> {
             let reason = Reason::ReleasingLock("another leader has our word in failsafe mode");
             return Decision::last(vec![Action::ReleaseLock { optime: None }], reason);
         }
+        if !is_primary && self.is_left_out_of_failsafe() {
+            // As in the race, whose view may have been an old one: we stood still between the look and the attempt.
+            let reason = Reason::ReleasingLock("another leader may go on without us in failsafe mode");
+            return Decision::last(vec![Action::ReleaseLock { optime: None }], reason);
+        }
         if let Some(decision) = self.while_silent() {
             return decision;
         }
