@@ -1,7 +1,7 @@
 //! What becomes of requests on their way to etcd, and of the REST calls between nodes.
 //!
 //! A request that got no answer in time may never arrive, may have taken effect, or may still take effect, long after who sent it
-//! has given up.
+//! has given up and got other requests through.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub enum Link {
     Open,
     /// Nothing arrives. Who is still trying when it opens again gets through.
     Cut,
-    /// Requests wait on their way, and arrive when it opens again or when one is let through.
+    /// Requests wait on their way. They arrive one by one, or when it opens again if somebody still waits for them.
     Held,
     /// Requests take effect; the answers wait until it opens again. Of REST calls: they are lost.
     Mute,
@@ -97,19 +97,25 @@ impl World {
         self.sent.retain(|sent| sent.id != id || !(sent.is_lost || sent.answer.is_some()));
     }
 
+    /// What is still waited for gets through a way that opens. What nobody waits for any more takes its time all the same.
     pub fn set_link(&mut self, node: usize, link: Link) {
         self.links[node] = link;
         if link == Link::Open {
-            while self.deliver(node) {}
+            while let Some(at) = self.sent.iter().position(|sent| sent.node == node && self.awaits(node, sent.id)) {
+                self.arrive(at);
+            }
         }
     }
 
     /// The oldest request of the node that has not arrived does, or the oldest answer. Whether there was one.
     pub fn deliver(&mut self, node: usize) -> bool {
-        let opens = self.links[node] == Link::Open;
-        let next = self.sent.iter().position(|sent| sent.node == node && (opens || !sent.is_lost));
-        let Some(at) = next else { return false };
+        let next = self.sent.iter().position(|sent| sent.node == node && !sent.is_lost);
+        next.map(|at| self.arrive(at)).is_some()
+    }
+
+    fn arrive(&mut self, at: usize) {
         let sent = self.sent.remove(at);
+        let node = sent.node;
         let answer = match sent.answer {
             Some(answer) => answer,
             None => self.execute(node, &sent.request),
@@ -117,7 +123,6 @@ impl World {
         if self.awaits(node, sent.id) {
             self.answers.insert(sent.id, answer);
         }
-        true
     }
 
     /// Calls others, and tells under which ids their answers will be found in `said`.
