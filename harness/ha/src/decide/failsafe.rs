@@ -246,6 +246,20 @@ impl Cycle<'_> {
         self.config.failsafe_mode && record.is_some_and(|record| !record.contains_key(&self.local.name))
     }
 
+    /// A lock that was won although another may lead in failsafe mode is given back, before anything comes of it.
+    pub(super) fn gives_way(&self) -> Option<Decision> {
+        let why = if promised(self.local, self.config, self.memory, self.now).is_some() {
+            // The word was given while our own attempt at the lock was under way, and to a leader who goes on because of it.
+            "another leader has our word in failsafe mode"
+        } else if self.is_left_out_of_failsafe() {
+            // As in the race, whose view may have been an old one: we stood still between the look and the attempt.
+            "another leader may go on without us in failsafe mode"
+        } else {
+            return None;
+        };
+        Some(Decision::last(vec![Action::ReleaseLock { optime: None }], Reason::ReleasingLock(why)))
+    }
+
     /// The holder keeps `/failsafe` in step with the members (`_failsafe_config`). From then on all must agree whom either record
     /// names: who is named in `/failsafe` may race, and it is not read again before the DCS is lost.
     pub(super) fn failsafe_record_to_write(&mut self) -> Option<Action> {

@@ -9,6 +9,9 @@ use crate::view::{DbState, LockOutcome, Process};
 impl Cycle<'_> {
     pub(super) fn recover(&mut self) -> Decision {
         if self.holds_lock() {
+            if let Some(decision) = self.gives_way() {
+                return decision;
+            }
             match self.renewed() {
                 Err(ask) => return ask,
                 Ok(LockOutcome::Held { .. }) => {}

@@ -67,7 +67,9 @@ fn failsafe_is_not_written_on_a_renewal_that_may_have_failed() {
 #[test]
 fn a_lock_that_was_won_while_failsafe_names_others_only_is_given_back() {
     let mut scene = with_failsafe(scene("pg2").holding(), &["pg1", "pg3"]);
-    assert_eq!(actions(&scene.decide()), ["release_lock"]);
+    assert_eq!(actions(&scene.clone().decide()), ["release_lock"]);
+    scene.local.postgres.process = Process::Stopped;
+    assert_eq!(actions(&scene.decide()), ["release_lock"], "before it is started, too");
     let mut named = with_failsafe(self::scene("pg2").holding(), &["pg1", "pg2", "pg3"]);
     assert!(actions(&named.decide()).contains(&"promote"));
 }
