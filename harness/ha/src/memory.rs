@@ -23,6 +23,8 @@ pub struct Memory {
     pub own_status_revision: Option<i64>,
     /// Failsafe mode.
     pub failsafe: FailsafeMemory,
+    /// The `mod_revision` of `/sync` in the view that our latest attempt at the lock was decided upon.
+    pub raced_on_sync: Option<i64>,
     /// The question whether our data directory fits the leader's history.
     pub rewind: RewindMemory,
     /// Whether the upstream that we are configured to follow sends us anything.

@@ -137,7 +137,7 @@ impl<T: Ports> Executor<'_, T> {
                 };
                 written(dcs.compare_and_set(&Key::Config, 0, &value.to_string()).await)
             }
-            Action::WriteHistory(history) => written(dcs.put(&Key::History, &history.to_json()).await),
+            Action::WriteHistory(history) => written(dcs.put_as_holder(&Key::History, &history.to_json()).await),
             Action::WriteSync { record, expected } => {
                 round.sync = Some(match record {
                     Some(record) => dcs.compare_and_set(&Key::Sync, expected, &record.to_json()).await,
@@ -145,7 +145,9 @@ impl<T: Ports> Executor<'_, T> {
                 });
                 Ok(())
             }
-            Action::WriteFailsafe(record) => written(dcs.put(&Key::Failsafe, &failsafe_to_json(&record)).await),
+            Action::WriteFailsafe(record) => {
+                written(dcs.put_as_holder(&Key::Failsafe, &failsafe_to_json(&record)).await)
+            }
             Action::ClearFailover { expected } => {
                 // Somebody's newer request is not ours to clear: a conflict is as good as done.
                 match dcs.compare_and_set(&Key::Failover, expected, "{}").await {
@@ -200,7 +202,12 @@ impl<T: Ports> Executor<'_, T> {
             Action::Start(start_as) => {
                 lifecycle::prepare(&parts, &start_as);
                 *self.stopped_on_purpose = false;
-                self.task.start(TaskKind::Start, now, |_| lifecycle::start(parts));
+                match start_as {
+                    StartAs::Primary { still_allowed_until } => {
+                        self.task.start(TaskKind::Start, now, |_| lifecycle::start_primary(parts, still_allowed_until));
+                    }
+                    StartAs::Replica(_) => self.task.start(TaskKind::Start, now, |_| lifecycle::start(parts)),
+                }
             }
             Action::Promote { still_allowed_until } => {
                 self.task.start(TaskKind::Promote, now, |past| lifecycle::promote(parts, still_allowed_until, past));

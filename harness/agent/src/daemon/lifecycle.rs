@@ -63,7 +63,7 @@ pub(crate) fn prepare<T: Ports>(parts: &Parts<T>, start_as: &StartAs) {
         desired.standby_names = None;
     }
     desired.recovery = match start_as {
-        StartAs::Primary => None,
+        StartAs::Primary { .. } => None,
         StartAs::Replica(upstream) => {
             Some(server_config::recovery(&parts.config(), &ha, upstream, desired.recovery.as_ref()))
         }
@@ -77,6 +77,22 @@ pub(crate) async fn start<T: Ports>(parts: Arc<Parts<T>>) -> Outcome {
     start_again(&parts).await
 }
 
+/// The same for a primary, which a leader whose lock has ended must not start. A dead-man process whose deadline has passed holds
+/// nothing any more: an agent that was frozen in the middle stops it again itself.
+pub(crate) async fn start_primary<T: Ports>(parts: Arc<Parts<T>>, still_allowed_until: Monotonic) -> Outcome {
+    let is_over = || parts.clock.now() >= still_allowed_until;
+    if is_over() {
+        return Err("the leader lock ended before the start began".into());
+    }
+    parts.callbacks.told().will_start(Callback::OnStart);
+    launch(&parts).await?;
+    if is_over() {
+        stop(&parts, StopMode::Immediate, None).await?;
+        return Err("the leader lock ended during the start".into());
+    }
+    await_connections(&parts).await
+}
+
 /// Whether the server will get its port; asked before anything is made or copied for it.
 pub(crate) async fn may_listen<T: Ports>(parts: &Parts<T>) -> Outcome {
     let allowed = parts.postgres.may_listen(&parts.config().postgresql.listen).await.map_err(text);
@@ -84,12 +100,17 @@ pub(crate) async fn may_listen<T: Ports>(parts: &Parts<T>) -> Outcome {
 }
 
 async fn start_again<T: Ports>(parts: &Parts<T>) -> Outcome {
+    launch(parts).await?;
+    await_connections(parts).await
+}
+
+/// Starts PostgreSQL with the configuration as it is now desired.
+async fn launch<T: Ports>(parts: &Parts<T>) -> Outcome {
     may_listen(parts).await?;
     let patience = Some(parts.config().postgresql.pg_ctl_timeout);
     let config = parts.shared.desired().server_config();
     when_possible(parts, patience, || parts.postgres.write_config(&config)).await.map_err(text)?;
-    when_possible(parts, patience, || parts.postgres.start()).await.map_err(text)?;
-    await_connections(parts).await
+    when_possible(parts, patience, || parts.postgres.start()).await.map_err(text)
 }
 
 async fn await_connections<T: Ports>(parts: &Parts<T>) -> Outcome {

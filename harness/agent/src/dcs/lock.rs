@@ -107,6 +107,20 @@ impl<K: Kv> Dcs<K> {
         }
     }
 
+    /// Writes a key as long as the lock is ours. What arrives late, when another leads, changes nothing.
+    pub async fn put_as_holder(&self, key: &Key, value: &str) -> WriteOutcome {
+        let txn = Txn {
+            compare: vec![Compare::Value(self.leader_path(), self.name.clone())],
+            success: vec![Op::Put(self.keys.path(key), value.to_owned(), 0)],
+            failure: vec![],
+        };
+        match self.kv.txn(txn, Tries::Once).await {
+            Ok(done) if done.succeeded => WriteOutcome::Written { mod_revision: done.revision },
+            Ok(_) => WriteOutcome::Conflict,
+            Err(error) => WriteOutcome::Unknown { reason: error.to_string() },
+        }
+    }
+
     fn leader_path(&self) -> String {
         self.keys.path(&Key::Leader)
     }

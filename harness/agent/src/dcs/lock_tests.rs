@@ -96,6 +96,16 @@ async fn status_is_written_by_the_lock_holder_alone() {
 }
 
 #[tokio::test]
+async fn what_only_the_holder_may_write_is_written_by_nobody_else() {
+    let kv = FakeKv::default();
+    let (one, two) = (dcs(&kv, "pg1"), dcs(&kv, "pg2"));
+    assert!(is_held(&one.acquire_lock(TTL, &StatusRecord::default()).await));
+    assert!(matches!(one.put_as_holder(&Key::Failsafe, "{}").await, WriteOutcome::Written { .. }));
+    assert_eq!(two.put_as_holder(&Key::Failsafe, "late").await, WriteOutcome::Conflict);
+    assert_eq!(kv.get("/service/demo/failsafe").unwrap().value, "{}");
+}
+
+#[tokio::test]
 async fn a_changed_ttl_moves_lock_and_member_key_to_a_new_lease_without_losing_them() {
     let kv = FakeKv::default();
     let one = dcs(&kv, "pg1");

@@ -59,8 +59,9 @@ impl Cycle<'_> {
         // A switchover gives the lock away while the shutdown still runs: then all is written and nothing to be fenced.
         let shut_down = self.local.postgres.control.as_ref().is_some_and(|c| c.state == DbState::ShutDown);
         let handed_over = task.kind == TaskKind::Demote && shut_down;
-        let is_primary = self.local.postgres.role == PostgresRole::Primary && !self.local.postgres.is_absent();
-        if promoted || (is_primary && !handed_over) {
+        let is_primary = self.local.postgres.role == PostgresRole::Primary;
+        // Once stopped there is nothing more to do: the end of the task is seen in the next cycle.
+        if !self.local.postgres.is_absent() && (promoted || (is_primary && !handed_over)) {
             return demote::nolock("the leader lock was lost", self.memory).after(vec![Action::CancelTask]);
         }
         rest

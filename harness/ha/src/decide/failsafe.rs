@@ -218,7 +218,8 @@ fn lone_primary(local: &LocalView, config: &Config, memory: &mut Memory, now: Mo
                 let answer = answers.as_ref().and_then(|answers| answers.get(&peer.name));
                 matches!(answer, Some(FailsafeAnswer::Accepted { .. }))
             };
-            if !others.iter().all(accepted) {
+            // We may have stood still since they were asked: their word is of then.
+            if !others.iter().all(accepted) || !memory.may_lead(now) {
                 return demote::offline(deadline, memory, now);
             }
             if others.is_empty() {
@@ -239,8 +240,29 @@ fn others(record: &FailsafeRecord, me: &str) -> Option<Vec<Peer>> {
 }
 
 impl Cycle<'_> {
-    /// The holder keeps `/failsafe` in step with the members (`_failsafe_config`).
-    pub(super) fn failsafe_record_to_write(&self) -> Option<Action> {
+    /// Whether there is a leader who may go on without us: `/failsafe` names others only.
+    pub(super) fn is_left_out_of_failsafe(&self) -> bool {
+        let record = self.cluster.failsafe.as_ref().filter(|record| !record.is_empty());
+        self.config.failsafe_mode && record.is_some_and(|record| !record.contains_key(&self.local.name))
+    }
+
+    /// A lock that was won although another may lead in failsafe mode is given back, before anything comes of it.
+    pub(super) fn gives_way(&self) -> Option<Decision> {
+        let why = if promised(self.local, self.config, self.memory, self.now).is_some() {
+            // The word was given while our own attempt at the lock was under way, and to a leader who goes on because of it.
+            "another leader has our word in failsafe mode"
+        } else if self.is_left_out_of_failsafe() {
+            // As in the race, whose view may have been an old one: we stood still between the look and the attempt.
+            "another leader may go on without us in failsafe mode"
+        } else {
+            return None;
+        };
+        Some(Decision::last(vec![Action::ReleaseLock { optime: None }], Reason::ReleasingLock(why)))
+    }
+
+    /// The holder keeps `/failsafe` in step with the members (`_failsafe_config`). From then on all must agree whom either record
+    /// names: who is named in `/failsafe` may race, and it is not read again before the DCS is lost.
+    pub(super) fn failsafe_record_to_write(&mut self) -> Option<Action> {
         if !self.config.failsafe_mode {
             return None;
         }
@@ -250,6 +272,10 @@ impl Cycle<'_> {
         if let Some(own) = &self.local.api_url {
             record.insert(self.local.name.clone(), own.clone());
         }
-        (self.cluster.failsafe.as_ref() != Some(&record)).then_some(Action::WriteFailsafe(record))
+        if self.cluster.failsafe.as_ref() == Some(&record) {
+            return None;
+        }
+        self.memory.failsafe.record.extend(record.clone());
+        Some(Action::WriteFailsafe(record))
     }
 }

@@ -22,10 +22,8 @@ impl Cycle<'_> {
             let reason = Reason::ReleasingLock("the cluster is paused and PostgreSQL is not a primary");
             return Decision::last(vec![Action::ReleaseLock { optime: None }], reason);
         }
-        if !is_primary && failsafe::promised(self.local, self.config, self.memory, self.now).is_some() {
-            // The word was given while our own attempt at the lock was under way, and to a leader who goes on because of it.
-            let reason = Reason::ReleasingLock("another leader has our word in failsafe mode");
-            return Decision::last(vec![Action::ReleaseLock { optime: None }], reason);
+        if let Some(decision) = self.gives_way().filter(|_| !is_primary) {
+            return decision;
         }
         if let Some(decision) = self.while_silent() {
             return decision;

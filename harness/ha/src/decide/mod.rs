@@ -144,8 +144,11 @@ impl Cycle<'_> {
     /// The renewal's outcome, or the decision that asks for it. The watchdog is kept alive right after the renewal and only
     /// if it succeeded: the list ends with a renewal that did not.
     fn renewed(&self) -> Result<LockOutcome, Decision> {
-        if let Some(outcome) = &self.local.round.lock {
-            return Ok(outcome.clone());
+        match &self.local.round.lock {
+            // We stood still since: that we held the lock then says nothing of now.
+            Some(LockOutcome::Held { .. }) if !self.memory.may_lead(self.now) => {}
+            Some(outcome) => return Ok(outcome.clone()),
+            None => {}
         }
         let mut actions = vec![Action::RenewLock { status: self.status_to_publish() }];
         if self.local.watchdog.is_active {
@@ -166,7 +169,10 @@ impl Cycle<'_> {
         // Repairs are the holder's; what gives leadership up has no time for them.
         if self.holds_lock() && !gives_up(&decision) {
             first.extend(self.repairs());
-            first.extend(self.failsafe_record_to_write());
+            // As `/status`: by who is known to hold the lock now.
+            if matches!(self.local.round.lock, Some(LockOutcome::Held { .. })) {
+                first.extend(self.failsafe_record_to_write());
+            }
         }
         let mut decision = decision.after(first);
         if !gives_up(&decision) {

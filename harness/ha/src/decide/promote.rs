@@ -60,6 +60,11 @@ impl Cycle<'_> {
         let postpone = |why: String| Err(Decision::rest(Reason::PostponingPromotion(why)));
         if self.cluster.sync.value != alone {
             match &self.local.round.sync {
+                // We stood still between the look and the attempt, and another leader was in office: who may be promoted now?
+                None if self.memory.raced_on_sync.is_some_and(|then| then != self.cluster.sync.mod_revision) => {
+                    let reason = Reason::ReleasingLock("/sync has changed since we raced");
+                    return Err(Decision::last(vec![Action::ReleaseLock { optime: None }], reason));
+                }
                 None => {
                     let write = Action::WriteSync { record: Some(alone), expected: self.cluster.sync.mod_revision };
                     return Err(Decision::observe(vec![write], Reason::Promoting));

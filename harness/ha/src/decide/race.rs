@@ -43,6 +43,7 @@ impl Cycle<'_> {
             Ok(()) => {
                 let mut status = self.cluster.status.value.clone();
                 status.optime = status.optime.max(self.status_to_publish().and_then(|status| status.optime));
+                self.memory.raced_on_sync = Some(self.cluster.sync.mod_revision);
                 let mut actions = vec![Action::AcquireLock { status }];
                 // No promotion will do it; carried out only once the lock is ours.
                 actions.extend(self.clear_failover().filter(|_| self.is_standby_cluster()));
@@ -126,8 +127,7 @@ impl Cycle<'_> {
         if self.config.fencing == FencingMode::Required && !self.local.fence.is_usable {
             return Err(Unfit::NoFence.into());
         }
-        let failsafe = self.cluster.failsafe.as_ref().filter(|record| !record.is_empty());
-        if self.config.failsafe_mode && failsafe.is_some_and(|record| !record.contains_key(&self.local.name)) {
+        if self.is_left_out_of_failsafe() {
             return Err(Unfit::NotInFailsafe.into());
         }
         let sync = &self.cluster.sync.value;
@@ -142,13 +142,14 @@ impl Cycle<'_> {
         self.config.is_synchronous() && !self.cluster.sync.value.is_empty()
     }
 
-    /// `_is_healthiest_node`, without asking those in `excluded`. `by_itself`: nobody asked for it, so the limits on lag and
-    /// timeline hold.
+    /// `_is_healthiest_node`, without asking those in `excluded`. `by_itself`: nobody asked for a change, so the limit on lag
+    /// holds.
     pub(super) fn healthiest(&self, by_itself: bool, excluded: &BTreeSet<String>) -> Result<(), Obstacle> {
         let Some(ours) = self.local.postgres.position() else { return Err(Unfit::UnknownPosition.into()) };
         if by_itself {
-            self.within_limits(ours)?;
+            self.within_lag_limit(ours)?;
         }
+        self.within_timelines()?;
         let answers = self.peers().map_err(Obstacle::Ask)?;
         for (name, answer) in answers.iter().filter(|(name, _)| !excluded.contains(*name)) {
             if let PeerStatus::Answered(answer) = answer {
@@ -158,8 +159,8 @@ impl Cycle<'_> {
         if self.sync_decides() && self.config.is_quorum() { self.has_quorum(answers, ours) } else { Ok(()) }
     }
 
-    /// How far behind and on which timeline a node may be that nobody asked for.
-    fn within_limits(&self, ours: Lsn) -> Result<(), Obstacle> {
+    /// How far behind a node may be that nobody asked for.
+    fn within_lag_limit(&self, ours: Lsn) -> Result<(), Obstacle> {
         let limit_bytes = self.config.maximum_lag_on_failover_bytes;
         let lag_bytes = ours.bytes_behind(self.last_optime());
         // What `/sync` vouches for has every acknowledged commit; what else the primary wrote need not keep it out
@@ -167,12 +168,18 @@ impl Cycle<'_> {
         if lag_bytes > limit_bytes && !self.sync_decides() {
             return Err(Unfit::Lagging { lag_bytes, limit_bytes }.into());
         }
+        Ok(())
+    }
+
+    /// On which timeline a node may be that nobody asked for by its name.
+    fn within_timelines(&self) -> Result<(), Obstacle> {
         let postgres = &self.local.postgres;
         let ours = postgres.timeline.unwrap_or(0);
         let cluster = self.cluster.timeline();
         // A node that has never heard of the cluster's timeline would begin one of the same number: two WALs of one name, and
         // what was acknowledged on the first is gone. Patroni does that unless `check_timeline` is on, which also bars who has
-        // heard of it and not yet come there. An operator's `failover` still may do either. A standby cluster's timelines are the
+        // heard of it and not yet come there. An operator's `failover` to
+        // it still may do either. A standby cluster's timelines are the
         // remote primary's, and its own `/history` says nothing of them.
         let begins_anew = postgres.newest_timeline.max(postgres.timeline).is_some_and(|newest| newest < cluster);
         if !self.is_standby_cluster() && (begins_anew || (self.config.check_timeline && ours < cluster)) {

@@ -9,6 +9,9 @@ use crate::view::{DbState, LockOutcome, Process};
 impl Cycle<'_> {
     pub(super) fn recover(&mut self) -> Decision {
         if self.holds_lock() {
+            if let Some(decision) = self.gives_way() {
+                return decision;
+            }
             match self.renewed() {
                 Err(ask) => return ask,
                 Ok(LockOutcome::Held { .. }) => {}
@@ -36,9 +39,14 @@ impl Cycle<'_> {
                 Ok(false) => {}
             }
         }
-        if self.may_start_as_primary() {
+        if let Some(still_allowed_until) = self.memory.lock_deadline.filter(|_| self.may_start_as_primary()) {
+            // A dead-man process that has stopped it holds nothing any more.
+            if let Some(decision) = self.arm_fence() {
+                return decision;
+            }
             self.memory.recovering = true;
-            return Decision::last(vec![Action::Start(StartAs::Primary)], Reason::StartingPostgres("as primary"));
+            let start = Action::Start(StartAs::Primary { still_allowed_until });
+            return Decision::last(vec![start], Reason::StartingPostgres("as primary"));
         }
         if let Some(decision) = self.crash_recovery() {
             return decision;

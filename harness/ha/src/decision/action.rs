@@ -196,8 +196,12 @@ pub enum Upstream {
 /// As what PostgreSQL is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartAs {
-    /// As primary: without `standby.signal`, crash recovery on the same timeline.
-    Primary,
+    /// As primary: without `standby.signal`, crash recovery on the same timeline. The agent looks at `still_allowed_until`
+    /// immediately before the start and after it, and leaves nothing running that was started later.
+    Primary {
+        /// The lock's deadline.
+        still_allowed_until: Monotonic,
+    },
     /// As replica.
     Replica(Upstream),
 }

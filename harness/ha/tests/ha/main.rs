@@ -14,5 +14,7 @@ mod table_recover;
 mod table_shortage;
 mod table_slots;
 mod table_standby;
+mod table_stood_still;
 mod table_sync;
+mod walk;
 mod zoo;

@@ -26,7 +26,8 @@ fn ended(kind: TaskKind, progress: TaskProgress) -> Option<TaskView> {
 fn lock_mine_crashed_primary_starts_as_primary_without_a_new_timeline_zoo_50() {
     let mut scene = down(scene("pg1").holding(), Process::Crashed, DbState::InProduction);
     scene.memory.was_primary = true;
-    assert_eq!(scene.decide().actions, [Action::Start(StartAs::Primary)]);
+    let still_allowed_until = scene.now + scene.config.ttl;
+    assert_eq!(scene.decide().actions, [Action::Start(StartAs::Primary { still_allowed_until })]);
 }
 
 #[test]
