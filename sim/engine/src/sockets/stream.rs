@@ -1,6 +1,7 @@
 //! A connected socket.
 
 use std::{
+    cell::RefCell,
     io,
     net::SocketAddr,
     pin::Pin,
@@ -16,6 +17,24 @@ use crate::{
     network::FlowKey,
     world::{self, Request, SharedStream, SocketEntry},
 };
+
+thread_local! {
+    /// Where what is read lands first: as large as the largest read so far, and cleared once.
+    static LANDING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Reads as the stack does. Given a reader's own buffer, the stack would clear all of it before every look: kilobytes for the
+/// few bytes, or none, that have come.
+fn read_landing(stream: Pin<&mut TcpStream>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    LANDING.with_borrow_mut(|landing| {
+        let room = buf.remaining();
+        landing.resize(landing.len().max(room), 0);
+        let mut landed = ReadBuf::new(&mut landing[..room]);
+        let read = stream.poll_read(cx, &mut landed);
+        buf.put_slice(landed.filled());
+        read
+    })
+}
 
 /// A connected, simulated TCP socket.
 #[derive(Debug)]
@@ -85,7 +104,7 @@ impl AsyncRead for SimStream {
             return Poll::Ready(Ok(()));
         }
         let (filled, room) = (buf.filled().len(), buf.remaining());
-        let read = ready!(this.with_stream(|stream| stream.poll_read(cx, buf)));
+        let read = ready!(this.with_stream(|stream| read_landing(stream, cx, buf)));
         if read.is_err()
             && let Some(saved) = this.take_saved(room)
         {
