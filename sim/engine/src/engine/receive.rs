@@ -15,13 +15,21 @@ use crate::{
 /// A sender with less than this in flight cannot be waiting for the window (64 KiB) to open.
 const WINDOW_MAY_BE_FULL: u32 = 32 * 1024;
 
+/// What was so when a packet arrived.
+struct Received {
+    /// Its receiver may have waited for the window.
+    window_was_full: bool,
+    /// The handshake was not over.
+    half_open: bool,
+}
+
 impl Engine {
     /// Hands a packet to the kernel of its host, as far as the engine does not have to answer for the kernel.
     pub(super) fn receive(&mut self, packet: InFlight) {
         let InFlight { key, packet, .. } = packet;
         let Some(segment) = segment(&packet) else { return };
         let flags = segment.flags;
-        let window_was_full = self.note_received(key, segment);
+        let Received { window_was_full, half_open } = self.note_received(key, segment);
         let socket = key.reversed();
         if flags.rst {
             self.save_unread(socket);
@@ -33,7 +41,8 @@ impl Engine {
             }
             self.discard_orphan(socket);
             self.network.flows.entry(key).or_default().half_open = true;
-        } else if std::mem::take(&mut self.network.flows.entry(key).or_default().half_open) {
+        } else if half_open {
+            self.network.flows.entry(key).or_default().half_open = false;
             if flags.rst {
                 self.complete_handshake(key);
             }
@@ -51,8 +60,8 @@ impl Engine {
         self.reset_late_handshake(key);
     }
 
-    /// Books what the packet tells about the connection; answers whether its receiver may have waited for the window.
-    fn note_received(&mut self, key: FlowKey, segment: &TcpSegment) -> bool {
+    /// Books what the packet tells about the connection.
+    fn note_received(&mut self, key: FlowKey, segment: &TcpSegment) -> Received {
         let now_ns = self.now_ns;
         if segment.flags.fin {
             world::with(|world| {
@@ -63,12 +72,13 @@ impl Engine {
         }
         let flow = self.network.flows.entry(key).or_default();
         let was_narrow = std::mem::replace(&mut flow.window_heard, segment.window) < NARROW_WINDOW;
+        let half_open = flow.half_open;
         let back = self.network.flows.entry(key.reversed()).or_default();
         let window_was_full = was_narrow || back.in_flight() >= WINDOW_MAY_BE_FULL;
         if segment.flags.ack {
             back.note_acknowledged(now_ns, segment.ack);
         }
-        window_was_full
+        Received { window_was_full, half_open }
     }
 
     /// Delivers within the step of the process that owns the socket, or at once if there is none.

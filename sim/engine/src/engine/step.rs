@@ -109,7 +109,7 @@ impl Engine {
         let process = &mut self.processes[id.0];
         process.steps = if process.steps.0 == second { (second, process.steps.1 + 1) } else { (second, 1) };
         process.ready = false;
-        let mail = std::mem::take(&mut process.mail);
+        let mut mail = std::mem::take(&mut process.mail);
         let host = process.host;
         self.kernels_stirred |= !mail.is_empty();
         // Afterwards its neighbours may be ready too.
@@ -117,7 +117,9 @@ impl Engine {
         self.heartbeat.step_begins(id.0);
         let super::Wiring::Entered(stack) = &self.wiring else { unreachable!("processes begin on an entered stack") };
         let life = self.processes[id.0].life.as_ref().expect("only living processes are stepped");
-        let parked = run_until_parked(&life.runtime, || mail.into_iter().for_each(|packet| stack.deliver(packet)));
+        let parked = run_until_parked(&life.runtime, || mail.drain(..).for_each(|packet| stack.deliver(packet)));
+        // Empty now, and its room serves again.
+        self.processes[id.0].mail = mail;
         self.heartbeat.step_ends();
         world::with(|world| world.current = None);
         let due_ns = self.due(id, parked);
