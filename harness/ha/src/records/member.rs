@@ -134,7 +134,7 @@ impl MemberRecord {
             return record;
         }
         let Ok(Value::Object(mut object)) = serde_json::from_str(text) else { return Self::default() };
-        if let Ok(record) = serde_json::from_value(Value::Object(object.clone())) {
+        if let Ok(record) = Self::deserialize(&object) {
             return record;
         }
         // Drop what alone makes no sense, then the rest does.
