@@ -178,9 +178,8 @@ impl Cycle<'_> {
         let cluster = self.cluster.timeline();
         // A node that has never heard of the cluster's timeline would begin one of the same number: two WALs of one name, and
         // what was acknowledged on the first is gone. Patroni does that unless `check_timeline` is on, which also bars who has
-        // heard of it and not yet come there. An operator's `failover` to
-        // it still may do either. A standby cluster's timelines are the
-        // remote primary's, and its own `/history` says nothing of them.
+        // heard of it and not yet come there. An operator's `failover` to such a node still does. A standby cluster's timelines are
+        // the remote primary's, and its own `/history` says nothing of them.
         let begins_anew = postgres.newest_timeline.max(postgres.timeline).is_some_and(|newest| newest < cluster);
         if !self.is_standby_cluster() && (begins_anew || (self.config.check_timeline && ours < cluster)) {
             return Err(Unfit::OldTimeline { ours, cluster }.into());
