@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pgdrill_ha::{
     decision::{Action, ConfigWrite, InitializeWrite, StartAs, StopRequest, Upstream},
     records::{Key, failsafe_to_json},
-    view::{FailedAction, LockOutcome, Round, TaskKind, WriteOutcome},
+    view::{FailedAction, LockOutcome, Round, TaskKind, Versioned, WriteOutcome},
 };
 
 use super::{
@@ -102,8 +102,12 @@ impl<T: Ports> Executor<'_, T> {
         let (dcs, ttl) = (&self.parts.dcs, self.parts.shared.published().config.ttl);
         match action {
             Action::RenewLock { status } => {
-                let records: Vec<_> = status.map(|status| (Key::Status, status.to_json())).into_iter().collect();
-                round.lock = Some(dcs.renew_lock(ttl, &records).await);
+                let records: Vec<_> = status.iter().map(|status| (Key::Status, status.to_json())).collect();
+                let outcome = dcs.renew_lock(ttl, &records).await;
+                if let (LockOutcome::Held { status_revision: Some(revision), .. }, Some(status)) = (&outcome, status) {
+                    self.parts.shared.published().status_written = Some(Versioned::new(status, *revision));
+                }
+                round.lock = Some(outcome);
                 Ok(())
             }
             Action::AcquireLock { status } => {

@@ -110,7 +110,7 @@ fn candidates<T: Ports>(parts: &Parts<T>, release: &EarlyRelease) -> Vec<Peer> {
 /// last known.
 pub(crate) async fn release_lock<T: Ports>(parts: &Parts<T>, optime: Option<Lsn>) -> pgdrill_ha::view::WriteOutcome {
     let status = optime.map(|optime| {
-        let known = parts.shared.published().cluster.as_ref().map(|cluster| cluster.status.value.clone());
+        let known = parts.shared.published().latest_status().cloned();
         StatusRecord { optime: Some(optime), ..known.unwrap_or_default() }.to_json()
     });
     // From this moment on REST must not call us leader, whatever comes of the request.

@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use pgdrill_ha::{
     Config, Memory, Monotonic,
     config::Tags,
-    records::{MemberRecord, MemberRole, MemberState},
-    view::{Cluster, FailsafePing, LocalView, PostgresView},
+    records::{MemberRecord, MemberRole, MemberState, StatusRecord},
+    view::{Cluster, FailsafePing, LocalView, PostgresView, Versioned},
 };
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
@@ -27,6 +27,8 @@ use crate::{AgentConfig, clock::Clock, postgres::ServerState, rest::python_datet
 pub struct Published {
     /// The DCS as last read; `None` before the first read.
     pub cluster: Option<Cluster>,
+    /// `/status` as we have last written it: when the lock is released, what is written again must not be older.
+    pub(crate) status_written: Option<Versioned<StatusRecord>>,
     /// `/config` as last seen, for a leader that finds it gone.
     pub last_config: Option<Value>,
     /// What decisions see of this node, as of the latest round.
@@ -90,6 +92,15 @@ impl ScheduledRestart {
 }
 
 impl Published {
+    /// `/status` as last read, or as we have written it since.
+    pub(crate) fn latest_status(&self) -> Option<&StatusRecord> {
+        let read = self.cluster.as_ref().map(|cluster| &cluster.status);
+        read.into_iter()
+            .chain(&self.status_written)
+            .max_by_key(|status| status.mod_revision)
+            .map(|status| &status.value)
+    }
+
     /// The DCS as last read, for as long as Patroni trusts its own reading: `ttl` (`AbstractDCS.cluster`).
     #[must_use]
     pub fn known_cluster(&self, now: Monotonic) -> Option<&Cluster> {
@@ -232,4 +243,24 @@ impl Shared {
 /// A panic while a lock is held ends the agent anyway; until then the data is whole, since it is only ever replaced.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_status_is_what_was_read_or_written_last() {
+        let status =
+            |optime, revision| Versioned::new(StatusRecord { optime: Some(optime), ..<_>::default() }, revision);
+        let latest = |read, written| {
+            let cluster = Cluster { status: read, ..Cluster::default() };
+            let published = Published { cluster: Some(cluster), status_written: written, ..Published::default() };
+            published.latest_status().and_then(|status| status.optime)
+        };
+        let [one, two] = [1, 2].map(pgdrill_ha::Lsn);
+        assert_eq!(latest(status(one, 5), None), Some(one));
+        assert_eq!(latest(status(one, 5), Some(status(two, 6))), Some(two), "our own write was not read yet");
+        assert_eq!(latest(status(two, 7), Some(status(one, 6))), Some(two), "somebody else's came later");
+    }
 }
