@@ -10,6 +10,7 @@ use x509_cert::{
     Certificate as Parsed, TbsCertificate, Version,
     der::{AnyRef, Decode, Encode, Reader, SliceReader, asn1::ObjectIdentifier, oid::AssociatedOid},
     ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, NameConstraints, SubjectAltName, name::GeneralName},
+    name::Name,
 };
 
 /// Extensions that OpenSSL knows (`X509_supported_extension` of `v3_purp.c`), as far as they occur: `keyUsage`, `subjectAltName`,
@@ -27,7 +28,7 @@ const KNOWN: [&str; 10] = [
     "2.5.29.54",
 ];
 /// `commonName`.
-const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+pub(super) const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// A certificate and the bytes that were signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,8 +102,17 @@ impl Certificate {
         self.extension()
     }
 
-    pub fn has_name_constraints(&self) -> Result<bool, CertificateError> {
-        Ok(self.extension::<NameConstraints>()?.is_some())
+    pub fn name_constraints(&self) -> Result<Option<NameConstraints>, CertificateError> {
+        self.extension()
+    }
+
+    pub fn subject(&self) -> &Name {
+        self.tbs().subject()
+    }
+
+    /// `subjectAltName`, all of it.
+    pub fn general_names(&self) -> Result<Vec<GeneralName>, CertificateError> {
+        Ok(self.extension::<SubjectAltName>()?.map(|names| names.0).unwrap_or_default())
     }
 
     /// Whether `extKeyUsage` is missing or names `purpose`.
@@ -170,8 +180,7 @@ impl Certificate {
 
     /// `subjectAltName`: names, and addresses as 4 or 16 bytes.
     pub fn alternative_names(&self) -> Result<Vec<AlternativeName>, CertificateError> {
-        let names = self.extension::<SubjectAltName>()?.map(|names| names.0).unwrap_or_default();
-        let ours = names.into_iter().filter_map(|name| match name {
+        let ours = self.general_names()?.into_iter().filter_map(|name| match name {
             GeneralName::DnsName(name) => Some(AlternativeName::Dns(name.as_bytes().to_vec())),
             GeneralName::IpAddress(address) => Some(AlternativeName::Ip(address.as_bytes().to_vec())),
             _ => None,

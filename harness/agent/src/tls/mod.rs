@@ -5,6 +5,7 @@
 //! agents must not.
 
 mod certificate;
+mod constraints;
 mod failure;
 mod files;
 mod names;

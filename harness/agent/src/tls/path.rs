@@ -4,18 +4,19 @@
 //! * X.509 v1, as `openssl x509 -req` made it before version 3.2 (the way of PostgreSQL's manual, "Creating Certificates").
 //!
 //! What is trusted is the certificate itself, byte for byte, or who signed it. Beyond OpenSSL's default a trusted certificate need
-//! not be signed by itself (its `X509_V_FLAG_PARTIAL_CHAIN`, which Python 3.13 and Go have on). Name constraints are not
-//! weighed here: below an authority that has them only what webpki accepts is accepted.
-
-use std::sync::Arc;
+//! not be signed by itself (its `X509_V_FLAG_PARTIAL_CHAIN`, which Python 3.13 and Go have on). Name constraints are weighed in
+//! `constraints`.
 
 use rustls::{
-    CertificateError, OtherError,
+    CertificateError,
     pki_types::{SignatureVerificationAlgorithm, UnixTime},
 };
 use x509_cert::der::asn1::ObjectIdentifier;
 
-use super::certificate::{Authority, Certificate};
+use super::{
+    certificate::{Authority, Certificate},
+    constraints,
+};
 
 /// As many signatures are looked at for one peer, who may send any number of certificates.
 const MOST_SIGNATURES: u32 = 64;
@@ -39,14 +40,6 @@ impl Purpose {
     }
 }
 
-/// Why a path is not accepted that OpenSSL might accept.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "an authority above it has name constraints, which are only weighed for X.509 v3 certificates that are no authorities \
-     themselves"
-)]
-struct NameConstraints;
-
 /// What does not change from one step of a path to the next.
 pub(super) struct Rules<'a> {
     pub trusted: &'a [Certificate],
@@ -66,7 +59,7 @@ impl Rules<'_> {
         if self.trusted.iter().any(|trusted| trusted.der() == leaf.der()) {
             return Ok(());
         }
-        let mut climb = Climb { rules: self, others, signatures: MOST_SIGNATURES };
+        let mut climb = Climb { rules: self, leaf, others, signatures: MOST_SIGNATURES };
         climb.from(leaf, &mut Vec::new(), 0)
     }
 
@@ -99,9 +92,6 @@ impl Rules<'_> {
         if usage.is_some_and(|usage| !usage.key_cert_sign()) {
             return Err(CertificateError::InvalidPurpose);
         }
-        if issuer.has_name_constraints()? {
-            return Err(CertificateError::Other(OtherError(Arc::new(NameConstraints))));
-        }
         let limit = match issuer.authority()? {
             Authority::Yes(limit) => limit,
             // Without a word about it: from before there was one, and only by whom we trust anyway.
@@ -118,6 +108,7 @@ impl Rules<'_> {
 /// The search for a way up from a leaf to somebody who is trusted.
 struct Climb<'a> {
     rules: &'a Rules<'a>,
+    leaf: &'a Certificate,
     others: &'a [Certificate],
     signatures: u32,
 }
@@ -128,7 +119,7 @@ impl<'a> Climb<'a> {
     fn from(&mut self, child: &Certificate, taken: &mut Vec<usize>, below: u32) -> Result<(), CertificateError> {
         let mut closest = CertificateError::UnknownIssuer;
         for issuer in self.rules.trusted {
-            match self.step(child, issuer, true, below) {
+            match self.step(child, issuer, true, taken, below) {
                 Some(Ok(())) => return Ok(()),
                 Some(Err(error)) => closest = error,
                 None => {}
@@ -138,7 +129,7 @@ impl<'a> Climb<'a> {
             if taken.contains(&number) {
                 continue;
             }
-            match self.step(child, issuer, false, below) {
+            match self.step(child, issuer, false, taken, below) {
                 None => continue,
                 Some(Err(error)) => closest = error,
                 Some(Ok(())) => {
@@ -160,6 +151,7 @@ impl<'a> Climb<'a> {
         child: &Certificate,
         issuer: &Certificate,
         is_trusted: bool,
+        taken: &[usize],
         below: u32,
     ) -> Option<Result<(), CertificateError>> {
         if !child.names_as_issuer(issuer) {
@@ -168,7 +160,18 @@ impl<'a> Climb<'a> {
         self.signatures = self.signatures.checked_sub(1)?;
         // Another authority of the same name is no mistake of anybody's.
         child.was_signed_by(issuer, self.rules.algorithms).ok()?;
-        Some(self.rules.may_sign(issuer, is_trusted, below))
+        let may_sign = self.rules.may_sign(issuer, is_trusted, below);
+        Some(may_sign.and_then(|()| self.keep_to_constraints(issuer, taken)))
+    }
+
+    /// Whether the leaf, and the authorities on the way but for those that have signed themselves, are such as `issuer` may sign for
+    /// (`check_name_constraints` of `x509_vfy.c`).
+    fn keep_to_constraints(&self, issuer: &Certificate, taken: &[usize]) -> Result<(), CertificateError> {
+        let Some(constraints) = issuer.name_constraints()? else { return Ok(()) };
+        constraints::weigh(&constraints, self.leaf, true)?;
+        let between = taken.iter().filter_map(|number| self.others.get(*number));
+        let mut named = between.filter(|certificate| !certificate.is_self_issued());
+        named.try_for_each(|certificate| constraints::weigh(&constraints, certificate, false))
     }
 }
 
