@@ -28,6 +28,7 @@ impl Security {
             cert: tls.cert.clone(),
             key: tls.key.clone(),
             checks: Checks::AuthorityAndName,
+            revocation: None,
             settings: Settings { cacert: "etcd3.cacert", cert: "etcd3.cert" },
         });
         let tls = files.map(|files| Arc::new(Connectors::new(files, "h2")));

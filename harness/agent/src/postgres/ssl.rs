@@ -15,7 +15,7 @@ use tokio::{
 use super::{Reachability, SqlError};
 use crate::{
     config::HostPort,
-    tls::{Checks, ClientFiles, Connector, MaybeTls, Settings, is_of_tls},
+    tls::{Checks, ClientFiles, Connector, MaybeTls, Revocation, Settings, is_of_tls},
 };
 
 /// `SSLRequest` of the protocol: its length, and 1234 and 5679 in the place of a version.
@@ -28,6 +28,8 @@ pub struct Ssl {
     rootcert: Option<PathBuf>,
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
+    crl: Option<PathBuf>,
+    crldir: Option<PathBuf>,
 }
 
 /// `sslmode`.
@@ -65,7 +67,14 @@ impl Ssl {
             _ => Mode::Disable,
         };
         let file = |name: &str| options.get(name).map(PathBuf::from);
-        Self { mode, rootcert: file("sslrootcert"), cert: file("sslcert"), key: file("sslkey") }
+        Self {
+            mode,
+            rootcert: file("sslrootcert"),
+            cert: file("sslcert"),
+            key: file("sslkey"),
+            crl: file("sslcrl"),
+            crldir: file("sslcrldir"),
+        }
     }
 
     /// The first way, and the one to turn to when it fails for TLS's or the login's sake.
@@ -119,13 +128,7 @@ impl Ssl {
     /// else.
     async fn connector(&self) -> io::Result<Connector> {
         let it = self.clone();
-        let read = spawn_blocking(move || {
-            let files = it.files();
-            if files.checks != Checks::Nothing && file_of_home("root.crl").exists() {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, REVOCATION));
-            }
-            files.connector("postgresql")
-        });
+        let read = spawn_blocking(move || it.files().connector("postgresql"));
         read.await.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 
@@ -143,19 +146,22 @@ impl Ssl {
         // One that is not there is not shown, whether it was named or not.
         let cert = self.cert.clone().unwrap_or_else(|| file_of_home("postgresql.crt"));
         let key = self.key.clone().or_else(|| Some(file_of_home("postgresql.key")).filter(|key| key.exists()));
+        // Of the folder alone libpq has enough.
+        let crl = match (&self.crl, &self.crldir) {
+            (None, None) => Some(file_of_home("root.crl")),
+            (named, _) => named.clone(),
+        };
         ClientFiles {
             cacert: (!is_system).then_some(rootcert),
             cert: cert.exists().then_some(cert),
             key,
             checks,
+            // The lists of the system's authorities are nobody's to have.
+            revocation: (!is_system).then(|| Revocation { file: crl, folder: self.crldir.clone() }),
             settings: Settings { cacert: "sslrootcert", cert: "sslcert" },
         }
     }
 }
-
-/// libpq would read it.
-const REVOCATION: &str = "~/.postgresql/root.crl is there, and the agent reads no revocation lists: it would trust what that \
-    revokes. Move it away, or use sslmode: require and no root certificate";
 
 /// One of libpq's files in `~/.postgresql`.
 fn file_of_home(name: &str) -> PathBuf {

@@ -55,6 +55,7 @@ impl<N: Net> Client<N> {
             cert: ctl.certfile.clone(),
             key: ctl.keyfile.clone(),
             checks: if ctl.insecure { Checks::Nothing } else { Checks::AuthorityAndName },
+            revocation: None,
             settings: Settings {
                 cacert: if ctl.cacert.is_some() { "ctl.cacert" } else { "restapi.cafile" },
                 cert: "ctl.certfile",

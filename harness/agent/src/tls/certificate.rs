@@ -106,6 +106,11 @@ impl Certificate {
         self.extension()
     }
 
+    /// Its number, by which revocation lists name it.
+    pub fn serial(&self) -> &[u8] {
+        self.tbs().serial_number().as_bytes()
+    }
+
     pub fn subject(&self) -> &Name {
         self.tbs().subject()
     }
@@ -172,10 +177,21 @@ impl Certificate {
         if self.parsed.signature_algorithm() != self.tbs().signature() {
             return Err(CertificateError::BadEncoding);
         }
-        let by = algorithm(self.parsed.signature_algorithm())?;
         let signature = self.parsed.signature().as_bytes().ok_or(CertificateError::BadEncoding)?;
+        issuer.has_signed_as(self.parsed.signature_algorithm(), algorithms, &self.signed, signature)
+    }
+
+    /// Whether its key has made a signature by the algorithm that is named with it, if that is one of these.
+    pub fn has_signed_as(
+        &self,
+        named: &x509_cert::AlgorithmIdentifier,
+        algorithms: &[&'static dyn SignatureVerificationAlgorithm],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CertificateError> {
+        let by = algorithm(named)?;
         let named = algorithms.iter().filter(|found| found.signature_alg_id().as_ref() == by);
-        issuer.has_signed(named, &self.signed, signature)
+        self.has_signed(named, message, signature)
     }
 
     /// `subjectAltName`: names, and addresses as 4 or 16 bytes.

@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
-use super::{Checks, ClientFiles};
+use super::{Checks, ClientFiles, Revocation};
 use crate::config::RestapiTls;
 
 /// TLS failed, and would fail again.
@@ -90,6 +90,10 @@ fn client_reason(files: &ClientFiles, said: &Error) -> String {
                 {
                     format!("{text}; sslmode verify-ca does not compare names")
                 }
+                CertificateError::Revoked
+                | CertificateError::UnknownRevocationStatus
+                | CertificateError::ExpiredRevocationList
+                | CertificateError::ExpiredRevocationListContext { .. } => by_lists(files, &text),
                 _ => text,
             }
         }
@@ -107,6 +111,15 @@ fn client_reason(files: &ClientFiles, said: &Error) -> String {
         }
         _ => said.to_string(),
     }
+}
+
+/// With where the lists are, and what they must have.
+fn by_lists(files: &ClientFiles, text: &str) -> String {
+    let Revocation { file, folder } = files.revocation.clone().unwrap_or_default();
+    let places = [("sslcrl", file), ("sslcrldir", folder)];
+    let places = places.iter().filter_map(|(setting, path)| Some(named(setting, path.as_deref()?)));
+    let places: Vec<String> = places.collect();
+    format!("{text}; each needs a valid revocation list of its issuer in {}", places.join(", "))
 }
 
 /// What is wrong with the certificate of the other side.

@@ -10,11 +10,11 @@ use std::{
 use pgdrill_file::CERTIFICATES;
 use rustls::{
     RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject},
     sign::{CertifiedKey, SingleCertAndKey},
 };
 
-use super::{certificate::Certificate, provider, verify::Authorities};
+use super::{Revocation, certificate::Certificate, provider, revocation::List, verify::Authorities};
 
 /// Where a system keeps the authorities it trusts: Debian, Red Hat, SUSE, Alpine.
 const SYSTEM_BUNDLES: [&str; 4] = [
@@ -37,7 +37,7 @@ pub(super) fn authorities(file: &Path) -> io::Result<Authorities> {
         }
         read.extend(certificate);
     }
-    Ok(Authorities { roots: Arc::new(roots), certificates: read.into() })
+    Ok(Authorities { roots: Arc::new(roots), certificates: read.into(), lists: None })
 }
 
 /// Those of the system.
@@ -47,13 +47,56 @@ pub(super) fn system_authorities() -> io::Result<Authorities> {
     let read: Vec<_> = der.iter().filter_map(|der| Certificate::parse(der).ok()).collect();
     // A system's list has entries that rustls does not take; the others count.
     roots.add_parsable_certificates(der);
-    Ok(Authorities { roots: Arc::new(roots), certificates: read.into() })
+    Ok(Authorities { roots: Arc::new(roots), certificates: read.into(), lists: None })
 }
 
 pub(super) fn system_bundle() -> io::Result<PathBuf> {
     let found = SYSTEM_BUNDLES.iter().map(Path::new).find(|path| path.exists());
     found.map(Path::to_owned).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidInput, "this system has no list of trusted authorities: name a cacert")
+    })
+}
+
+/// The lists that libpq would load (`initialize_SSL` of `fe-secure-openssl.c`). `None`: it would do without. That is when the file
+/// cannot be read or has nothing in it, whatever the folder has; a folder alone counts even where it is empty.
+///
+/// # Errors
+/// A list in the file is broken. libpq would do without it and all others, which nobody means.
+pub(super) fn lists(of: &Revocation) -> io::Result<Option<Arc<[List]>>> {
+    let mut lists = Vec::new();
+    if let Some(file) = &of.file {
+        let Ok(text) = pgdrill_file::bytes(file, CERTIFICATES) else { return Ok(None) };
+        for der in CertificateRevocationListDer::pem_slice_iter(&text) {
+            let der = der.map_err(|error| wrong(file, error))?;
+            let list = List::parse(&der).map_err(|error| wrong(file, format!("not a revocation list: {error}")))?;
+            lists.push(list);
+        }
+        // Certificates are something as well.
+        if lists.is_empty() && CertificateDer::from_pem_slice(&text).is_err() {
+            return Ok(None);
+        }
+    }
+    if let Some(folder) = &of.folder {
+        let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        for file in files.filter(|file| has_name_of_list(file)) {
+            // One that cannot be read is missing, and is asked for if it matters.
+            let text = pgdrill_file::bytes(&file, CERTIFICATES).unwrap_or_default();
+            let found = CertificateRevocationListDer::pem_slice_iter(&text).filter_map(Result::ok);
+            lists.extend(found.filter_map(|der| List::parse(&der).ok()));
+        }
+    }
+    Ok(Some(lists.into()))
+}
+
+/// `5ca1ab1e.r0`, as `openssl rehash` calls it.
+fn has_name_of_list(file: &Path) -> bool {
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.split_once(".r").is_some_and(|(hash, number)| {
+        let digits = |text: &str, legal: fn(&u8) -> bool| text.as_bytes().iter().all(legal);
+        hash.len() == 8
+            && digits(hash, u8::is_ascii_hexdigit)
+            && !number.is_empty()
+            && digits(number, u8::is_ascii_digit)
     })
 }
 

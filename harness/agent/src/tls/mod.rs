@@ -10,6 +10,7 @@ mod failure;
 mod files;
 mod names;
 mod path;
+mod revocation;
 mod verify;
 
 use std::{error::Error, io, path::PathBuf, sync::Arc};
@@ -28,8 +29,8 @@ pub use self::{
     files::is_encrypted,
 };
 use self::{
-    files::{Fresh, authorities, own, system_authorities, system_bundle, wrong},
-    verify::{Names, OfClients, OfServers},
+    files::{Fresh, authorities, lists, own, system_authorities, system_bundle, wrong},
+    verify::{Authorities, Names, OfClients, OfServers},
 };
 use crate::config::{HostPort, RestapiTls, VerifyClient};
 
@@ -47,8 +48,19 @@ pub struct ClientFiles {
     pub key: Option<PathBuf>,
     /// How much of a server's certificate is checked.
     pub checks: Checks,
+    /// Where revocation lists are, for servers below `cacert`. `None`: nothing is revoked.
+    pub revocation: Option<Revocation>,
     /// What these files are called in the configuration.
     pub settings: Settings,
+}
+
+/// Where libpq looks for revocation lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Revocation {
+    /// `sslcrl`.
+    pub file: Option<PathBuf>,
+    /// `sslcrldir`: files that are called by the hash of the authority, as `openssl rehash` does it.
+    pub folder: Option<PathBuf>,
 }
 
 /// The settings that name the files, for messages.
@@ -93,7 +105,10 @@ impl ClientFiles {
         };
         let authorities = match (self.checks, &self.cacert) {
             (Checks::Nothing, _) => None,
-            (_, Some(file)) => Some(authorities(file)?),
+            (_, Some(file)) => {
+                let lists = self.revocation.as_ref().map(lists).transpose()?.flatten();
+                Some(Authorities { lists, ..authorities(file)? })
+            }
             (_, None) => Some(system_authorities()?),
         };
         let builder = ClientConfig::builder_with_provider(provider())

@@ -5,7 +5,9 @@
 //!
 //! What is trusted is the certificate itself, byte for byte, or who signed it. Beyond OpenSSL's default a trusted certificate need
 //! not be signed by itself (its `X509_V_FLAG_PARTIAL_CHAIN`, which Python 3.13 and Go have on). Name constraints are weighed in
-//! `constraints`.
+//! `constraints`,
+//! and revocation lists, where there are some, in `revocation`. libpq has the partial chains off: where lists are in force only who
+//! has signed itself is an end of the way.
 
 use rustls::{
     CertificateError,
@@ -16,6 +18,7 @@ use x509_cert::der::asn1::ObjectIdentifier;
 use super::{
     certificate::{Authority, Certificate},
     constraints,
+    revocation::{self, List},
 };
 
 /// As many signatures are looked at for one peer, who may send any number of certificates.
@@ -46,6 +49,8 @@ pub(super) struct Rules<'a> {
     pub purpose: Purpose,
     pub now: UnixTime,
     pub algorithms: &'a [&'static dyn SignatureVerificationAlgorithm],
+    /// `None`: nothing is revoked.
+    pub lists: Option<&'a [List]>,
 }
 
 impl Rules<'_> {
@@ -56,10 +61,13 @@ impl Rules<'_> {
     pub fn verify(&self, leaf: &Certificate, others: &[Certificate]) -> Result<(), CertificateError> {
         self.usable(leaf)?;
         self.may_speak_tls(leaf)?;
-        if self.trusted.iter().any(|trusted| trusted.der() == leaf.der()) {
-            return Ok(());
+        let is_end = |trusted: &&Certificate| self.lists.is_none() || trusted.is_self_issued();
+        let (ends, between): (Vec<_>, Vec<_>) = self.trusted.iter().partition(is_end);
+        if ends.iter().any(|trusted| trusted.der() == leaf.der()) {
+            return self.clear(leaf, leaf);
         }
-        let mut climb = Climb { rules: self, leaf, others, signatures: MOST_SIGNATURES };
+        let others: Vec<_> = others.iter().chain(between).collect();
+        let mut climb = Climb { rules: self, leaf, ends: &ends, others: &others, signatures: MOST_SIGNATURES };
         climb.from(leaf, &mut Vec::new(), 0)
     }
 
@@ -73,6 +81,12 @@ impl Rules<'_> {
             true => Ok(()),
             false => Err(CertificateError::InvalidPurpose),
         }
+    }
+
+    /// Whether the lists, where there are some, clear a certificate that `issuer` has signed.
+    fn clear(&self, certificate: &Certificate, issuer: &Certificate) -> Result<(), CertificateError> {
+        let Some(lists) = self.lists else { return Ok(()) };
+        revocation::clear(lists, certificate, issuer, self.now, self.algorithms)
     }
 
     /// `keyUsage` of who is spoken to.
@@ -109,7 +123,9 @@ impl Rules<'_> {
 struct Climb<'a> {
     rules: &'a Rules<'a>,
     leaf: &'a Certificate,
-    others: &'a [Certificate],
+    /// Who is trusted.
+    ends: &'a [&'a Certificate],
+    others: &'a [&'a Certificate],
     signatures: u32,
 }
 
@@ -118,7 +134,7 @@ impl<'a> Climb<'a> {
     /// themselves (RFC 5280, 4.2.1.9).
     fn from(&mut self, child: &Certificate, taken: &mut Vec<usize>, below: u32) -> Result<(), CertificateError> {
         let mut closest = CertificateError::UnknownIssuer;
-        for issuer in self.rules.trusted {
+        for issuer in self.ends {
             match self.step(child, issuer, true, taken, below) {
                 Some(Ok(())) => return Ok(()),
                 Some(Err(error)) => closest = error,
@@ -161,7 +177,9 @@ impl<'a> Climb<'a> {
         // Another authority of the same name is no mistake of anybody's.
         child.was_signed_by(issuer, self.rules.algorithms).ok()?;
         let may_sign = self.rules.may_sign(issuer, is_trusted, below);
-        Some(may_sign.and_then(|()| self.keep_to_constraints(issuer, taken)))
+        let kept = may_sign.and_then(|()| self.keep_to_constraints(issuer, taken));
+        let cleared = kept.and_then(|()| self.rules.clear(child, issuer));
+        Some(cleared.and_then(|()| if is_trusted { self.rules.clear(issuer, issuer) } else { Ok(()) }))
     }
 
     /// Whether the leaf, and the authorities on the way but for those that have signed themselves, are such as `issuer` may sign for

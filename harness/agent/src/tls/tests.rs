@@ -33,7 +33,7 @@ fn server(name: &str, cafile: &str, verify_client: VerifyClient) -> Acceptor {
 fn client(cacert: &str, shown: Option<&str>, checks: Checks) -> ClientFiles {
     let (cert, key) = shown.map(own_files).unzip();
     let settings = Settings { cacert: "ctl.cacert", cert: "ctl.certfile" };
-    ClientFiles { cacert: Some(test_file(cacert)), cert, key, checks, settings }
+    ClientFiles { cacert: Some(test_file(cacert)), cert, key, checks, revocation: None, settings }
 }
 
 /// What the client and the server say of a handshake, and of a byte there and back: only then a client knows that it was accepted.

@@ -23,6 +23,7 @@ use super::{
     certificate::Certificate,
     names,
     path::{Purpose, Rules},
+    revocation::List,
 };
 
 /// The certificates that are trusted, as webpki takes them and as they are.
@@ -30,28 +31,31 @@ use super::{
 pub(super) struct Authorities {
     pub roots: Arc<RootCertStore>,
     pub certificates: Arc<[Certificate]>,
+    /// The revocation lists that count; `None`: nothing is revoked.
+    pub lists: Option<Arc<[List]>>,
 }
 
 impl Authorities {
-    /// By the rules of `path`, after webpki has said `refused`. Where both refuse, webpki's reason counts unless OpenSSL does not
-    /// know it.
+    /// By the rules of `path`, after webpki has said `refused`, if it was asked. Where both refuse, webpki's reason counts unless
+    /// OpenSSL does not know it.
     fn as_openssl(
         &self,
-        refused: Error,
+        refused: Option<Error>,
         shown: (&CertificateDer<'_>, &[CertificateDer<'_>]),
         purpose: Purpose,
         now: UnixTime,
         algorithms: &WebPkiSupportedAlgorithms,
     ) -> Result<(), Error> {
-        let rules = Rules { trusted: &self.certificates, purpose, now, algorithms: algorithms.all };
+        let lists = self.lists.as_deref();
+        let rules = Rules { trusted: &self.certificates, purpose, now, algorithms: algorithms.all, lists };
         let verified = Certificate::parse(shown.0).and_then(|leaf| {
             // One that cannot be read cannot be on the way.
             let others: Vec<_> = shown.1.iter().filter_map(|other| Certificate::parse(other).ok()).collect();
             rules.verify(&leaf, &others)
         });
         verified.map_err(|error| match refused {
-            Error::InvalidCertificate(CertificateError::Other(_)) => Error::InvalidCertificate(error),
-            refused => refused,
+            None | Some(Error::InvalidCertificate(CertificateError::Other(_))) => Error::InvalidCertificate(error),
+            Some(refused) => refused,
         })
     }
 }
@@ -87,9 +91,12 @@ impl ServerCertVerifier for OfServers {
     ) -> Result<ServerCertVerified, Error> {
         if let Some(authorities) = &self.authorities {
             let known = &self.provider.signature_verification_algorithms;
-            let by_webpki = ParsedCertificate::try_from(end_entity).and_then(|parsed| {
+            let by_webpki = || {
+                let parsed = ParsedCertificate::try_from(end_entity)?;
                 verify_server_cert_signed_by_trust_anchor(&parsed, &authorities.roots, intermediates, now, known.all)
-            });
+            };
+            // webpki weighs revocation lists by other rules than OpenSSL (`revocation`).
+            let by_webpki = if authorities.lists.is_some() { Err(None) } else { by_webpki().map_err(Some) };
             by_webpki.or_else(|refused| {
                 authorities.as_openssl(refused, (end_entity, intermediates), Purpose::Server, now, known)
             })?;
@@ -187,7 +194,7 @@ impl ClientCertVerifier for OfClients {
     ) -> Result<ClientCertVerified, Error> {
         self.webpki.verify_client_cert(end_entity, intermediates, now).or_else(|refused| {
             let shown = (end_entity, intermediates);
-            self.authorities.as_openssl(refused, shown, Purpose::Client, now, &self.algorithms)?;
+            self.authorities.as_openssl(Some(refused), shown, Purpose::Client, now, &self.algorithms)?;
             Ok(ClientCertVerified::assertion())
         })
     }

@@ -23,27 +23,12 @@ const MODES: [(&str, &str); 6] = [
     ("verify-full", "verify-full"),
 ];
 
-/// What libpq knows and the agent cannot keep: what would be right, and why.
-const REFUSED: [(&str, &str, &str); 3] = [
-    (
-        "sslpassword",
-        "no passphrase, and an sslkey that is not encrypted",
-        "pgdrill reads no encrypted keys: `openssl pkey -in SSLKEY -out SSLKEY.new` takes the passphrase away, and permissions \
-         0600 protect the file",
-    ),
-    ("sslcrl", "no such field", NO_REVOCATION),
-    ("sslcrldir", "no such field", NO_REVOCATION),
-];
-
-const NO_REVOCATION: &str = "pgdrill's agent reads no revocation lists, and would trust what they revoke; name an authority in \
-                             sslrootcert that signs for these servers alone, and let their certificates not live long";
-
 /// All of them, of one user. libpq's default of `sslmode` is among them, as Patroni writes it into `primary_conninfo`.
 pub(super) fn options(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> BTreeMap<String, String> {
     let mut options = BTreeMap::new();
     let mode = fields.take_set("sslmode");
     let chosen = mode.as_ref().map_or(Some("prefer"), |at| reader.word(at, &MODES));
-    let files = ["sslrootcert", "sslcert", "sslkey"].map(|name| (name, fields.take_set(name)));
+    let files = ["sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir"].map(|name| (name, fields.take_set(name)));
     if let Some(sslmode) = chosen {
         options.insert("sslmode".into(), sslmode.into());
         if sslmode == "disable" {
@@ -60,6 +45,9 @@ pub(super) fn options(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> BTree
         }
         let value = if system { Some("system".into()) } else { file(reader, at) };
         options.extend(value.map(|value| ((*name).to_owned(), value)));
+    }
+    if options.get("sslrootcert").is_some_and(|file| file == "system") {
+        lists_unused(reader, &files);
     }
     others(reader, fields, &mut options);
     options
@@ -78,6 +66,17 @@ fn unused(reader: &mut Reader<'_>, files: &[Named<'_>]) {
     }
 }
 
+/// Below the system's authorities libpq looks at no revocation lists.
+fn lists_unused(reader: &mut Reader<'_>, files: &[Named<'_>]) {
+    for (name, at) in files {
+        let Some(at) = at.as_ref().filter(|_| name.starts_with("sslcrl")) else { continue };
+        reader.warning(|reader| {
+            reader.wrong(at, "an authority of your own in sslrootcert beside it").help =
+                "with sslrootcert: system neither libpq nor the agent looks at revocation lists".into();
+        });
+    }
+}
+
 /// The agent, its programs and the server itself each look for it, and each is somewhere else.
 fn file(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     let text = word(reader, at, "a file")?;
@@ -90,11 +89,13 @@ fn file(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
 }
 
 fn others(reader: &mut Reader<'_>, fields: &mut Fields<'_>, options: &mut BTreeMap<String, String>) {
-    for (name, expected, why) in REFUSED {
-        if let Some(at) = fields.take_set(name) {
-            // It may be a password.
-            reader.problem(at.node.place, &at.path, format!("the field {name}"), expected).help = why.into();
-        }
+    if let Some(at) = fields.take_set("sslpassword") {
+        let expected = "no passphrase, and an sslkey that is not encrypted";
+        // The value is a password.
+        reader.problem(at.node.place, &at.path, "the field sslpassword", expected).help =
+            "pgdrill reads no encrypted keys: `openssl pkey -in SSLKEY -out SSLKEY.new` takes the passphrase away, and permissions \
+             0600 protect the file"
+                .into();
     }
     for (name, words, why) in [
         (

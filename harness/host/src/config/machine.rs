@@ -131,21 +131,27 @@ fn not_encrypted(field: &'static str, file: &Path, wrong: &mut Wrong<'_>) {
 }
 
 /// Of each user.
-const USERS_FILES: [[&str; 3]; 3] = [
+const USERS_FILES: [[&str; 5]; 3] = [
     [
         "postgresql.authentication.superuser.sslrootcert",
         "postgresql.authentication.superuser.sslcert",
         "postgresql.authentication.superuser.sslkey",
+        "postgresql.authentication.superuser.sslcrl",
+        "postgresql.authentication.superuser.sslcrldir",
     ],
     [
         "postgresql.authentication.replication.sslrootcert",
         "postgresql.authentication.replication.sslcert",
         "postgresql.authentication.replication.sslkey",
+        "postgresql.authentication.replication.sslcrl",
+        "postgresql.authentication.replication.sslcrldir",
     ],
     [
         "postgresql.authentication.rewind.sslrootcert",
         "postgresql.authentication.rewind.sslcert",
         "postgresql.authentication.rewind.sslkey",
+        "postgresql.authentication.rewind.sslcrl",
+        "postgresql.authentication.rewind.sslcrldir",
     ],
 ];
 
@@ -155,9 +161,23 @@ fn users_files(config: &PostgresqlConfig, wrong: &mut Wrong<'_>) {
         if options.get("sslmode").is_some_and(|mode| mode == "disable") {
             continue;
         }
+        let system = options.get("sslrootcert").is_some_and(|file| file == "system");
         for field in fields {
             let name = field.rsplit('.').next().unwrap_or_default();
+            if system && name.starts_with("sslcrl") {
+                continue;
+            }
             let Some(file) = options.get(name).filter(|file| *file != "system").map(Path::new) else { continue };
+            if name == "sslcrldir" {
+                if !file.is_dir() {
+                    wrong(
+                        field,
+                        format!("{}, which is no folder", file.display()),
+                        "a folder that `openssl rehash` has prepared",
+                    );
+                }
+                continue;
+            }
             readable(field, file, wrong);
             if name == "sslkey" {
                 not_encrypted(field, file, wrong);
@@ -198,6 +218,7 @@ mod tests {
             (&mut config.connection.replication, [missing.clone(), file("b.key", 0o600, encrypted)]),
             (&mut config.connection.rewind, ["system".into(), file("c.key", 0o600, open)]),
         ] {
+            options.extend(["sslcrl", "sslcrldir"].map(|name| (name.to_owned(), missing.clone())));
             options.extend(["sslrootcert".to_owned(), "sslkey".into()].into_iter().zip(files));
         }
         let found = |config: &PostgresqlConfig| {
@@ -207,8 +228,12 @@ mod tests {
         };
         insta::assert_snapshot!(found(&config), @r"
         postgresql.authentication.superuser.sslkey: a.key with permissions 0644
+        postgresql.authentication.superuser.sslcrl: missing (No such file or directory (os error 2))
+        postgresql.authentication.superuser.sslcrldir: missing, which is no folder
         postgresql.authentication.replication.sslrootcert: missing (No such file or directory (os error 2))
         postgresql.authentication.replication.sslkey: b.key, whose private key is encrypted
+        postgresql.authentication.replication.sslcrl: missing (No such file or directory (os error 2))
+        postgresql.authentication.replication.sslcrldir: missing, which is no folder
         ");
         for options in [&mut config.connection.superuser, &mut config.connection.replication] {
             options.insert("sslmode".into(), "disable".into());

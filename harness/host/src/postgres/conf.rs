@@ -187,7 +187,8 @@ mod tests {
         let mut settings = Settings::new("/data/pg", "/run/pgpass");
         settings.config_dir = Some("/etc/pg".into());
         settings.connection.replication = BTreeMap::from(
-            [("sslmode", "verify-full"), ("sslrootcert", "/etc/our ca.crt")].map(|(name, to)| (name.into(), to.into())),
+            [("sslmode", "verify-full"), ("sslcrl", "/etc/our.crl"), ("sslrootcert", "/etc/our ca.crt")]
+                .map(|(name, to)| (name.into(), to.into())),
         );
         let text = postgresql_conf(&standby(), Some("postgresql.base.conf"), &settings).expect("it can be written");
         insta::assert_snapshot!(text, @r"
@@ -201,7 +202,7 @@ mod tests {
         ident_file = '/etc/pg/pg_ident.conf'
 
         # recovery
-        primary_conninfo = 'user=replicator passfile=/run/pgpass host=10.0.0.1 port=5433 sslmode=verify-full sslrootcert=/etc/our\\ ca.crt application_name=pg\\ 2 connect_timeout=3 keepalives_idle=3 keepalives_interval=3 keepalives_count=3'
+        primary_conninfo = 'user=replicator passfile=/run/pgpass host=10.0.0.1 port=5433 sslmode=verify-full sslrootcert=/etc/our\\ ca.crt sslcrl=/etc/our.crl application_name=pg\\ 2 connect_timeout=3 keepalives_idle=3 keepalives_interval=3 keepalives_count=3'
         primary_slot_name = 'pg2'
         recovery_target_timeline = 'latest'
         recovery_target = ''

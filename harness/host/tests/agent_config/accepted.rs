@@ -103,6 +103,10 @@ fn parameters_of_a_users_connection_are_libpqs() {
         (", sslmode: verify-ca".into(), "sslmode=verify-ca"),
         (", sslmode: verify-ca, sslrootcert: /ca".into(), "sslmode=verify-ca sslrootcert=/ca"),
         (format!(", sslmode: verify-full, {files}"), "sslcert=/crt sslkey=/key sslmode=verify-full sslrootcert=/ca"),
+        (
+            ", sslmode: verify-ca, sslcrl: /crl, sslcrldir: /crls".into(),
+            "sslcrl=/crl sslcrldir=/crls sslmode=verify-ca",
+        ),
         (", sslmode: verify-full, sslrootcert: system".into(), "sslmode=verify-full sslrootcert=system"),
         (
             ", gssencmode: prefer, channel_binding: disable, sslnegotiation: postgres".into(),

@@ -43,7 +43,7 @@ fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
         with("username: replicator }", "username: replicator, sslmode: verify_full }"),
         with("username: replicator }", "username: replicator, sslmode: require, sslkey: our.key }"),
         with("username: replicator }", "username: replicator, sslmode: disable, sslrootcert: /ca }"),
-        with("username: replicator }", "username: replicator, sslrootcert: system, sslcrl: /crl, sslcrldir: /crls }"),
+        with("username: replicator }", "username: replicator, sslrootcert: system, sslcrl: our.crl, sslcrldir: crls }"),
         with("username: replicator }", "username: replicator, sslcert: /c, sslkey: /k, sslpassword: guess-me }"),
         with(
             "username: replicator }",

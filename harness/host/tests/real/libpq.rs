@@ -1,5 +1,6 @@
 //! The agent's own connections beside `psql`: the same parameters, the same server, the same outcome. Every `sslmode`, over TCP and
-//! the server's socket, with `ssl` on and off, with a root certificate and without, and with what `pg_hba.conf` may ask for.
+//! the server's socket, with `ssl` on and off, with a root certificate and without, with revocation lists, and with what `pg_hba.conf`
+//! may ask for.
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +16,7 @@ use pgdrill_agent::{
     postgres::Sql,
 };
 use pgdrill_net::TokioNet;
+use tokio::runtime::Runtime;
 
 use crate::machine::Place;
 
@@ -44,7 +46,7 @@ pub(crate) fn play(dir: &str, bin: &str, tls: &str) -> ExitCode {
     let mut seen = Seen::default();
     for (certificate, ssl) in [("self", "on"), ("v1", "on"), ("self", "off")] {
         server.start(certificate, ssl);
-        for parameters in server.parameters() {
+        for parameters in server.parameters().into_iter().chain(server.with_lists()) {
             for (host, user) in &server.places() {
                 let what = format!("{certificate}, ssl {ssl}, {user} at {host}");
                 seen.compare(&what, &parameters, server.psql(host, user, &parameters), || {
@@ -56,17 +58,16 @@ pub(crate) fn play(dir: &str, bin: &str, tls: &str) -> ExitCode {
     }
     at_home(Path::new(dir), Path::new(tls));
     server.start("self", "on");
-    for parameters in MODES.map(|mode| Parameters::from([("sslmode".into(), mode.to_owned())])) {
-        for (host, user) in &server.places() {
-            let what = format!("files at home, {user} at {host}");
-            seen.compare(&what, &parameters, server.psql(host, user, &parameters), || {
-                runtime.block_on(server.ours(host, user, &parameters))
-            });
+    for lists in [None, Some("self-gone.crl")] {
+        if let Some(lists) = lists {
+            fs::copy(Path::new(tls).join(lists), Path::new(dir).join("home/.postgresql/root.crl"))
+                .expect("it is copied");
         }
+        server.compare_at_home(&runtime, &mut seen);
     }
     server.stop();
     eprintln!("{} connections as psql's, {} refused, {} inside TLS", seen.compared, seen.refused, seen.inside);
-    assert!(seen.compared > 1500 && seen.refused > 500 && seen.inside > 150, "{seen:?}");
+    assert!(seen.compared > 3500 && seen.refused > 1500 && seen.inside > 400, "{seen:?}");
     ExitCode::SUCCESS
 }
 
@@ -199,6 +200,47 @@ impl Server {
             }
         }
         all
+    }
+
+    /// Every `sslmode` with revocation lists: good and bad, missing, none at all in a file, and by the folder.
+    fn with_lists(&self) -> Vec<Parameters> {
+        let file = |name: &str| self.tls.join(name).to_string_lossy().into_owned();
+        let lists = [
+            (Some("self.crl"), None),
+            (Some("self-gone.crl"), None),
+            (Some("missing.crl"), None),
+            (Some("missing.crl"), Some("empty")),
+            (Some("self.pem"), None),
+            (Some("self.key"), None),
+            (None, Some("hashed")),
+            (None, Some("empty")),
+            (Some("self-gone.crl"), Some("hashed")),
+        ];
+        let mut all = Vec::new();
+        for mode in MODES {
+            for root in [None, Some("trusted.pem")] {
+                for (list, folder) in lists {
+                    let mut it = Parameters::from([("sslmode".into(), mode.to_owned())]);
+                    it.extend(root.map(|root| ("sslrootcert".into(), file(root))));
+                    it.extend(list.map(|list| ("sslcrl".into(), file(list))));
+                    it.extend(folder.map(|folder| ("sslcrldir".into(), file(folder))));
+                    all.push(it);
+                }
+            }
+        }
+        all
+    }
+
+    /// With libpq's own files alone.
+    fn compare_at_home(&self, runtime: &Runtime, seen: &mut Seen) {
+        for parameters in MODES.map(|mode| Parameters::from([("sslmode".into(), mode.to_owned())])) {
+            for (host, user) in &self.places() {
+                let what = format!("files at home, {user} at {host}");
+                seen.compare(&what, &parameters, self.psql(host, user, &parameters), || {
+                    runtime.block_on(self.ours(host, user, &parameters))
+                });
+            }
+        }
     }
 
     fn psql(&self, host: &str, user: &str, parameters: &Parameters) -> Result<String, String> {

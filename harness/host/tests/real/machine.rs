@@ -116,6 +116,21 @@ impl Place {
             fs::copy(from.join(name), &file).expect("it is copied");
             self.protect(&file);
         }
+        let lists = from.join("openssl/revocation");
+        for name in ["self.crl", "self-gone.crl"] {
+            fs::copy(lists.join(name), dir.join(name)).expect("it is copied");
+            self.protect(&dir.join(name));
+        }
+        for (folder, files) in [("hashed", fs::read_dir(lists.join("hashed")).ok()), ("empty", None)] {
+            let folder = dir.join(folder);
+            fs::create_dir(&folder).expect("it is ours");
+            self.protect(&folder);
+            for file in files.into_iter().flatten().flatten() {
+                let to = folder.join(file.file_name());
+                fs::copy(file.path(), &to).expect("it is copied");
+                self.protect(&to);
+            }
+        }
         // Who has signed the ones of openssl.
         let trusted =
             ["self.pem", "root.pem"].map(|name| fs::read(from.join("openssl").join(name)).expect("it is there"));

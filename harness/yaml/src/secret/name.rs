@@ -34,13 +34,15 @@ const HARMLESS: [&str; 8] = [
 ];
 
 /// What is no secret of a user: how it is called and how it connects.
-const OF_A_USER: [&str; 9] = [
+const OF_A_USER: [&str; 11] = [
     "username",
     "options",
     "sslmode",
     "sslcert",
     "sslkey",
     "sslrootcert",
+    "sslcrl",
+    "sslcrldir",
     "gssencmode",
     "channel_binding",
     "sslnegotiation",

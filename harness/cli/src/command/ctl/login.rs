@@ -24,8 +24,14 @@ pub(super) struct Login {
 }
 
 /// libpq's variables for TLS, and the parameters that they stand for.
-const SSL: [(&str, &str); 4] =
-    [("PGSSLMODE", "sslmode"), ("PGSSLROOTCERT", "sslrootcert"), ("PGSSLCERT", "sslcert"), ("PGSSLKEY", "sslkey")];
+const SSL: [(&str, &str); 6] = [
+    ("PGSSLMODE", "sslmode"),
+    ("PGSSLROOTCERT", "sslrootcert"),
+    ("PGSSLCERT", "sslcert"),
+    ("PGSSLKEY", "sslkey"),
+    ("PGSSLCRL", "sslcrl"),
+    ("PGSSLCRLDIR", "sslcrldir"),
+];
 
 impl Login {
     /// By the command line and the environment; asks for a password where that is wanted.
