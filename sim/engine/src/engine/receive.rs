@@ -47,9 +47,11 @@ impl Engine {
                 self.complete_handshake(key);
             }
         } else if is_pure_ack(segment) {
-            // It wakes nobody but a writer that waited for room, so no process is stepped for it.
+            // It wakes nobody but a writer that waited for room, so no process is stepped for it. A kernel that has closed the socket
+            // answers with a reset, which must not wait until something happens elsewhere.
+            let is_open = world::with(|world| world.sockets.get(&socket).is_some_and(|entry| !entry.orphan));
             self.stack().deliver(packet);
-            self.kernels_stirred |= window_was_full;
+            self.kernels_stirred |= window_was_full || !is_open;
             self.touch(key.to());
             return;
         } else if !segment.payload.is_empty() {
