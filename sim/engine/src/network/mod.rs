@@ -12,6 +12,7 @@
 //! order and never sends one again by itself; therefore a flow is first in, first out, and nothing but a reset is ever lost.
 
 mod flow;
+mod hash;
 mod link;
 mod retransmission;
 mod segment;

@@ -1,22 +1,22 @@
 //! What happened, packet by packet and step by step: the measure of determinism.
 
-use std::{
-    fmt::Write as _,
-    hash::{DefaultHasher, Hasher},
-};
+use std::fmt::Write as _;
 
 use turmoil_net::Packet;
 
-use super::{FlowKey, segment};
+use super::{FlowKey, hash::TraceHash, segment};
 use crate::ProcessId;
+
+/// The first word of an entry says in its highest byte what it is.
+const PACKET: u64 = 1;
+const STEP: u64 = 2;
 
 /// A hash over every packet and every step so far, and on request the lines it was made from.
 ///
 /// Two runs of one seed must agree in every byte; where the hashes differ, the first differing line shows where.
 #[derive(Debug)]
 pub struct Trace {
-    // SipHash with std's fixed keys: the same in every process, build and thread.
-    hash: DefaultHasher,
+    hash: TraceHash,
     entries: u64,
     packets: u64,
     bytes: u64,
@@ -25,7 +25,7 @@ pub struct Trace {
 
 impl Default for Trace {
     fn default() -> Self {
-        Self { hash: DefaultHasher::new(), entries: 0, packets: 0, bytes: 0, lines: None }
+        Self { hash: TraceHash::new(), entries: 0, packets: 0, bytes: 0, lines: None }
     }
 }
 
@@ -62,19 +62,17 @@ impl Trace {
         let Some(s) = segment(packet) else { return };
         let flags = [s.flags.syn, s.flags.ack, s.flags.fin, s.flags.rst];
         let bits = flags.iter().fold(0u8, |bits, &set| bits << 1 | u8::from(set));
-        // One write each instead of one for each number: the hash is the same, and this is done for every packet.
-        let mut head = [0; 28];
-        head[..8].copy_from_slice(&now_ns.to_ne_bytes());
-        head[8..16].copy_from_slice(&key.bits().to_ne_bytes());
-        head[16..24].copy_from_slice(&(u64::from(s.seq) << 32 | u64::from(s.ack)).to_ne_bytes());
-        head[24..].copy_from_slice(&(u32::from(s.window) << 8 | u32::from(bits)).to_ne_bytes());
-        self.hash.write(&head);
-        self.hash.write(&s.payload);
+        let length = s.payload.len() as u64;
+        self.hash.word(PACKET << 56 | length << 24 | u64::from(s.window) << 8 | u64::from(bits));
+        self.hash.word(now_ns);
+        self.hash.word(key.bits());
+        self.hash.word(u64::from(s.seq) << 32 | u64::from(s.ack));
+        self.hash.bytes(&s.payload);
         self.packets += 1;
-        self.bytes += s.payload.len() as u64;
+        self.bytes += length;
         self.entries += 1;
-        let (ordinal, hash) = (self.entries, self.hash.finish());
         let Some(lines) = &mut self.lines else { return };
+        let (ordinal, hash) = (self.entries, self.hash.finish());
         let mut line = format!("{ordinal:>8} {now_ns:>15} packet {key:?} ");
         for (set, letter) in flags.into_iter().zip(['S', 'A', 'F', 'R']) {
             line.push(if set { letter } else { '.' });
@@ -85,11 +83,9 @@ impl Trace {
     }
 
     pub(crate) fn step(&mut self, now_ns: u64, process: ProcessId, due_ns: Option<u64>) {
-        let mut line = [0; 24];
-        for (place, number) in line.chunks_exact_mut(8).zip([now_ns, process.0 as u64, due_ns.unwrap_or(u64::MAX)]) {
-            place.copy_from_slice(&number.to_ne_bytes());
-        }
-        self.hash.write(&line);
+        self.hash.word(STEP << 56 | process.0 as u64);
+        self.hash.word(now_ns);
+        self.hash.word(due_ns.unwrap_or(u64::MAX));
         self.entries += 1;
         if let Some(lines) = &mut self.lines {
             lines.push(format!("{:>8} {now_ns:>15} step {} until {due_ns:?}", self.entries, process.0));
