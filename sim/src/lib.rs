@@ -27,6 +27,8 @@ mod haproxy;
 mod node;
 mod play;
 mod ports;
+#[cfg(test)]
+mod tests;
 
 use pgdrill_lab::{
     scenario::Scenario,

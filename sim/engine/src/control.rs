@@ -16,6 +16,13 @@ pub fn now() -> Duration {
     Duration::from_nanos(interpose::now_ns())
 }
 
+/// A number that the seed decides for the process that calls this: by its host, its name, how often it was started, and how
+/// often it has asked. Nothing that others do changes it. Panics outside of a simulation.
+#[must_use]
+pub fn entropy() -> u64 {
+    interpose::entropy_number().expect("entropy is drawn inside a simulation only")
+}
+
 /// Starts and stops processes of one host from inside a process of that host, as an HA agent does with its PostgreSQL.
 ///
 /// Requests are applied at the current simulated time, right after the asking process has paused (at its next await that

@@ -40,6 +40,23 @@
 //! assert_eq!(answer.as_ref(), Ok(b"hello"));
 //! ```
 //!
+//! # What the seed promises
+//! The same seed and the same program give the same trace, to the byte, in every thread and program. Draws have no common sequence:
+//! each is decided by the seed, by what it is for and by a count that only its owner moves.
+//! - The n-th packet of a connection's direction takes as long, and is lost as often, whatever other connections do. A connection goes by
+//!   the process that dialled it and by how often that process had dialled that port since it started, not by its ports.
+//! - Losses and jitter are drawn beside the latency: a fault that is added or left out does not draw the latency anew.
+//! - A process's entropy and the order of its `select!` branches go by its host, its name and how often it was started.
+//!
+//! Not promised is that a fault has no consequences: a process that is stepped once more, or sends one packet more, moves its own
+//! counts. Neither are the keys of std's `HashMap` a process's own: std draws them once for a thread and counts them up, for all
+//! processes together. No order of a `HashMap` and nothing drawn from a `RandomState` may decide what a process does; it draws from
+//! [`entropy`] or `getrandom` instead. A random-number generator that a library keeps for each thread is shared in the same way;
+//! [`Engine::entropy_calls`] tells who has filled it.
+//!
+//! The trace's hash and all draws are algorithms of this crate in fixed form. What may change a run beside the code in it is an update
+//! of tokio (which also runs the seed of `select!` through std's `DefaultHasher`) or of the socket stack.
+//!
 //! # What a simulated process must not do
 //! Threads, `spawn_blocking`, `tokio::fs`, `tokio::net` and getaddrinfo are outside of simulated time. A process that uses
 //! the blocking pool is ended with [`ExitReason::UsedThreads`]. State may be shared between processes of one host (their
@@ -71,7 +88,7 @@ mod random;
 mod sockets;
 mod world;
 
-pub use control::{Control, now};
+pub use control::{Control, entropy, now};
 pub use engine::{Engine, Exit, ExitReason, ProcessStatus, run_isolated};
 pub use network::{Latency, LinkStats, Trace};
 pub use sockets::{SimListener, SimNet, SimStream};

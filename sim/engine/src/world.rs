@@ -48,6 +48,8 @@ pub(crate) struct World {
     /// Flows whose receiver last advertised a nearly closed window; see `SimStream::poll_read`.
     pub(crate) narrow_windows: BTreeSet<FlowKey>,
     pub(crate) requests: Vec<Request>,
+    /// Connections that processes are about to open; the SYN of each leaves when outgoing packets are collected next.
+    pub(crate) dials: Vec<Dial>,
     /// Sockets that were written to and closed in one step: closing them waits until the written bytes have left.
     pub(crate) closing: Vec<(HostId, SharedStream)>,
     /// How often outgoing packets were collected.
@@ -126,6 +128,13 @@ pub(crate) struct ListenerEntry {
     pub(crate) parked: Option<TcpListener>,
 }
 
+/// A process is about to open a connection to another host.
+pub(crate) struct Dial {
+    pub(crate) process: ProcessId,
+    pub(crate) from: HostId,
+    pub(crate) to: (IpAddr, u16),
+}
+
 /// What code inside a process asks of the engine.
 pub(crate) enum Request {
     Spawn(ProcessId, Main),
@@ -148,6 +157,18 @@ impl World {
     pub(crate) fn current_host(&self) -> HostId {
         let current = self.current.expect("simulated sockets are used inside a simulated process only");
         self.processes[current.0].host
+    }
+
+    /// The process that runs is about to connect to this address.
+    pub(crate) fn dial(&mut self, ip: IpAddr, port: u16) {
+        let process = self.current.expect("sockets are opened inside a process");
+        self.dials.push(Dial { process, from: self.current_host(), to: (ip, port) });
+    }
+
+    /// The process whose SYN this is.
+    pub(crate) fn dialler(&mut self, from: HostId, ip: IpAddr, port: u16) -> Option<ProcessId> {
+        let place = self.dials.iter().position(|dial| dial.from == from && dial.to == (ip, port))?;
+        Some(self.dials.remove(place).process)
     }
 
     /// Whether the process that runs would connect to a port of its own host that nobody listens on any more.

@@ -45,6 +45,9 @@ pub struct MemberConfig {
     pub max_request_bytes: usize,
     /// `--experimental-watch-progress-notify-interval`: time between progress notifications of an idle watch.
     pub progress_notify_interval: Duration,
+    /// What the member's election time-outs are drawn from: another number in every member of a cluster, and better another one
+    /// in every start. Its id unless set.
+    pub seed: u64,
 }
 
 impl MemberConfig {
@@ -65,6 +68,7 @@ impl MemberConfig {
             max_txn_ops: 128,
             max_request_bytes: 1_572_864,
             progress_notify_interval: Duration::from_secs(600),
+            seed: id,
         }
     }
 

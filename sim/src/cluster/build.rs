@@ -12,7 +12,7 @@ use pgdrill_lab::{
     world::{HAPROXY_SETTINGS, REMOTE},
 };
 use pgdrill_probe::{Journal, workload::Shared};
-use pgdrill_sim_engine::{Engine, HostId, Latency, ProcessId, SimNet};
+use pgdrill_sim_engine::{Engine, HostId, Latency, ProcessId, SimNet, entropy};
 use pgdrill_sim_etcd::{Disk, MemberConfig, Peek, Peer};
 
 use super::{Cluster, HAPROXY, LAB, Member, Roster, clients, clock, draw, observers, remote};
@@ -130,8 +130,9 @@ fn start_etcd(
         let (host, disk, peek) = (hosts[name], Disk::new(), Peek::new());
         let main = (MemberConfig::new(id, peers.clone()), disk.clone(), peek.clone(), journal.clone());
         let process = engine.spawn(host, "etcd", move || {
-            let (config, disk, peek, journal) = main.clone();
+            let (mut config, disk, peek, journal) = main.clone();
             async move {
+                config.seed = entropy();
                 journal.record(&config.name, started("etcd"));
                 // It serves until it is killed; anything else ends the process, which is an event.
                 let ended = pgdrill_sim_etcd::serve(config, disk, peek, SimNet).await;

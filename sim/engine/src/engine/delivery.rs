@@ -38,6 +38,8 @@ impl Engine {
         for packet in outgoing.drain(..) {
             self.send(packet);
         }
+        // What was dialled and sent nothing has failed at once.
+        world::with(|world| world.dials.clear());
         self.outgoing = outgoing;
     }
 
@@ -69,6 +71,9 @@ impl Engine {
             return;
         }
         if let Some(segment) = segment(&packet) {
+            if segment.flags.syn && !segment.flags.ack {
+                self.open(key);
+            }
             note_window(key, segment);
         }
         if let Some(at_ns) = self.network.send(self.now_ns, key, &packet) {

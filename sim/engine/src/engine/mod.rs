@@ -2,6 +2,7 @@
 
 mod connections;
 mod delivery;
+mod dial;
 mod exit;
 mod faults;
 mod isolated;
@@ -26,8 +27,9 @@ use turmoil_net::{EnterGuard, KernelConfig, Net, Packet};
 use crate::{
     Control, HostId, ProcessId, Trace,
     clock::HostClock,
-    interpose,
+    interpose::{self, Entropy},
     network::Network,
+    random::Key,
     world::{self, HostEntry, ProcessEntry, World},
 };
 
@@ -41,7 +43,10 @@ const BACKLOG: usize = 1 << 20;
 ///
 /// Times are durations since the start of the simulation.
 pub struct Engine {
-    seed: u64,
+    /// What all draws of this simulation are decided by.
+    key: Key,
+    /// Where the engine's own thread takes entropy from while a process runs: its place there.
+    own_entropy: Option<Entropy>,
     now_ns: u64,
     schedule: Schedule,
     hosts: Vec<Host>,
@@ -79,12 +84,13 @@ impl Engine {
             .recv_buf_cap(RECEIVE_BUFFER_BYTES)
             .default_backlog(BACKLOG);
         Self {
-            seed,
+            key: Key::of_seed(seed),
+            own_entropy: None,
             now_ns: 0,
             schedule: Schedule::default(),
             hosts: Vec::new(),
             processes: Vec::new(),
-            network: Network::new(seed),
+            network: Network::new(),
             exits: Vec::new(),
             exit_listeners: Vec::new(),
             touched: Vec::new(),
@@ -107,8 +113,9 @@ impl Engine {
         let id = HostId(self.hosts.len());
         let (stack_id, ip) = (net.add_host(name), net.lookup(name));
         assert_eq!(host_of(ip), Some(id), "the socket stack numbers its hosts from 192.168.0.1 on");
-        self.hosts.push(Host::new(name, stack_id, ip));
-        self.network.add_host();
+        let key = self.key.with_name(name);
+        self.hosts.push(Host::new(name, key, stack_id, ip));
+        self.network.add_host(key);
         world::with(|world| world.hosts.push(HostEntry { name: name.to_owned(), ip, dns: crate::Dns::default() }));
         id
     }
@@ -196,6 +203,12 @@ impl Engine {
     #[must_use]
     pub const fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// How often a process has asked for entropy since it was last started.
+    #[must_use]
+    pub fn entropy_calls(&self, process: ProcessId) -> u64 {
+        self.processes[process.0].entropy.calls()
     }
 
     /// How long, in real time, one step of a process may take before the program is aborted with the process's name.

@@ -1,6 +1,6 @@
 //! Hosts and processes, and how a process begins and ends.
 
-use std::{net::IpAddr, pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, pin::Pin, sync::Arc};
 
 use tokio::{
     runtime::{Builder, RngSeed, Runtime, RuntimeMetrics},
@@ -9,7 +9,14 @@ use tokio::{
 use turmoil_net::Packet;
 
 use super::{Engine, Event, Exit, ExitReason, ProcessStatus, exit};
-use crate::{HostId, ProcessId, clock::HostClock, interpose, network::InFlight, world};
+use crate::{
+    HostId, ProcessId,
+    clock::HostClock,
+    interpose::{self, Entropy},
+    network::InFlight,
+    random::{Key, Purpose},
+    world,
+};
 
 type MainFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -26,6 +33,7 @@ where
 
 pub(super) struct Host {
     pub(super) name: String,
+    pub(super) key: Key,
     pub(super) stack_id: turmoil_net::HostId,
     pub(super) ip: IpAddr,
     pub(super) clock: HostClock,
@@ -38,9 +46,10 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(name: &str, stack_id: turmoil_net::HostId, ip: IpAddr) -> Self {
+    pub(super) fn new(name: &str, key: Key, stack_id: turmoil_net::HostId, ip: IpAddr) -> Self {
         Self {
             name: name.to_owned(),
+            key,
             stack_id,
             ip,
             clock: HostClock::new(),
@@ -57,6 +66,13 @@ pub(super) struct Process {
     pub(super) name: String,
     pub(super) host: HostId,
     main: Main,
+    /// Of the process through all its starts.
+    key: Key,
+    /// Of the present start.
+    pub(super) life_key: Key,
+    pub(super) entropy: Entropy,
+    /// How often it has dialled each host and port since it started.
+    pub(super) dialled: BTreeMap<(HostId, u16), u64>,
     pub(super) life: Option<Life>,
     /// Counts up whenever scheduled events of this process become meaningless.
     pub(super) generation: u64,
@@ -89,10 +105,16 @@ impl Engine {
             (entry.name.clone(), entry.host)
         });
         self.heartbeat.name(format!("{}/{name}", self.hosts[host.0].name));
+        let siblings = self.hosts[host.0].processes.iter().filter(|other| self.processes[other.0].name == name).count();
+        let key = self.hosts[host.0].key.with_name(&name).with(siblings as u64);
         self.processes.push(Process {
             name,
             host,
             main,
+            key,
+            life_key: key,
+            entropy: Entropy::new(key),
+            dialled: BTreeMap::new(),
             life: None,
             generation: 0,
             starts: 0,
@@ -135,15 +157,19 @@ impl Engine {
     }
 
     pub(super) fn begin(&mut self, id: ProcessId) {
+        let this = &mut self.processes[id.0];
+        this.starts += 1;
+        this.life_key = this.key.with(this.starts);
+        this.entropy = Entropy::new(this.life_key);
+        this.dialled.clear();
+        let seed = this.life_key.draw(Purpose::Scheduler, 0).bits();
         self.enter(id);
-        let seed = self.seed ^ (id.0 as u64) << 32 ^ self.processes[id.0].starts << 48;
         let runtime = Builder::new_current_thread()
             .enable_all()
             .rng_seed(RngSeed::from_bytes(&seed.to_le_bytes()))
             .build()
             .expect("a runtime needs a few file descriptors: is the limit (ulimit -n) too low?");
         let this = &mut self.processes[id.0];
-        this.starts += 1;
         this.ready = true;
         let main = Arc::clone(&this.main);
         // Called inside the task, so that a panic before the first await is the process's too.
@@ -151,6 +177,7 @@ impl Engine {
         let began_elapsed_ns = self.hosts[this.host.0].clock.elapsed(self.now_ns);
         this.life = Some(Life { metrics: runtime.metrics(), runtime, root, began_elapsed_ns });
         let host = this.host;
+        self.leave(id);
         self.touch(host);
     }
 
@@ -196,16 +223,25 @@ impl Engine {
             self.stack().deliver(packet);
         }
         drop(life);
-        world::with(|world| world.current = None);
+        self.leave(id);
     }
 
-    /// Makes `id` the process whose host's sockets and clock the code that runs next uses.
+    /// Makes `id` the process whose host's sockets and clock, and whose entropy, the code that runs next uses.
     pub(super) fn enter(&mut self, id: ProcessId) {
         let host = self.processes[id.0].host;
         let (stack_id, clock) = (self.hosts[host.0].stack_id, self.hosts[host.0].clock);
         self.stack().set_current(stack_id);
         interpose::set_host_clock(clock);
         world::with(|world| world.current = Some(id));
+        self.own_entropy = interpose::replace_entropy(Some(self.processes[id.0].entropy));
+    }
+
+    /// Ends what [`Self::enter`] began.
+    pub(super) fn leave(&mut self, id: ProcessId) {
+        world::with(|world| world.current = None);
+        if let Some(drawn) = interpose::replace_entropy(self.own_entropy) {
+            self.processes[id.0].entropy = drawn;
+        }
     }
 
     /// Something happened to this host at this instant.

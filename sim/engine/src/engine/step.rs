@@ -121,7 +121,7 @@ impl Engine {
         // Empty now, and its room serves again.
         self.processes[id.0].mail = mail;
         self.heartbeat.step_ends();
-        world::with(|world| world.current = None);
+        self.leave(id);
         let due_ns = self.due(id, parked);
         self.network.trace.step(self.now_ns, id, due_ns);
         self.apply_requests();

@@ -2,7 +2,7 @@
 //!
 //! | function | on a simulating thread |
 //! |---|---|
-//! | `getrandom`, `getentropy` | bytes of the simulation's seed |
+//! | `getrandom`, `getentropy` | bytes drawn from the seed for the process that runs |
 //! | `clock_gettime` | the clock of the host whose process runs |
 //! | `epoll_wait` | notes how long the runtime wanted to sleep and returns: nothing ever sleeps |
 //!
@@ -14,13 +14,16 @@ mod epoll;
 mod time;
 mod verify;
 
+pub(crate) use entropy::{Entropy, number as entropy_number, replace as replace_entropy};
 pub(crate) use epoll::{LIVELOCK_PARKS, Parked, run_until_parked};
 pub(crate) use time::{now_ns, set_host_clock, set_now_ns};
 pub(crate) use verify::verify;
 
+use crate::random::Key;
+
 /// Makes the calling thread a simulating one until the guard is dropped.
 pub(crate) fn activate(seed: u64) -> Active {
-    entropy::set_seed(Some(seed));
+    entropy::replace(Some(Entropy::new(Key::of_seed(seed))));
     time::set_now_ns(0);
     time::set_host_clock(crate::clock::HostClock::new());
     time::set_simulated(true);
@@ -33,6 +36,6 @@ pub(crate) struct Active(());
 impl Drop for Active {
     fn drop(&mut self) {
         time::set_simulated(false);
-        entropy::set_seed(None);
+        entropy::replace(None);
     }
 }

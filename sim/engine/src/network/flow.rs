@@ -5,7 +5,7 @@ use std::{collections::VecDeque, fmt};
 use turmoil_net::TcpSegment;
 
 use super::InFlight;
-use crate::HostId;
+use crate::{HostId, random::Key};
 
 /// Sender's host and port, receiver's host and port, packed: it is looked up for every packet.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +55,12 @@ impl fmt::Debug for FlowKey {
 /// What the engine knows about one direction of a connection from watching its packets.
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
+    /// What its packets' latencies and losses are drawn by; `None`: nobody has seen it begin.
+    pub(super) draws_by: Option<Key>,
+    /// Packets sent so far.
+    pub(super) sent: u64,
+    /// How often what was held was let go.
+    pub(super) releases: u64,
     /// No later packet may arrive before this.
     pub(crate) last_arrival_ns: u64,
     /// Packets that a fault keeps from arriving, in order.

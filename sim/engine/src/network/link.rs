@@ -2,7 +2,7 @@
 
 use std::{ops::Sub, time::Duration};
 
-use crate::random::SplitMix64;
+use crate::random::{Key, Purpose};
 
 /// How long a packet takes, drawn uniformly for each packet. Packets of one connection never overtake each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,16 +92,25 @@ impl Link {
         }
     }
 
-    pub(super) fn delay(&self, random: &mut SplitMix64) -> u64 {
+    /// How long the packet number `nth` of a flow takes.
+    pub(super) fn delay(&self, flow: Key, nth: u64) -> u64 {
         let nanos = |d: Duration| d.as_nanos() as u64;
-        let normal = random.between(nanos(self.latency.min), nanos(self.latency.max));
-        // Without a fault nothing more is drawn, so adding jitter to one link leaves the others' draws in place.
-        let jitter = if self.jitter.is_zero() { 0 } else { random.between(0, nanos(self.jitter)) };
+        let normal = flow.draw(Purpose::Latency, nth).between(nanos(self.latency.min), nanos(self.latency.max));
+        let jitter = match self.jitter.is_zero() {
+            true => 0,
+            false => flow.draw(Purpose::Jitter, nth).between(0, nanos(self.jitter)),
+        };
         normal + nanos(self.extra_delay) + jitter
     }
 
-    pub(super) fn loses(&self, random: &mut SplitMix64) -> bool {
-        random.chance(self.loss)
+    /// How many transmissions of the packet number `nth` of a flow are lost before one arrives.
+    pub(super) fn losses(&self, flow: Key, nth: u64) -> u32 {
+        if self.loss == 0.0 {
+            return 0;
+        }
+        let packet = flow.with(nth);
+        let arrives = |transmission: &u32| !packet.draw(Purpose::Loss, u64::from(*transmission)).chance(self.loss);
+        (0..).find(arrives).unwrap_or(u32::MAX)
     }
 
     /// How long a packet that is ready now takes until its last byte is on the link, and whether it waited for others.

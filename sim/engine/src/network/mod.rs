@@ -28,7 +28,10 @@ pub(crate) use segment::{forged, is_pure_ack, segment};
 pub use trace::Trace;
 use turmoil_net::Packet;
 
-use crate::{HostId, random::SplitMix64};
+use crate::{
+    HostId,
+    random::{Key, Purpose},
+};
 
 /// Of a TCP segment: Ethernet, IPv4 and TCP with its timestamps.
 const HEADERS: u64 = 14 + 20 + 32;
@@ -45,8 +48,9 @@ pub(crate) struct InFlight {
 /// All links and flows of a simulation.
 #[derive(Debug)]
 pub(crate) struct Network {
-    random: SplitMix64,
     default_latency: Latency,
+    /// What draws between hosts are decided by, host by host.
+    hosts: Vec<Key>,
     /// `links[from][to]`.
     links: Vec<Vec<Link>>,
     pub(crate) flows: BTreeMap<FlowKey, Flow>,
@@ -54,10 +58,10 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            random: SplitMix64::new(seed),
             default_latency: Latency::default(),
+            hosts: Vec::new(),
             links: Vec::new(),
             flows: BTreeMap::new(),
             trace: Trace::default(),
@@ -65,7 +69,8 @@ impl Network {
     }
 
     /// Connects one more host with all that exist.
-    pub(crate) fn add_host(&mut self) {
+    pub(crate) fn add_host(&mut self, key: Key) {
+        self.hosts.push(key);
         let hosts = self.links.len() + 1;
         self.links.push(Vec::new());
         for row in &mut self.links {
@@ -91,14 +96,13 @@ impl Network {
         self.trace.packet(now_ns, key, packet);
         let link = &mut self.links[key.from().0][key.to().0];
         let segment = segment(packet)?;
-        let mut delay_ns = link.delay(&mut self.random);
+        let flow = self.flows.entry(key).or_default();
+        let draws_by = *flow.draws_by.get_or_insert_with(|| stray(&self.hosts, key));
+        flow.sent += 1;
+        let mut delay_ns = link.delay(draws_by, flow.sent);
         let (on_link_ns, waited) = link.serialise(now_ns, HEADERS + segment.payload.len() as u64);
         delay_ns += on_link_ns;
-        let mut lost = 0;
-        while link.loses(&mut self.random) {
-            lost += 1;
-        }
-        let flow = self.flows.entry(key).or_default();
+        let lost = link.losses(draws_by, flow.sent);
         // The handshake's ACK opens the flow: data overtaking it would be dropped by the socket stack.
         let overtakable = is_pure_ack(segment) && flow.acks_sent > 0;
         flow.note_sent(now_ns, segment);
@@ -121,9 +125,20 @@ impl Network {
         Some(flow.last_arrival_ns)
     }
 
+    /// A connection begins: both its directions draw by its key from now on, whatever used the same ports before.
+    pub(crate) fn open(&mut self, key: FlowKey, connection: Key) {
+        for (direction, key) in [(0, key), (1, key.reversed())] {
+            let flow = self.flows.entry(key).or_default();
+            (flow.draws_by, flow.sent, flow.releases) = (Some(connection.with(direction)), 0, 0);
+        }
+    }
+
     /// A delay for packets that leave now after having been held.
     pub(crate) fn draw_delay(&mut self, key: FlowKey) -> u64 {
-        self.links[key.from().0][key.to().0].delay(&mut self.random)
+        let flow = self.flows.entry(key).or_default();
+        let draws_by = *flow.draws_by.get_or_insert_with(|| stray(&self.hosts, key));
+        flow.releases += 1;
+        self.links[key.from().0][key.to().0].delay(draws_by.with(Purpose::Release as u64), flow.releases)
     }
 
     /// Forgets flows that are neither in use nor have anything on its way.
@@ -131,4 +146,10 @@ impl Network {
         // A packet still in flight arrives at `last_arrival_ns` at the latest.
         self.flows.retain(|key, flow| !flow.is_quiet_since(now_ns) || in_use(*key));
     }
+}
+
+/// The key of a flow whose beginning is not known (any more): hosts and ports.
+fn stray(hosts: &[Key], key: FlowKey) -> Key {
+    let ports = u64::from(key.source_port()) << 16 | u64::from(key.target_port());
+    hosts[key.from().0].with_key(hosts[key.to().0]).with(ports)
 }

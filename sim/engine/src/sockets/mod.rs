@@ -38,7 +38,10 @@ impl Net for SimNet {
                 // Connections within a host never pass the engine, which answers for closed ports.
                 match world.is_own_closed_port(ip, port) {
                     true => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
-                    false => Ok(()),
+                    false => {
+                        world.dial(ip, port);
+                        Ok(())
+                    }
                 }
             })?;
             let stream = TcpStream::connect((ip, port)).await?;

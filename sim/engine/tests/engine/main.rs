@@ -2,6 +2,7 @@
 
 mod determinism;
 mod hosts;
+mod keyed;
 mod links;
 mod peers;
 mod processes;

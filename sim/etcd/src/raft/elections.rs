@@ -4,8 +4,6 @@
 //! set beyond reach and this one, otherwise the same, takes its place: a new draw from one to two election time-outs with
 //! every new role or term.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-
 use raft::{RawNode, StateRole, Storage};
 
 /// An election time-out for raft-rs that never passes, in ticks.
@@ -20,10 +18,9 @@ pub(super) struct Elections {
 }
 
 impl Elections {
-    pub(super) fn new(election_ticks: usize) -> Self {
-        // std's hash seeds come from entropy that a simulation does seed, and differ from member to member.
-        let random = RandomState::new().build_hasher().finish();
-        let mut elections = Self { election_ticks, timeout: 0, drawn_for: (0, StateRole::Follower), random };
+    /// Draws from `seed` alone: members of one cluster need different ones.
+    pub(super) fn new(election_ticks: usize, seed: u64) -> Self {
+        let mut elections = Self { election_ticks, timeout: 0, drawn_for: (0, StateRole::Follower), random: seed };
         elections.draw();
         elections
     }
@@ -67,7 +64,7 @@ mod tests {
 
     #[test]
     fn timeouts_lie_between_one_and_two_elections_and_differ() {
-        let mut elections = Elections::new(10);
+        let mut elections = Elections::new(10, 7);
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..1000 {
             elections.draw();

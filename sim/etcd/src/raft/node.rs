@@ -99,7 +99,7 @@ impl Node {
         let voters = member.config.peers.iter().map(|p| p.id).collect();
         let storage = DiskStorage { disk: disk.clone(), voters };
         let raft = RawNode::new(&config, storage, &Logger::root(Discard, o!()))?;
-        let elections = Elections::new(member.config.election_ticks());
+        let elections = Elections::new(member.config.election_ticks(), member.config.seed);
         Ok(Self {
             elections,
             raft,
