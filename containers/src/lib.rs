@@ -8,17 +8,17 @@
 //! | `config` | what agents, etcd and HAProxy are told |
 //! | `inside` | what pgdrill does inside the containers: the clients, and looking at processes |
 //! | `shim` | what is preloaded into processes: a wrong clock, a slow disk, a watchdog device |
-//! | `faults` | the timeline, carried out and proven |
+//! | `acts` | what a scenario asks for, done to all that, with evidence |
 //! | `play` | a run from bring-up to the reading of the end state |
 //!
 //! The daemon is asked through its API (`bollard`, by way of testcontainers), because containers need static addresses, signals
 //! and a clean-up that survives more than a panic.
 
+pub mod acts;
 mod clock;
 pub mod cluster;
 mod config;
 pub mod docker;
-pub mod faults;
 pub mod images;
 pub mod inside;
 mod interrupt;

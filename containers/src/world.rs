@@ -16,10 +16,10 @@ use pgdrill_lab::{
 use tokio::sync::OnceCell;
 
 use crate::{
+    acts,
     clock::Clock,
     cluster::{Agent, BINARY, Order, check_images},
     docker::{Docker, Owner, Swept, connect, remove_run, sweep},
-    faults,
     images::{self, Held},
     interrupt::{Under, given_up},
     play::play,
@@ -81,7 +81,7 @@ impl World for RealWorld {
     }
 
     fn cannot(&self, scenario: &Scenario) -> Vec<String> {
-        let mut cannot = faults::cannot(scenario, self.agent);
+        let mut cannot = acts::cannot(scenario, self.agent);
         let spec = &scenario.cluster;
         if spec.patroni.standby_cluster.is_some() {
             cannot.push("standby_cluster: there is no second cluster to follow".to_owned());

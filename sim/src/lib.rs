@@ -7,7 +7,7 @@
 //! | `haproxy` | the router's model |
 //! | `node` | one PostgreSQL node: agent, PostgreSQL, watchdog device |
 //! | `cluster` | all hosts, clients and observers of a scenario |
-//! | `faults` | the timeline, carried out and proven |
+//! | `acts` | what a scenario asks for, done to all that, with evidence |
 //! | `play` | a run from boot to the reading of the end state |
 //!
 //! ```
@@ -20,9 +20,9 @@
 //! assert_eq!(run.trace_hash, SimWorld.play(&scenario, 7).expect("again").trace_hash);
 //! ```
 
+mod acts;
 mod calibration;
 mod cluster;
-mod faults;
 mod haproxy;
 mod node;
 mod play;

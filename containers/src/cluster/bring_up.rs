@@ -20,10 +20,10 @@ use tokio::time::{Instant, sleep};
 
 use super::{Agent, Cluster, HAPROXY_CFG, Host, Kind, PATRONI_YML, Running, image};
 use crate::{
+    acts::{machine::Machine, steering, wants_shim},
     clock::Clock,
     config::{Passwords, Settings},
     docker::{Command, Docker, HOST, Owner, Plan, Subnet, Trouble, create_network, create_volume, start_container},
-    faults::{machine::Machine, steering, wants_shim},
 };
 
 /// A host's data is in memory, at most so much of it beside what the scenario says that there is to copy.

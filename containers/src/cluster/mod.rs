@@ -7,21 +7,16 @@ pub mod ports;
 mod running;
 mod services;
 
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
 pub(crate) use bring_up::{BINARY, Order, addresses};
 pub use host::{ETCD_DATA, HAPROXY_CFG, Host, Kind, PATRONI_YML, PGDATA, bin_dir, log_of};
 pub(crate) use image::check as check_images;
 use pgdrill_lab::{
     event::{ProcessState, Recorder, What},
-    scenario::{Facts, Process, Scenario},
-    world,
+    scenario::{Process, Scenario},
 };
-use pgdrill_net::TokioNet;
-use pgdrill_probe::{
-    Endpoint, Journal, Login,
-    observe::{DcsTarget, etcd_leader},
-};
+use pgdrill_probe::{Endpoint, Journal, Login, observe::DcsTarget};
 pub use running::Running;
 
 use crate::{
@@ -132,12 +127,6 @@ impl Cluster {
     pub fn note(&self, host: &str, process: Option<Process>, state: ProcessState) {
         let process = process.map_or("host", Process::name).to_owned();
         self.journal.record(host, What::Process { process, state, detail: String::new() });
-    }
-
-    /// What is known of the cluster at this moment.
-    pub async fn facts(&self, labels: &BTreeMap<String, Vec<String>>) -> Facts {
-        let leader = etcd_leader(&TokioNet, &self.dcs(), Duration::from_secs(1)).await;
-        world::facts(&self.scenario, &self.recorder, labels, |n| self.runs(Process::Postgres, n), leader)
     }
 
     /// How observers, operators and clients log in to PostgreSQL.

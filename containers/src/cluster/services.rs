@@ -11,11 +11,11 @@ use tokio::time::{Instant, sleep};
 
 use super::{Agent, Cluster, HAPROXY_CFG, Kind, PATRONI_YML, log_of};
 use crate::{
-    docker::{Command, Line},
-    faults::{
+    acts::{
         self,
         machine::{Machine, State},
     },
+    docker::{Command, Line},
     inside::processes::Change,
     shim,
 };
@@ -33,7 +33,7 @@ impl Cluster {
     /// # Errors
     /// When the container does not run, or this is no service of that host.
     pub async fn start(&self, process: Process, host: &str) -> Result<(), String> {
-        let shim = process == Process::Agent && faults::wants_shim(&self.scenario);
+        let shim = process == Process::Agent && acts::wants_shim(&self.scenario);
         let env = if shim { shim::environment().to_vec() } else { vec![] };
         self.start_with(process, host, &env).await
     }

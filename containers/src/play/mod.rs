@@ -1,4 +1,4 @@
-//! One run: bringing the cluster up, begin, carry out the timeline, let it settle, read the end.
+//! One run: the cluster is brought up, then the player is asked what to do.
 
 mod filling;
 mod logs;
@@ -10,10 +10,9 @@ use std::{sync::Arc, time::Duration};
 
 use pgdrill_lab::{
     event::{At, What},
-    scenario::{Process, Scenario, Span},
-    world::{
-        LAB, PlayError, Recording, draw, holder, missing, moments, no_table, phase_at_most, phase_of_loop, remember,
-    },
+    player::{Act, Do, Evidence, Player},
+    scenario::{Process, Scenario},
+    world::{PlayError, Recording, draw, holder, missing, no_table, phase_at_most, phase_of_loop, remember},
 };
 use pgdrill_net::TokioNet;
 use pgdrill_probe::{
@@ -29,9 +28,9 @@ use self::{
     workload::{Clients, merge},
 };
 use crate::{
+    acts::Acts,
     clock::Clock,
     cluster::{Cluster, Kind, Order},
-    faults::Faults,
 };
 
 /// A cluster that is not up by then never will be.
@@ -100,23 +99,68 @@ impl Run<'_> {
 
     async fn scenario(&mut self, seed: u64, clock: &Clock) -> Result<Recording, String> {
         let scenario: Arc<Scenario> = self.cluster.scenario.clone();
-        let mut faults = Faults::new(&self.cluster, draw(seed, u64::MAX));
-        faults.lengthen(&scenario).await?;
+        let mut acts = Acts::new(&self.cluster);
+        acts.lengthen(&scenario).await?;
         self.ready(seed).await?;
         let known = self.cluster.recorder.take();
         let zero_ns = clock.begin();
         remember(&scenario, &self.cluster.recorder, &known);
         let clients = Clients::start(&self.cluster, zero_ns).await?;
 
-        for moment in moments(&scenario) {
-            self.run_until(moment.at, &mut faults).await?;
-            let verb = if moment.begins { "" } else { "the end of " };
-            let action = &scenario.timeline[moment.index].action;
-            (self.tell)(&format!("{}: {verb}{action}", self.cluster.journal.now()));
-            faults.carry_out(&self.cluster, moment).await?;
+        let mut player =
+            Player::new(scenario, self.cluster.recorder.clone(), draw(seed, u64::MAX), self.watchdogs.boot);
+        let mut told = None;
+        loop {
+            match player.poll(self.cluster.journal.now()) {
+                Do::Act(act) => {
+                    let doing = player.doing().map(str::to_owned);
+                    if doing != told {
+                        told = doing;
+                        self.tell_line(told.as_deref());
+                    }
+                    let evidence = self.carry_out(act, &mut acts).await.map_err(|why| match &told {
+                        Some(line) => format!("{line}: {why}"),
+                        None => why,
+                    })?;
+                    player.done(self.cluster.journal.now(), evidence);
+                }
+                Do::Until(moment) => {
+                    for node in self.run_until(moment).await? {
+                        player.watchdog_went_off(self.cluster.journal.now(), &node);
+                    }
+                }
+                Do::Over => break,
+            }
         }
-        self.run_until(scenario.duration, &mut faults).await?;
-        self.finish(clients, &mut faults).await
+        self.end(clients).await
+    }
+
+    fn tell_line(&self, line: Option<&str>) {
+        if let Some(line) = line {
+            (self.tell)(&format!("{}: {line}", self.cluster.journal.now()));
+        }
+    }
+
+    async fn carry_out(&mut self, act: Act, acts: &mut Acts) -> Result<Evidence, String> {
+        let (journal, login) = (&self.cluster.journal, self.cluster.login());
+        match act {
+            Act::StopClients => (self.tell)("the scenario is over: settling"),
+            Act::ReadEnd => {
+                read_end(&TokioNet, &self.nodes(), &login, &self.cluster.dcs(), journal).await;
+                self.observers.check()?;
+            }
+            Act::StopObserving => self.observers.stop(),
+            Act::ReadRows => {
+                (self.tell)("reading every node's rows");
+                read_all_rows(&TokioNet, &self.nodes(), &login, journal, ROWS_LIMIT).await;
+            }
+            act => return acts.carry_out(&self.cluster, act).await.map_err(|trouble| trouble.to_string()),
+        }
+        Ok(Evidence::Done)
+    }
+
+    fn nodes(&self) -> Vec<Endpoint> {
+        self.cluster.names(Kind::Node).iter().map(|node| self.cluster.sql_endpoint(node)).collect()
     }
 
     /// Waits until the cluster is up, creates the workload's table, fills the database, and lets a part of a loop go by that
@@ -148,9 +192,7 @@ impl Run<'_> {
     async fn fill(&self, primary: &Endpoint) -> Result<(), String> {
         let wanted = self.cluster.scenario.cluster.data_size;
         (self.tell)(&format!("filling the database up to {wanted}"));
-        let nodes: Vec<Endpoint> =
-            self.cluster.names(Kind::Node).iter().map(|n| self.cluster.sql_endpoint(n)).collect();
-        let filled = filling::fill(&nodes, primary, &self.cluster.login(), wanted.bytes).await;
+        let filled = filling::fill(&self.nodes(), primary, &self.cluster.login(), wanted.bytes).await;
         filled.map_err(|why| format!("the database cannot be filled up to {wanted} (`cluster.data_size`): {why}"))
     }
 
@@ -168,40 +210,21 @@ impl Run<'_> {
         message
     }
 
-    async fn run_until(&mut self, moment: Span, faults: &mut Faults) -> Result<(), String> {
+    /// Waits until a moment of the scenario, or until watchdog devices go off; the nodes whose did.
+    async fn run_until(&mut self, moment: At) -> Result<Vec<String>, String> {
         self.observers.check()?;
-        let now = self.cluster.journal.now();
-        let left = At(u64::try_from(moment.0.as_nanos()).unwrap_or(u64::MAX)).since(now);
-        self.watchdogs.until(Instant::now() + left, &self.cluster, faults).await?;
-        self.observers.check()
+        let left = moment.since(self.cluster.journal.now());
+        let expired = self.watchdogs.until(Instant::now() + left).await?;
+        self.observers.check()?;
+        Ok(expired)
     }
 
-    /// Outstanding operations end, the end state is read, then everything is healed so that every node's rows can be read.
-    async fn finish(&mut self, clients: Clients, faults: &mut Faults) -> Result<Recording, String> {
-        (self.tell)("the scenario is over: settling");
-        let scenario = self.cluster.scenario.clone();
-        let workload = &scenario.workload;
-        self.run_until(scenario.until_all_is_answered(), faults).await?;
-        faults.conclude(&self.cluster).await?;
-        let (journal, login) = (self.cluster.journal.clone(), self.cluster.login());
-        let nodes: Vec<Endpoint> =
-            self.cluster.names(Kind::Node).iter().map(|n| self.cluster.sql_endpoint(n)).collect();
-        read_end(&TokioNet, &nodes, &login, &self.cluster.dcs(), &journal).await;
-        self.observers.check()?;
-        self.observers.stop();
-        self.watchdogs.boot_rest(&self.cluster, faults).await?;
-        if faults.any_standing() {
-            faults.end_all(&self.cluster).await?;
-            let text =
-                "the scenario is over; every fault is ended so that the rows of all nodes can be read".to_owned();
-            journal.record(LAB, What::Note { text });
-        }
-        (self.tell)("reading every node's rows");
-        read_all_rows(&TokioNet, &nodes, &login, &journal, ROWS_LIMIT).await;
-        // Clients that were frozen go on now; those that were not have long ended.
+    /// Clients that were frozen go on now; those that were not have long ended.
+    async fn end(&mut self, clients: Clients) -> Result<Recording, String> {
+        let workload = &self.cluster.scenario.workload;
         let late = workload.connect_timeout.0 * 2 + workload.statement_timeout.0 + Duration::from_secs(30);
         let told = timeout(late, clients.end()).await.map_err(|_| "the clients did not end".to_owned())??;
-        let played = journal.now();
+        let played = self.cluster.journal.now();
         let events = merge(self.cluster.recorder.take(), told);
         Ok(Recording { events, played_ns: played.0, trace_hash: None })
     }

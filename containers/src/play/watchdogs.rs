@@ -1,22 +1,18 @@
-//! The watchdog devices of the nodes: when each goes off, and the reset of the machine whose device has gone off. The device
-//! counts in its container ([`crate::inside::watchdog`] tells); the lab is the hardware.
+//! The watchdog devices of the nodes, and when each goes off. The device counts in its container ([`crate::inside::watchdog`]
+//! tells); the lab is the hardware.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use futures::StreamExt;
-use pgdrill_lab::event::What;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
 
 use crate::{
+    acts::machine::{Machine, State},
     cluster::{Cluster, Kind},
     docker::{Command, Line},
-    faults::{
-        Faults,
-        machine::{Machine, State},
-    },
     inside::watchdog::Told,
     shim::STEERING_PATH,
 };
@@ -28,16 +24,15 @@ const GLANCE: Duration = Duration::from_millis(100);
 pub(super) struct Watchdogs {
     following: JoinSet<String>,
     armed: Rc<RefCell<BTreeMap<String, Instant>>>,
-    booting: Vec<(Instant, String)>,
     /// How long a machine takes to boot after a reset, before its services are started. A container is there in a second, which
     /// no machine is.
-    boot: Duration,
+    pub(super) boot: Duration,
 }
 
 impl Watchdogs {
     /// Starts to look; a machine that is reset takes so long to boot.
     pub(super) fn start(cluster: &Cluster, boot: Duration) -> Self {
-        let mut this = Self { following: JoinSet::new(), armed: Rc::default(), booting: vec![], boot };
+        let mut this = Self { following: JoinSet::new(), armed: Rc::default(), boot };
         for node in cluster.names(Kind::Node) {
             if cluster.scenario.cluster.has_watchdog_device(&node) {
                 let (cluster, armed) = (cluster.clone(), this.armed.clone());
@@ -47,11 +42,11 @@ impl Watchdogs {
         this
     }
 
-    /// Waits until a moment, resetting machines whose device goes off on the way, and booting them.
+    /// Waits until a moment, or until devices go off; the nodes whose did.
     ///
     /// # Errors
-    /// When a device is no longer told of, or a machine cannot be reset or booted.
-    pub(super) async fn until(&mut self, end: Instant, cluster: &Cluster, faults: &mut Faults) -> Result<(), String> {
+    /// When a device is no longer told of.
+    pub(super) async fn until(&mut self, end: Instant) -> Result<Vec<String>, String> {
         while !self.following.is_empty() && Instant::now() + GLANCE < end {
             sleep(GLANCE).await;
             match self.following.try_join_next() {
@@ -59,47 +54,22 @@ impl Watchdogs {
                 Some(Ok(why)) => return Err(why),
                 Some(Err(why)) => return Err(format!("who follows a watchdog device has ended: {why}")),
             }
-            self.boot(cluster, faults).await?;
-            self.reset_expired(cluster, faults).await?;
-        }
-        tokio::time::sleep_until(end).await;
-        Ok(())
-    }
-
-    /// Boots what was reset a moment ago. The scenario is over: nobody waits for it any more.
-    ///
-    /// # Errors
-    /// When a machine cannot be booted.
-    pub(super) async fn boot_rest(&mut self, cluster: &Cluster, faults: &mut Faults) -> Result<(), String> {
-        for (_, node) in std::mem::take(&mut self.booting) {
-            faults.boot(cluster, &node).await?;
-        }
-        Ok(())
-    }
-
-    async fn reset_expired(&mut self, cluster: &Cluster, faults: &mut Faults) -> Result<(), String> {
-        let now = Instant::now();
-        let expired: Vec<String> =
-            self.armed.borrow().iter().filter(|(_, at)| **at <= now).map(|(node, _)| node.clone()).collect();
-        for node in expired {
-            self.armed.borrow_mut().remove(&node);
-            cluster.journal.record(&node, What::Note { text: "the watchdog resets the machine".to_owned() });
-            if faults.reset(cluster, &node).await? {
-                self.booting.push((Instant::now() + self.boot, node));
+            let expired = self.expired();
+            if !expired.is_empty() {
+                return Ok(expired);
             }
         }
-        Ok(())
+        tokio::time::sleep_until(end).await;
+        Ok(vec![])
     }
 
-    async fn boot(&mut self, cluster: &Cluster, faults: &mut Faults) -> Result<(), String> {
+    /// The devices that have gone off, which are off from now on.
+    fn expired(&self) -> Vec<String> {
         let now = Instant::now();
-        let (ready, booting): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.booting).into_iter().partition(|b| b.0 <= now);
-        self.booting = booting;
-        for (_, node) in ready {
-            faults.boot(cluster, &node).await?;
-        }
-        Ok(())
+        let mut armed = self.armed.borrow_mut();
+        let expired: Vec<String> = armed.iter().filter(|(_, at)| **at <= now).map(|(node, _)| node.clone()).collect();
+        armed.retain(|node, _| !expired.contains(node));
+        expired
     }
 }
 

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use pgdrill_containers::{
-    faults::{
+    acts::{
         disk,
         machine::State,
-        network::{Breakage, Network},
+        network::{Network, Part},
         power,
         process::{self, Target},
         steering,
     },
     shim,
 };
-use pgdrill_lab::scenario::Route;
+use pgdrill_lab::{player::LinkState, scenario::Route};
 use tokio::time::sleep;
 
 use crate::bench::with_hosts;
@@ -71,16 +71,20 @@ fn a_process_that_starts_others_all_the_time_stands_still_and_goes_with_all_of_t
     });
 }
 
+fn cut(route: &Route, is_cut: bool) -> [(Route, LinkState); 1] {
+    [(route.clone(), LinkState { is_cut, ..LinkState::default() })]
+}
+
 fn a_host_without_power_says_nothing_more_and_comes_back_with_its_faults() {
     with_hosts("power", &["a", "b"], |bench| async move {
         bench.echo("b").await;
         bench.talk("a", "b").await;
         let machine = bench.machine("b").clone();
         let mut network = Network::new(bench.machines.values().cloned());
-        let link = Route { from: "a".into(), to: "b".into() };
-        let cut = network.break_links(std::slice::from_ref(&link), Breakage::Cut).await.expect("it can be cut");
+        let link = [Route { from: "a".into(), to: "b".into() }];
+        network.set(&cut(&link[0], true)).await.expect("it can be cut");
         sleep(Duration::from_secs(1)).await;
-        let counted = network.effect(cut).await.expect("it is counted");
+        let counted = network.affected(&link, Part::Cut).await.expect("it is counted");
         assert!(counted > 0);
         assert!(power::off(&machine, &mut network).await.expect("it can be done"));
         assert_eq!(machine.state().await.expect("Docker answers"), State::Stopped);
@@ -88,10 +92,13 @@ fn a_host_without_power_says_nothing_more_and_comes_back_with_its_faults() {
         sleep(Duration::from_secs(1)).await;
         // `trips` fails when the connection was closed: a dead machine's kernel does not say goodbye.
         bench.trips("a").await;
-        assert!(network.effect(cut).await.expect("it is counted") >= counted, "what was counted is kept");
+        assert!(
+            network.affected(&link, Part::Cut).await.expect("it is counted") >= counted,
+            "what was counted is kept"
+        );
         assert!(power::on(&machine, &mut network).await.expect("it can be done"));
         assert!(!bench.rules_left("b").await.is_empty(), "the cut still stands");
-        network.mend(cut).await.expect("it can be mended");
+        network.set(&cut(&link[0], false)).await.expect("it can be mended");
         assert_eq!(bench.rules_left("b").await, "");
     });
 }
@@ -102,11 +109,11 @@ fn a_frozen_host_answers_nothing_and_what_ends_meanwhile_ends_when_it_goes_on() 
         bench.talk("a", "b").await;
         let machine = bench.machine("b").clone();
         let mut network = Network::new(bench.machines.values().cloned());
-        let link = Route { from: "a".into(), to: "b".into() };
-        let cut = network.break_links(&[link], Breakage::Cut).await.expect("it can be cut");
+        let link = [Route { from: "a".into(), to: "b".into() }];
+        network.set(&cut(&link[0], true)).await.expect("it can be cut");
         assert!(power::freeze(&machine).await.expect("it can be frozen"));
         assert_eq!(machine.state().await.expect("Docker answers"), State::Paused);
-        network.mend(cut).await.expect("what cannot be done now is owed");
+        network.set(&cut(&link[0], false)).await.expect("what cannot be done now is owed");
         assert!(power::thaw(&machine, &mut network).await.expect("it can be thawed"));
         assert_eq!(bench.rules_left("b").await, "", "what was owed is done");
         let before = bench.trips("a").await.len();

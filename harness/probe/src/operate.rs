@@ -7,6 +7,7 @@ use http::{Method, Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
+use pgdrill_lab::player::Order;
 use pgdrill_net::{Net, SocketOptions};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -15,35 +16,6 @@ use crate::{Connection, Endpoint, Login, observe::DcsTarget};
 
 /// `patronictl` waits this long for a switchover.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What an operator asks for.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Order {
-    /// `patronictl switchover`.
-    Switchover {
-        /// Who leads, as the operator names it.
-        leader: String,
-        /// Who is to lead.
-        candidate: Option<String>,
-        /// Scheduled for so much later by the operator's own clock; `None`: now.
-        after: Option<Duration>,
-    },
-    /// `patronictl failover`.
-    Failover {
-        /// Who is to lead.
-        candidate: String,
-    },
-    /// `patronictl restart`.
-    Restart,
-    /// `patronictl reinit`.
-    Reinitialize,
-    /// `patronictl edit-config`, `pause` and `resume`: `null` removes a setting.
-    EditConfig(Value),
-    /// `SELECT pg_wal_replay_pause()`.
-    ReplayPause,
-    /// `SELECT pg_wal_replay_resume()`.
-    ReplayResume,
-}
 
 /// Gives the order to one agent (or its PostgreSQL).
 ///

@@ -72,8 +72,6 @@ pub(crate) fn build<'a>(
         journal,
         workload,
         routed,
-        calibration: calibration.clone(),
-        booting: vec![],
         zero,
     };
     observers::start(&mut cluster);

@@ -23,7 +23,6 @@ use pgdrill_sim_engine::{Engine, HostId, ProcessId};
 pub(crate) use roster::Roster;
 
 use crate::{
-    calibration::Calibration,
     node::{Addresses, Node, SUPERUSER},
     ports,
 };
@@ -43,9 +42,6 @@ pub(crate) struct Cluster<'a> {
     pub(crate) workload: Shared,
     /// Which servers HAProxy takes for up.
     pub(crate) routed: Arc<Mutex<BTreeMap<String, bool>>>,
-    pub(crate) calibration: Calibration,
-    /// Machines that were reset, and when they will have booted, in the engine's time.
-    pub(crate) booting: Vec<(Duration, String)>,
     zero: Arc<AtomicU64>,
 }
 

@@ -1,21 +1,22 @@
-//! A run from boot to verdict material: bring the cluster up, begin, carry out the timeline, let it settle, read the end.
+//! A run from boot to verdict material: the cluster is brought up, then the player is asked what to do.
 
+pub(crate) mod read;
 mod ready;
-mod settle;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use pgdrill_lab::{
-    event::{Event, What},
-    scenario::{Scenario, Span},
-    world::{PlayError, Recording, moments, remember},
+    event::{At, Event},
+    player::{Do, Player},
+    scenario::Scenario,
+    world::{PlayError, Recording, remember},
 };
 use pgdrill_sim_engine::Engine;
 
 use crate::{
+    acts::carry_out,
     calibration::Calibration,
     cluster::{Cluster, build, draw},
-    faults::{Faults, power_off, power_on},
 };
 
 /// The watchdog devices are looked at this often; their time-outs are longer, so that none goes off unnoticed.
@@ -38,13 +39,22 @@ pub(crate) fn play(
     remember(scenario, &cluster.recorder, &known);
     cluster.start_clients();
 
-    let mut faults = Faults::new(draw(seed, u64::MAX));
-    for moment in moments(scenario) {
-        run_until(&mut cluster, &mut faults, moment.at);
-        faults.carry_out(&mut cluster, moment);
+    let boot = Duration::from_secs_f64(calibration.boot_s);
+    let mut player = Player::new(Arc::new(scenario.clone()), cluster.recorder.clone(), draw(seed, u64::MAX), boot);
+    loop {
+        match player.poll(cluster.journal.now()) {
+            Do::Act(act) => {
+                let evidence = carry_out(&mut cluster, act);
+                player.done(cluster.journal.now(), evidence);
+            }
+            Do::Until(moment) => {
+                for node in run_until(&mut cluster, moment) {
+                    player.watchdog_went_off(cluster.journal.now(), &node);
+                }
+            }
+            Do::Over => break,
+        }
     }
-    run_until(&mut cluster, &mut faults, scenario.duration);
-    settle::finish(&mut cluster, &mut faults);
 
     let played = cluster.journal.now();
     let events = cluster.recorder.take();
@@ -55,46 +65,24 @@ pub(crate) fn play(
     })
 }
 
-/// Runs until a moment of the scenario, resetting machines whose watchdog goes off on the way.
-fn run_until(cluster: &mut Cluster<'_>, faults: &mut Faults, moment: Span) {
-    let end = cluster.at(moment.0);
+/// Runs until a moment of the scenario, or until watchdog devices go off; the nodes whose did.
+fn run_until(cluster: &mut Cluster<'_>, moment: At) -> Vec<String> {
+    let end = cluster.at(Duration::from_nanos(moment.0));
     let watched = cluster.nodes.values().any(|n| n.device.is_present());
-    while cluster.engine.now() < end {
+    loop {
         let now = cluster.engine.now();
-        let deadlines = cluster.nodes.values().filter_map(|n| n.device.deadline());
-        let due = deadlines.chain(cluster.booting.iter().map(|(at, _)| *at)).min();
-        let next = match due {
+        let next = match cluster.nodes.values().filter_map(|n| n.device.deadline()).min() {
             _ if !watched => end,
-            Some(due) => end.min(due.max(now)).min(now + GLANCE),
+            Some(deadline) => end.min(deadline.max(now)).min(now + GLANCE),
             None => end.min(now + GLANCE),
         };
         cluster.engine.run_until(next);
-        boot(cluster);
-        reset_expired(cluster, faults);
-    }
-}
-
-fn reset_expired(cluster: &mut Cluster<'_>, faults: &mut Faults) {
-    let now = cluster.engine.now();
-    let expired: Vec<String> =
-        cluster.nodes.iter().filter(|(_, n)| n.device.expired(now)).map(|(name, _)| name.clone()).collect();
-    for node in expired {
-        cluster.journal.record(&node, What::Note { text: "the watchdog resets the machine".to_owned() });
-        power_off(cluster, std::slice::from_ref(&node));
-        faults.machine_was_reset(&node);
-        let ready = now + Duration::from_secs_f64(cluster.calibration.boot_s);
-        cluster.booting.push((ready, node));
-    }
-}
-
-/// Machines that were reset and have come up again.
-fn boot(cluster: &mut Cluster<'_>) {
-    let now = cluster.engine.now();
-    let (ready, booting) = std::mem::take(&mut cluster.booting).into_iter().partition(|(at, _)| *at <= now);
-    cluster.booting = booting;
-    let ready: Vec<(Duration, String)> = ready;
-    for (_, node) in ready {
-        power_on(cluster, &[node]);
+        let now = cluster.engine.now();
+        let expired = cluster.nodes.iter().filter(|(_, n)| n.device.expired(now)).map(|(name, _)| name.clone());
+        let expired: Vec<String> = expired.collect();
+        if now >= end || !expired.is_empty() {
+            return expired;
+        }
     }
 }
 

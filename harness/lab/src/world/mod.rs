@@ -1,13 +1,11 @@
-//! The `World` port: where a scenario is played; and what every world does alike, so that a scenario means the same in each.
+//! The `World` port: where a scenario is played; and what every world needs for it apart from the [player](crate::player).
 
 mod facts;
-mod moment;
 mod ready;
 mod router;
 mod seed;
 
 pub use facts::{facts, holder};
-pub use moment::{Moment, moments};
 pub use ready::{last_words, missing, no_table, remember};
 pub use router::{HAPROXY_SETTINGS, HaproxySettings};
 pub use seed::{draw, phase_at_most, phase_of_loop};

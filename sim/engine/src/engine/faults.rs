@@ -11,11 +11,13 @@ impl Engine {
         self.processes[process.0].frozen = true;
     }
 
-    /// SIGCONT.
-    pub fn thaw(&mut self, process: ProcessId) {
-        if std::mem::replace(&mut self.processes[process.0].frozen, false) {
+    /// SIGCONT; whether it was frozen.
+    pub fn thaw(&mut self, process: ProcessId) -> bool {
+        let was_frozen = std::mem::replace(&mut self.processes[process.0].frozen, false);
+        if was_frozen {
             self.wake(process);
         }
+        was_frozen
     }
 
     /// Freezes a whole host, its kernel included, as pausing a virtual machine does: nothing is acknowledged, packets
@@ -25,10 +27,10 @@ impl Engine {
         self.arm_probes_of(host);
     }
 
-    /// Ends [`Self::freeze_host`].
-    pub fn thaw_host(&mut self, host: HostId) {
+    /// Ends [`Self::freeze_host`]; whether it was frozen.
+    pub fn thaw_host(&mut self, host: HostId) -> bool {
         if !std::mem::replace(&mut self.hosts[host.0].frozen, false) {
-            return;
+            return false;
         }
         for packet in std::mem::take(&mut self.hosts[host.0].inbox) {
             self.arrive(packet);
@@ -36,6 +38,7 @@ impl Engine {
         for index in 0..self.hosts[host.0].processes.len() {
             self.wake(self.hosts[host.0].processes[index]);
         }
+        true
     }
 
     /// Power loss: nothing leaves the host any more, its processes end, its kernel forgets every connection. What it had

@@ -184,7 +184,7 @@ impl Engine {
                     Request::Start(id) => self.start_if_powered(id),
                     Request::Kill(id) => self.kill(id),
                     Request::Freeze(id) => self.freeze(id),
-                    Request::Thaw(id) => self.thaw(id),
+                    Request::Thaw(id) => _ = self.thaw(id),
                     Request::Connected(key) => self.watch_new_connection(key),
                     Request::PortClosed(host, port) => self.reset_unaccepted(host, port),
                     Request::WroteToOrphan(key) => {

@@ -36,7 +36,7 @@ fn with_every_fault(engine: &mut Engine) -> (u64, Vec<String>, Vec<String>) {
     engine.at(ms(4_000), move |engine| engine.kill(echo));
     engine.at(ms(4_500), move |engine| engine.start(echo));
     engine.at(ms(5_000), move |engine| engine.freeze_host(third));
-    engine.at(ms(6_000), move |engine| engine.thaw_host(third));
+    engine.at(ms(6_000), move |engine| _ = engine.thaw_host(third));
     engine.at(ms(7_000), move |engine| engine.drift_clock(client, -30_000));
     engine.at(ms(8_000), move |engine| engine.power_off(server));
     engine.at(ms(9_000), move |engine| {

@@ -71,7 +71,7 @@ fn a_frozen_host_answers_late_and_its_timers_fire_late() {
             }
         });
         engine.at(secs(1), move |engine| engine.freeze_host(server));
-        engine.at(secs(5), move |engine| engine.thaw_host(server));
+        engine.at(secs(5), move |engine| _ = engine.thaw_host(server));
         engine.run_until(secs(7));
         assert_about(answers.time_of("answered"), secs(5), 10);
         assert_eq!(ticks.words(), ["tick late by 0 s", "tick late by 2 s", "tick late by 0 s"]);

@@ -51,7 +51,7 @@ fn a_frozen_process_is_silent_while_its_neighbour_runs() {
             }
         });
         engine.at(ms(1_500), move |engine| engine.freeze(echo));
-        engine.at(ms(4_500), move |engine| engine.thaw(echo));
+        engine.at(ms(4_500), move |engine| _ = engine.thaw(echo));
         engine.run_until(ms(6_500));
         assert_eq!(neighbour.count("tick"), 7);
         assert_eq!(journal.words()[..2], ["ok", "ask no answer"]);

@@ -113,6 +113,12 @@ impl DataDir {
         self.lock().full = full;
     }
 
+    /// Whether no space is left.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.lock().full
+    }
+
     /// Makes every fsync take `delay` longer.
     pub fn set_fsync_delay(&self, delay: Duration) {
         self.lock().fsync_delay = delay;
