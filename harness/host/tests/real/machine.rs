@@ -123,7 +123,7 @@ impl Place {
         }
         for (folder, files) in [("hashed", fs::read_dir(lists.join("hashed")).ok()), ("empty", None)] {
             let folder = dir.join(folder);
-            fs::create_dir(&folder).expect("it is ours");
+            fs::create_dir_all(&folder).expect("it is created");
             self.protect(&folder);
             for file in files.into_iter().flatten().flatten() {
                 let to = folder.join(file.file_name());
