@@ -19,7 +19,7 @@ use pgdrill_agent::{
 use pgdrill_host::postgres::{LocalPostgres, ServerOutput, Settings};
 use pgdrill_net::TokioNet;
 
-use crate::machine::Place;
+use crate::machine::{self, Place};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -35,7 +35,9 @@ pub(crate) fn start(bin: &str) {
 pub(crate) fn play(dir: &str, bin: &str) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let (first, second) = (Local::new(dir, bin, 1), Local::new(dir, bin, 2));
+        let subnet = machine::subnet();
+        let local = |number| Local::new(dir, bin, format!("{subnet}.{number}"), number);
+        let (first, second) = (local(1), local(2));
         new_cluster(&first).await;
         copy(&first, &second).await;
         rewind(&first, &second).await;
@@ -56,9 +58,7 @@ struct Local {
 }
 
 impl Local {
-    fn new(dir: &str, bin: &str, number: u32) -> Self {
-        let pid = std::process::id();
-        let address = format!("127.{}.{}.{number}", 64 + pid % 128, pid / 128 % 250);
+    fn new(dir: &str, bin: &str, address: String, number: u32) -> Self {
         let dir = Path::new(dir);
         let data_dir = dir.join(format!("adapter{number}"));
         let mut settings = Settings::new(&data_dir, dir.join(format!("pgpass{number}")));

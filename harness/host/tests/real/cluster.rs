@@ -52,8 +52,7 @@ impl Cluster {
 
     /// One of which nothing runs yet, not even etcd.
     pub(crate) fn silent(bin: &str, size: usize, change: fn(&Place, Member) -> Member) -> Self {
-        let (place, pid) = (Place::new(), std::process::id());
-        let subnet = format!("127.{}.{}", 64 + pid % 128, pid / 128 % 250);
+        let (place, subnet) = (Place::new(), machine::subnet());
         let member = |number| change(&place, Member::new(&place, bin, &subnet, number));
         let members = (1..=size).map(member).collect();
         Self { members, etcd: None, place }
@@ -307,9 +306,7 @@ pub(crate) fn frozen_agent(bin: &str) {
 }
 
 pub(crate) fn refusals(bin: &str) {
-    let place = Place::new();
-    let pid = std::process::id();
-    let subnet = format!("127.{}.{}", 64 + pid % 128, pid / 128 % 250);
+    let (place, subnet) = (Place::new(), machine::subnet());
     let refused = |change: fn(&mut Member)| {
         let mut member = Member::new(&place, bin, &subnet, 9);
         change(&mut member);

@@ -5,6 +5,7 @@ use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use nix::unistd::{Gid, Uid, User, chown};
@@ -219,6 +220,15 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The first three bytes of loopback addresses that nobody else has: another of each call, since trials run side by side, and others
+/// than those of a process started at about the same time.
+pub(crate) fn subnet() -> String {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    const PER_PROCESS: u32 = 32;
+    let (pid, taken) = (std::process::id(), TAKEN.fetch_add(1, Ordering::Relaxed));
+    format!("127.{}.{}", 64 + pid % 128, (pid / 128 * PER_PROCESS + taken) % 250)
 }
 
 /// Waits until something is so.

@@ -58,14 +58,16 @@ fn main() -> ExitCode {
         })
         .with_ignored_flag(ignored)
     };
+    // The longest first: nothing else is left to do beside the last one.
     let trials = vec![
+        trial(LIBPQ, libpq::start),
+        trial("a_flood_of_clients_costs_a_leader_neither_memory_nor_its_lock", shortage::flood),
         trial(ADAPTER, adapter::start),
         trial("three_members_fail_over_switch_over_and_take_the_old_primary_back", cluster::failover),
         trial("an_agent_that_starts_finds_its_running_server", cluster::restart_of_the_agent),
         trial("what_does_not_fit_to_a_cluster_is_told_and_nothing_is_touched", cluster::strangers),
         trial("a_frozen_agents_server_is_stopped_before_another_leads", cluster::frozen_agent),
         trial(TLS, tls::cluster),
-        trial(LIBPQ, libpq::start),
         trial(EVERYTHING, everything::cluster),
         trial("own_methods_find_no_data_directory_and_what_they_leave_after_a_failure_is_gone", methods::play),
         trial("what_a_bootstrap_method_has_restored_is_recovered_as_the_configuration_says", methods::recovery),
@@ -76,15 +78,18 @@ fn main() -> ExitCode {
             standby::cluster,
         ),
         trial("an_agent_that_starts_before_etcd_waits_for_it_and_says_so", obstacles::without_etcd),
-        trial("a_flood_of_clients_costs_a_leader_neither_memory_nor_its_lock", shortage::flood),
         trial("an_agent_without_descriptors_concludes_nothing_from_that", shortage::no_descriptors),
         trial("rest_says_what_a_real_server_is_and_waits_for", said::documents),
     ];
-    // On a small machine three clusters at once only measure each other.
-    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    // They wait most of the time. More clusters at once only measure each other on a small machine.
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
     let Conclusion { num_failed, .. } = libtest_mimic::run(&arguments, trials);
     if num_failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(101) }
 }
+
+/// Trials side by side.
+const AT_ONCE: usize = 3;
 
 const ADAPTER: &str = "the_adapter_does_with_real_programs_what_the_port_says";
 const TLS: &str = "inside_tls_a_cluster_is_made_copied_and_rewound_and_no_other_authority_is_trusted";

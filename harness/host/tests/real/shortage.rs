@@ -20,6 +20,9 @@ use crate::{
 /// Longer than `ttl` of these clusters: whoever lost the lock by then has lost it.
 const LONGER_THAN_A_LEASE: Duration = Duration::from_secs(30);
 
+/// How long a client of a flood tries: the kernel drops its first packet when the agent lets nobody else in.
+const NO_PLACE: Duration = Duration::from_millis(250);
+
 /// A limit of open files that an agent does not reach.
 const MANY: u64 = 1024;
 /// Standard input, output and error are open: a process under this limit opens nothing else, and keeps what it has.
@@ -38,7 +41,7 @@ fn resident_kib(pid: u32) -> u64 {
 
 fn connect(member: &Member) -> Option<TcpStream> {
     let address = format!("{}:8008", member.node.address).parse().expect("an address");
-    let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;
+    let stream = TcpStream::connect_timeout(&address, NO_PLACE).ok()?;
     stream.set_write_timeout(Some(Duration::from_millis(20))).expect("it is open");
     Some(stream)
 }
