@@ -5,6 +5,7 @@
 //! | [`timeline`]: a run from second to second | [`write_events`]: its events as JSON Lines |
 //! | [`table`]: verdicts over scenarios and seeds | [`summary`]: the same as JSON |
 //! | [`comparison_text`], [`comparison_page`]: one scenario in several worlds | [`Comparison`]: the same as JSON |
+//! | [`sweep_text`]: what settings cost | [`Sweep`], [`sweep_csv`]: the same as JSON and CSV |
 //! | [`matrix`]: scenarios by worlds in Markdown | |
 //! | [`explanation`]: the first violation, what led to it, and how to see it again | [`junit`]: the same for CI |
 //!
@@ -22,6 +23,7 @@ mod palette;
 mod reproduce;
 mod run;
 mod summary;
+mod sweep;
 mod table;
 mod text;
 mod timeline;
@@ -42,6 +44,9 @@ pub use matrix::{Figures, PlayedRun, PlayedRuns, matrix};
 pub use reproduce::Reproduce;
 pub use run::{Ending, Run, exit_code};
 pub use summary::{RunSummary, Summary, summary};
+pub use sweep::{
+    Cell, CellFigures, PairedDifference, Quantile, Sample, Setting, Skipped, Sweep, sweep_csv, sweep_text,
+};
 pub use table::table;
 pub use text::duration;
 pub use timeline::{Detail, timeline};

@@ -10,6 +10,7 @@ mod matrix;
 mod run;
 mod scenario;
 mod screen;
+mod sweep;
 
 use std::{
     future::Future,
@@ -56,6 +57,8 @@ enum Command {
     Run(run::RunArgs),
     /// Play one scenario in the simulator and on real nodes, and show them side by side
     Compare(compare::CompareArgs),
+    /// Play scenarios with many combinations of settings, and show what each costs
+    Sweep(sweep::SweepArgs),
     /// Measure how long PostgreSQL takes here, for the simulator
     Calibrate(calibrate::CalibrateArgs),
     /// Make a table of scenarios by worlds from recorded results
@@ -90,6 +93,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(arguments) => run::run(arguments, screen),
         Command::Compare(arguments) => compare::run(&arguments, screen),
+        Command::Sweep(arguments) => sweep::run(&arguments, screen),
         Command::Calibrate(arguments) => calibrate::run(&arguments, screen),
         Command::Matrix(arguments) => matrix::run(&arguments, screen),
         Command::Ctl(arguments) => ctl::run(arguments, screen),

@@ -45,6 +45,21 @@ impl Invalid {
     pub(crate) fn rendered(&self) -> Vec<String> {
         self.0.iter().map(draw).collect()
     }
+
+    /// What is wrong first, with the field but without its line.
+    #[cfg(feature = "command")]
+    pub(crate) fn first_in_words(&self) -> String {
+        let words = |Problem { field, found, expected, .. }: &Problem| {
+            let name = field.rsplit('.').next().unwrap_or_default();
+            // A group of settings that do not go together is told by their names.
+            if found.contains(' ') {
+                format!("{found}: expected {expected}")
+            } else {
+                format!("{name}: {found}: expected {expected}")
+            }
+        };
+        self.0.first().map(words).unwrap_or_default()
+    }
 }
 
 impl Loaded {

@@ -10,6 +10,26 @@ use crate::{
     verdict::{Measured, Rules},
 };
 
+impl Broken {
+    /// Whether it is about what the scenario itself expects (`expect`, `refused`), which may not fit to settings that its author did
+    /// not have in mind; everything else breaks a rule that holds with any settings.
+    #[must_use]
+    pub const fn is_expectation(&self) -> bool {
+        matches!(
+            self,
+            Self::OutageOverBudget { .. }
+                | Self::OutageUnderBudget { .. }
+                | Self::LostWritesOverBudget { .. }
+                | Self::LostWritesUnderBudget { .. }
+                | Self::LeaderChangesOffBudget { .. }
+                | Self::WrongEnd { .. }
+                | Self::OperatorRefused { .. }
+                | Self::OperatorNotRefused { .. }
+                | Self::ExpectedViolationAbsent { .. }
+        )
+    }
+}
+
 /// Judges the rule.
 #[must_use]
 pub fn judge(rules: &Rules, history: &History<'_>, measured: &Measured) -> Finding {
