@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::{
-    ExitReason, HostId, ProcessId, ProcessStatus,
-    engine::main_of,
+    id::{HostId, ProcessId},
     interpose,
+    program::main_of,
+    status::{ExitReason, ProcessStatus},
     world::{self, ProcessEntry, Request},
 };
 

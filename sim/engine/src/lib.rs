@@ -82,33 +82,22 @@ compile_error!("the simulated world runs on Linux with glibc; elsewhere use pgdr
 mod clock;
 mod control;
 mod engine;
+mod id;
 mod interpose;
+mod isolated;
 mod network;
+mod panics;
+mod program;
 mod random;
 mod sockets;
+mod status;
 mod world;
 
 pub use control::{Control, entropy, now};
-pub use engine::{Engine, Exit, ExitReason, ProcessStatus, run_isolated};
+pub use engine::Engine;
+pub use id::{HostId, ProcessId};
+pub use isolated::run_isolated;
 pub use network::{Latency, LinkStats, Trace};
 pub use sockets::{SimListener, SimNet, SimStream};
-
-/// A simulated machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HostId(pub(crate) usize);
-
-/// A simulated process, through all its starts and ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProcessId(pub(crate) usize);
-
-/// How name resolution works on a host.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Dns {
-    /// Names of hosts resolve at once, other names are unknown.
-    #[default]
-    Answers,
-    /// The servers do not answer: a lookup fails after ten seconds, as with resolv.conf's defaults.
-    Silent,
-    /// The servers answer that they cannot answer: a lookup fails at once (`EAI_AGAIN`).
-    Fails,
-}
+pub use status::{Exit, ExitReason, ProcessStatus};
+pub use world::Dns;

@@ -16,9 +16,10 @@ use tokio::sync::watch;
 use turmoil_net::shim::tokio::net::{TcpListener, TcpStream};
 
 use crate::{
-    Dns, HostId, ProcessId,
-    engine::{Main, ProcessStatus},
+    id::{HostId, ProcessId},
     network::FlowKey,
+    program::Main,
+    status::ProcessStatus,
 };
 
 thread_local! {
@@ -56,6 +57,18 @@ pub(crate) struct World {
     pub(crate) collections: u64,
     /// A socket was used since the engine last collected outgoing packets.
     pub(crate) sockets_used: bool,
+}
+
+/// How name resolution works on a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dns {
+    /// Names of hosts resolve at once, other names are unknown.
+    #[default]
+    Answers,
+    /// The servers do not answer: a lookup fails after ten seconds, as with resolv.conf's defaults.
+    Silent,
+    /// The servers answer that they cannot answer: a lookup fails at once (`EAI_AGAIN`).
+    Fails,
 }
 
 pub(crate) struct HostEntry {

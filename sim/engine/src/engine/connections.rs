@@ -11,18 +11,15 @@ use std::{
 
 use turmoil_net::{TcpFlags, shim::tokio::net::TcpStream};
 
-use super::{Engine, Event, nanos};
+use super::{CONNECTIONS_AT_LEAST, Engine, nanos, schedule::Event};
 use crate::{
-    HostId,
+    id::HostId,
     network::{CONNECTION_GIVE_UP_NS, FlowKey, ORPHAN_GIVE_UP_NS, forged},
     world::{self, SocketEntry},
 };
 
 /// `tcp_synack_retries` = 5.
 const SYN_ACK_GIVE_UP_NS: u64 = 63_000_000_000;
-
-/// Few enough that a long simulation with many short connections stays small.
-pub(super) const CONNECTIONS_AT_LEAST: usize = 1_024;
 
 impl Engine {
     /// Something in this flow, or its acknowledgement, does not get through: see later whether to give up.

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use turmoil_net::{NetstatState, Packet, TcpSegment};
 
-use super::{Engine, Event, host_of};
+use super::{Engine, host_of, schedule::Event};
 use crate::{
-    HostId,
+    id::HostId,
     network::{FlowKey, InFlight, next_retransmission, segment},
     world,
 };

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Engine, ExitReason};
-use crate::{Dns, HostId, ProcessId, network::FlowKey, world};
+use super::Engine;
+use crate::{
+    id::{HostId, ProcessId},
+    network::FlowKey,
+    status::ExitReason,
+    world::{self, Dns},
+};
 
 impl Engine {
     /// SIGSTOP: nothing of the process runs, its packets queue, its timers fire late.

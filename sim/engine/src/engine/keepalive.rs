@@ -5,8 +5,8 @@
 
 use std::{io, time::Duration};
 
-use super::{Engine, Event, nanos};
-use crate::{HostId, network::FlowKey, world};
+use super::{Engine, nanos, schedule::Event};
+use crate::{id::HostId, network::FlowKey, world};
 
 impl Engine {
     /// A connection has been established: it may have happened in the middle of a fault.

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::Engine;
-use crate::{HostId, Latency, LinkStats};
+use crate::{
+    id::HostId,
+    network::{Latency, LinkStats},
+};
 
 impl Engine {
     /// The latency of every link, present and future.

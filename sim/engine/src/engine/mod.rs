@@ -5,32 +5,31 @@ mod delivery;
 mod dial;
 mod exit;
 mod faults;
-mod isolated;
 mod keepalive;
 mod links;
+mod parts;
 mod process;
 mod receive;
 mod schedule;
 mod step;
 mod watchdog;
 
-use std::{net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use exit::ExitListener;
-pub use exit::{Exit, ExitReason, ProcessStatus};
-pub use isolated::run_isolated;
-use process::{Host, Process};
-pub(crate) use process::{Main, main_of};
+use parts::{Host, Process};
 use schedule::{Event, Schedule};
 use turmoil_net::{EnterGuard, KernelConfig, Net, Packet};
 
 use crate::{
-    Control, HostId, ProcessId, Trace,
     clock::HostClock,
+    control::Control,
+    id::{HostId, ProcessId},
     interpose::{self, Entropy},
-    network::Network,
+    network::{Network, Trace},
+    program::main_of,
     random::Key,
-    world::{self, HostEntry, ProcessEntry, World},
+    status::{Exit, ExitListener, ProcessStatus},
+    world::{self, Dns, HostEntry, ProcessEntry, World},
 };
 
 /// `tcp_rmem`'s maximum, 6 MiB.
@@ -38,6 +37,12 @@ const RECEIVE_BUFFER_BYTES: usize = 6 << 20;
 
 /// No full backlog ever: the stack would drop the SYN and nobody would send it again.
 const BACKLOG: usize = 1 << 20;
+
+/// The books are tidied when there are more connections than this: few enough that a long simulation with many short ones stays small.
+const CONNECTIONS_AT_LEAST: usize = 1_024;
+
+/// What is done to the engine at an instant.
+type Action = Box<dyn FnOnce(&mut Engine)>;
 
 /// A simulation: hosts, links, processes, and simulated time. [`run_isolated`] makes one.
 ///
@@ -49,6 +54,9 @@ pub struct Engine {
     own_entropy: Option<Entropy>,
     now_ns: u64,
     schedule: Schedule,
+    /// What [`Event::Call`]s do, by their number.
+    actions: BTreeMap<u64, Action>,
+    next_action: u64,
     hosts: Vec<Host>,
     processes: Vec<Process>,
     network: Network,
@@ -76,7 +84,7 @@ enum Wiring {
 }
 
 impl Engine {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         // What an earlier simulation on this thread left behind; there is none on a fresh thread.
         world::with(|world| *world = World::default());
         let kernel = KernelConfig::default()
@@ -88,6 +96,8 @@ impl Engine {
             own_entropy: None,
             now_ns: 0,
             schedule: Schedule::default(),
+            actions: BTreeMap::new(),
+            next_action: 0,
             hosts: Vec::new(),
             processes: Vec::new(),
             network: Network::new(),
@@ -98,7 +108,7 @@ impl Engine {
             outgoing: Vec::new(),
             heartbeat: watchdog::Heartbeat::start(seed),
             steps: 0,
-            connections_limit: connections::CONNECTIONS_AT_LEAST,
+            connections_limit: CONNECTIONS_AT_LEAST,
             last_stepped: None,
             wiring: Wiring::Open(Box::new(Net::with_config(kernel))),
         }
@@ -116,7 +126,7 @@ impl Engine {
         let key = self.key.with_name(name);
         self.hosts.push(Host::new(name, key, stack_id, ip));
         self.network.add_host(key);
-        world::with(|world| world.hosts.push(HostEntry { name: name.to_owned(), ip, dns: crate::Dns::default() }));
+        world::with(|world| world.hosts.push(HostEntry { name: name.to_owned(), ip, dns: Dns::default() }));
         id
     }
 
@@ -135,7 +145,9 @@ impl Engine {
     /// Calls `action` at `time`, or now if that has passed, before any process runs at that instant.
     pub fn at(&mut self, time: Duration, action: impl FnOnce(&mut Self) + 'static) {
         let at_ns = nanos(time).max(self.now_ns);
-        self.schedule.push(at_ns, Event::Call(Box::new(action)));
+        self.actions.insert(self.next_action, Box::new(action));
+        self.schedule.push(at_ns, Event::Call(self.next_action));
+        self.next_action += 1;
     }
 
     /// Simulated time since the start.
@@ -239,6 +251,7 @@ impl Drop for Engine {
         }
         self.processes.clear();
         self.schedule = Schedule::default();
+        self.actions.clear();
         let left = world::with(std::mem::take);
         drop(left);
         interpose::set_host_clock(HostClock::new());

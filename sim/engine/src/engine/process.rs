@@ -1,100 +1,23 @@
-//! Hosts and processes, and how a process begins and ends.
+//! How a process begins and ends.
 
-use std::{collections::BTreeMap, net::IpAddr, pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use tokio::{
-    runtime::{Builder, RngSeed, Runtime, RuntimeMetrics},
-    task::JoinHandle,
+use tokio::runtime::{Builder, RngSeed};
+
+use super::{
+    Engine,
+    parts::{Life, Process},
+    schedule::Event,
 };
-use turmoil_net::Packet;
-
-use super::{Engine, Event, Exit, ExitReason, ProcessStatus, exit};
 use crate::{
-    HostId, ProcessId,
-    clock::HostClock,
+    id::{HostId, ProcessId},
     interpose::{self, Entropy},
-    network::InFlight,
-    random::{Key, Purpose},
+    panics,
+    program::Main,
+    random::Purpose,
+    status::{Exit, ExitReason, ProcessStatus},
     world,
 };
-
-type MainFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// A program: called once for every start.
-pub(crate) type Main = Arc<dyn Fn() -> MainFuture + Send + Sync>;
-
-pub(crate) fn main_of<F, R>(main: F) -> Main
-where
-    F: Fn() -> R + Send + Sync + 'static,
-    R: Future<Output = ()> + Send + 'static,
-{
-    Arc::new(move || Box::pin(main()))
-}
-
-pub(super) struct Host {
-    pub(super) name: String,
-    pub(super) key: Key,
-    pub(super) stack_id: turmoil_net::HostId,
-    pub(super) ip: IpAddr,
-    pub(super) clock: HostClock,
-    pub(super) processes: Vec<ProcessId>,
-    pub(super) powered: bool,
-    pub(super) frozen: bool,
-    /// Packets that arrived while the host was frozen.
-    pub(super) inbox: Vec<InFlight>,
-    pub(super) touched: bool,
-}
-
-impl Host {
-    pub(super) fn new(name: &str, key: Key, stack_id: turmoil_net::HostId, ip: IpAddr) -> Self {
-        Self {
-            name: name.to_owned(),
-            key,
-            stack_id,
-            ip,
-            clock: HostClock::new(),
-            processes: Vec::new(),
-            powered: true,
-            frozen: false,
-            inbox: Vec::new(),
-            touched: false,
-        }
-    }
-}
-
-pub(super) struct Process {
-    pub(super) name: String,
-    pub(super) host: HostId,
-    main: Main,
-    /// Of the process through all its starts.
-    key: Key,
-    /// Of the present start.
-    pub(super) life_key: Key,
-    pub(super) entropy: Entropy,
-    /// How often it has dialled each host and port since it started.
-    pub(super) dialled: BTreeMap<(HostId, u16), u64>,
-    pub(super) life: Option<Life>,
-    /// Counts up whenever scheduled events of this process become meaningless.
-    pub(super) generation: u64,
-    starts: u64,
-    pub(super) due_ns: Option<u64>,
-    pub(super) frozen: bool,
-    /// How often it was given control, and in which second of simulated time.
-    pub(super) steps: (u64, u32),
-    /// Something happened that it must be stepped for.
-    pub(super) ready: bool,
-    /// Packets for its sockets: delivered inside its runtime, so that waking its tasks needs no system call.
-    pub(super) mail: Vec<Packet>,
-}
-
-/// What exists only while a process runs.
-pub(super) struct Life {
-    pub(super) runtime: Runtime,
-    pub(super) metrics: RuntimeMetrics,
-    pub(super) root: JoinHandle<()>,
-    /// The host's clock when the runtime was built: its timers count whole milliseconds from here.
-    pub(super) began_elapsed_ns: u64,
-}
 
 impl Engine {
     /// Books a process whose entry in the world exists, and starts it.
@@ -191,7 +114,7 @@ impl Engine {
         self.collect_outgoing();
         self.unload(id);
         // A destructor that panics is as much a fault of the program as any other panic.
-        let reason = exit::take_panic().map_or(reason, ExitReason::Panicked);
+        let reason = panics::take_panic().map_or(reason, ExitReason::Panicked);
         let exit = Exit { at: self.now(), process: id, reason: reason.clone() };
         self.set_status(id, ProcessStatus::Exited(reason));
         for listener in &mut self.exit_listeners {

@@ -7,7 +7,7 @@ use turmoil_net::{Packet, TcpFlags, TcpSegment};
 
 use super::{Engine, delivery::NARROW_WINDOW};
 use crate::{
-    HostId,
+    id::HostId,
     network::{FlowKey, InFlight, forged, is_pure_ack, segment},
     world,
 };

@@ -5,9 +5,8 @@ use std::{
     collections::BinaryHeap,
 };
 
-use super::Engine;
 use crate::{
-    ProcessId,
+    id::ProcessId,
     network::{FlowKey, InFlight},
 };
 
@@ -24,7 +23,8 @@ pub(super) enum Event {
     GiveUp(FlowKey),
     /// The next keepalive probe.
     Probe(FlowKey),
-    Call(Box<dyn FnOnce(&mut Engine)>),
+    /// Something from outside is done, by its number.
+    Call(u64),
 }
 
 struct Entry {

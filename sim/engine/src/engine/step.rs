@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Engine, Event, ExitReason, exit, nanos};
+use super::{Engine, nanos, schedule::Event};
 use crate::{
-    ProcessId,
+    id::{HostId, ProcessId},
     interpose::{self, LIVELOCK_PARKS, Parked, run_until_parked},
+    panics,
+    status::ExitReason,
     world::{self, Request},
 };
 
@@ -55,11 +57,12 @@ impl Engine {
                     self.begin(id);
                 }
             }
-            Event::Call(action) => {
+            Event::Call(number) => {
+                let Some(action) = self.actions.remove(&number) else { return };
                 action(self);
                 // It may have touched channels of any process.
                 for host in 0..self.hosts.len() {
-                    self.touch(crate::HostId(host));
+                    self.touch(HostId(host));
                 }
             }
         }
@@ -155,7 +158,7 @@ impl Engine {
     }
 
     fn fault_or_end(&mut self, id: ProcessId, parked: Parked) -> Option<ExitReason> {
-        if let Some(message) = exit::take_panic() {
+        if let Some(message) = panics::take_panic() {
             return Some(ExitReason::Panicked(message));
         }
         let life = self.processes[id.0].life.as_ref()?;

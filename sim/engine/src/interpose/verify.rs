@@ -8,7 +8,11 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{Parked, entropy, run_until_parked, set_now_ns};
+use super::{
+    entropy,
+    epoll::{Parked, run_until_parked},
+    time::set_now_ns,
+};
 
 /// Checks that entropy, clocks and sleeping are simulated on the calling thread, which must be fresh and active.
 ///

@@ -13,6 +13,7 @@
 
 mod flow;
 mod hash;
+mod key;
 mod link;
 mod retransmission;
 mod segment;
@@ -20,30 +21,22 @@ mod trace;
 
 use std::collections::BTreeMap;
 
-pub(crate) use flow::{Flow, FlowKey};
+pub(crate) use flow::Flow;
+pub(crate) use key::FlowKey;
 use link::Link;
 pub use link::{Latency, LinkStats};
 pub(crate) use retransmission::{CONNECTION_GIVE_UP_NS, ORPHAN_GIVE_UP_NS, next_retransmission};
-pub(crate) use segment::{forged, is_pure_ack, segment};
+pub(crate) use segment::{InFlight, forged, is_pure_ack, segment};
 pub use trace::Trace;
 use turmoil_net::Packet;
 
 use crate::{
-    HostId,
+    id::HostId,
     random::{Key, Purpose},
 };
 
 /// Of a TCP segment: Ethernet, IPv4 and TCP with its timestamps.
 const HEADERS: u64 = 14 + 20 + 32;
-
-/// A packet on its way.
-#[derive(Debug)]
-pub(crate) struct InFlight {
-    pub(crate) key: FlowKey,
-    /// When its sender emitted it first: retransmissions are counted from here.
-    pub(crate) sent_ns: u64,
-    pub(crate) packet: Packet,
-}
 
 /// All links and flows of a simulation.
 #[derive(Debug)]

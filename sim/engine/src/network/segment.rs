@@ -1,9 +1,20 @@
-//! Looking into packets, and making some up.
+//! Packets on their way: looking into them, and making some up.
 
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 use turmoil_net::{Packet, TcpFlags, TcpSegment, Transport};
+
+use super::key::FlowKey;
+
+/// A packet on its way.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    pub(crate) key: FlowKey,
+    /// When its sender emitted it first: retransmissions are counted from here.
+    pub(crate) sent_ns: u64,
+    pub(crate) packet: Packet,
+}
 
 /// The TCP segment in `packet`. UDP exists in the socket stack and is not offered by this crate.
 pub(crate) fn segment(packet: &Packet) -> Option<&TcpSegment> {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use turmoil_net::Packet;
 
-use super::{FlowKey, hash::TraceHash, segment};
-use crate::ProcessId;
+use super::{hash::TraceHash, key::FlowKey, segment::segment};
+use crate::id::ProcessId;
 
 /// The first word of an entry says in its highest byte what it is.
 const PACKET: u64 = 1;

@@ -11,9 +11,9 @@ use pgdrill_net::Listener;
 use tokio::io::ReadBuf;
 use turmoil_net::shim::tokio::net::{TcpListener, TcpStream};
 
-use super::SimStream;
+use super::stream::SimStream;
 use crate::{
-    HostId,
+    id::HostId,
     world::{self, ListenerEntry, Request},
 };
 

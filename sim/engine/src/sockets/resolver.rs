@@ -4,7 +4,7 @@ use std::{io, net::IpAddr, time::Duration};
 
 use tokio::time::sleep;
 
-use crate::{Dns, world};
+use crate::world::{self, Dns};
 
 /// resolv.conf's defaults: two attempts of five seconds each.
 const RESOLVER_GIVES_UP: Duration = Duration::from_secs(10);

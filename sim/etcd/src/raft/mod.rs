@@ -2,9 +2,12 @@
 
 mod apply;
 mod elections;
+mod hear;
+mod input;
 mod node;
 mod reads;
 pub(crate) mod storage;
 pub(crate) mod transport;
 
-pub(crate) use node::{Input, Node};
+pub(crate) use input::Input;
+pub(crate) use node::Node;

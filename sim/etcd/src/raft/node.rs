@@ -20,34 +20,15 @@ use tokio::{
 
 use super::{
     elections::{Elections, NEVER},
-    reads::{ReadDone, Reads},
+    input::Input,
+    reads::Reads,
     storage::DiskStorage,
 };
-use crate::{disk::Disk, error::EtcdError, member::Member};
-
-/// What the node is told.
-pub(crate) enum Input {
-    /// A request to put into the log.
-    Propose { id: u64, data: Vec<u8> },
-    /// A linearizable read.
-    Read { done: ReadDone },
-    /// A message from a peer whose disk had been wiped `incarnation` times.
-    Message { message: Message, incarnation: u64 },
-    /// A peer has connected.
-    Hello { from: u64, incarnation: u64 },
-    /// The connection to a peer was made (`true`) or lost.
-    Connected { peer: u64, connected: bool },
-    /// Messages to a peer were lost.
-    Unreachable { peer: u64 },
-    /// What became of a snapshot for a peer.
-    SnapshotSent { peer: u64, sent: bool },
-    /// Hand leadership over.
-    MoveLeader { to: u64 },
-}
+use crate::{disk::Disk, member::Member};
 
 /// Ticks that the first election of a fresh process is brought forward, once its peers are there
 /// (`EtcdServer.adjustTicks`): it has no leader whose silence it could measure.
-const FAST_FORWARD_WINDOW_SECONDS: u64 = 5;
+pub(super) const FAST_FORWARD_WINDOW_SECONDS: u64 = 5;
 
 pub(crate) struct Node {
     pub(super) raft: RawNode<DiskStorage>,
@@ -56,20 +37,20 @@ pub(crate) struct Node {
     inputs: mpsc::UnboundedReceiver<Input>,
     /// Where messages to each peer go; full means that they are dropped.
     outboxes: BTreeMap<u64, mpsc::Sender<Message>>,
-    incarnations: BTreeMap<u64, u64>,
+    pub(super) incarnations: BTreeMap<u64, u64>,
     pub(super) reads: Reads,
     /// Proposals for which there is no leader yet.
-    pending: VecDeque<(u64, Vec<u8>)>,
-    leader: u64,
+    pub(super) pending: VecDeque<(u64, Vec<u8>)>,
+    pub(super) leader: u64,
     pub(super) snapshot_index: u64,
     /// A leader's term has begun: reads that it refused before can be asked again.
     pub(super) read_again: bool,
     pub(super) next_expiry_check: Instant,
     ticks_without_leader: usize,
     ticks: u64,
-    started: Instant,
-    fast_forwarded: bool,
-    elections: Elections,
+    pub(super) started: Instant,
+    pub(super) fast_forwarded: bool,
+    pub(super) elections: Elections,
 }
 
 impl Node {
@@ -148,7 +129,7 @@ impl Node {
         }
     }
 
-    fn fast_forward(&mut self, ticks: usize) {
+    pub(super) fn fast_forward(&mut self, ticks: usize) {
         self.fast_forwarded = true;
         for _ in 0..ticks {
             self.raft.tick();
@@ -182,88 +163,6 @@ impl Node {
         self.ticks_without_leader = if self.leader == 0 { self.ticks_without_leader + 1 } else { 0 };
         if self.ticks_without_leader >= 3 {
             self.member.no_leader.send_modify(|n| *n += 1);
-        }
-    }
-
-    fn take(&mut self, input: Input) {
-        match input {
-            Input::Propose { id, data } => self.propose(id, data),
-            Input::Read { done } => self.reads.add(done),
-            Input::Message { message, incarnation } => self.receive(message, incarnation),
-            Input::Hello { from, incarnation } => self.meet(from, incarnation),
-            Input::Connected { peer, connected } => self.connected(peer, connected),
-            Input::Unreachable { peer } => self.raft.report_unreachable(peer),
-            Input::SnapshotSent { peer, sent } => {
-                let status = if sent { SnapshotStatus::Finish } else { SnapshotStatus::Failure };
-                self.raft.report_snapshot(peer, status);
-            }
-            Input::MoveLeader { to } => self.raft.transfer_leader(to),
-        }
-    }
-
-    fn propose(&mut self, id: u64, data: Vec<u8>) {
-        if self.leader == 0 {
-            self.pending.push_back((id, data));
-        } else if self.member.mark_proposed(id)
-            && let Err(raft::Error::ProposalDropped) = self.raft.propose(Vec::new(), data)
-        {
-            // Raft refuses while leadership is being handed over: this one was surely not applied.
-            self.member.answer(id, Err(EtcdError::ProposalDropped));
-        }
-    }
-
-    fn receive(&mut self, message: Message, incarnation: u64) {
-        // What a member said before it lost its log is not true any more.
-        if incarnation < self.incarnations.get(&message.from).copied().unwrap_or(0) {
-            return;
-        }
-        if self.disk.is_rejoining() && !self.may_hear(&message) {
-            return;
-        }
-        // Raft returns an error for messages from strangers and for proposals it cannot forward: both are dropped.
-        let _ = self.raft.step(message);
-        self.elections.observe(&self.raft);
-    }
-
-    /// A wiped member neither votes nor believes a commit index that it does not have the entries for; real etcd panics on
-    /// the latter ("tocommit is out of range").
-    fn may_hear(&mut self, message: &Message) -> bool {
-        let last = self.raft.raft.raft_log.last_index();
-        match message.get_msg_type() {
-            MessageType::MsgRequestVote | MessageType::MsgRequestPreVote | MessageType::MsgTimeoutNow => false,
-            MessageType::MsgHeartbeat => message.commit <= last,
-            MessageType::MsgAppend if message.commit > 0 && last >= message.commit => {
-                self.disk.rejoined();
-                true
-            }
-            _ => true,
-        }
-    }
-
-    fn meet(&mut self, from: u64, incarnation: u64) {
-        let known = self.incarnations.insert(from, incarnation).unwrap_or(0);
-        if incarnation > known
-            && let Some(progress) = self.raft.raft.mut_prs().get_mut(from)
-        {
-            // It has nothing of what it once acknowledged: replicate from the beginning.
-            progress.matched = 0;
-            progress.next_idx = 1;
-            progress.become_probe();
-        }
-    }
-
-    fn connected(&mut self, peer: u64, connected: bool) {
-        let mut contact = self.member.contact();
-        if connected {
-            contact.connected.entry(peer).or_insert_with(Instant::now);
-        } else {
-            contact.connected.remove(&peer);
-        }
-        let active = contact.connected.len();
-        drop(contact);
-        let young = self.started.elapsed().as_secs() < FAST_FORWARD_WINDOW_SECONDS;
-        if active > 1 && young && !self.fast_forwarded && !self.disk.is_rejoining() {
-            self.fast_forward(self.member.config.election_ticks().saturating_sub(2));
         }
     }
 
@@ -365,13 +264,6 @@ impl Node {
             for (id, data) in std::mem::take(&mut self.pending) {
                 self.propose_pending(id, data);
             }
-        }
-    }
-
-    fn propose_pending(&mut self, id: u64, data: Vec<u8>) {
-        // While Raft's `Ready` is being handled it must not be stepped; the queue is read right after.
-        if self.member.node.send(Input::Propose { id, data }).is_err() {
-            self.member.answer(id, Err(EtcdError::Stopped));
         }
     }
 }

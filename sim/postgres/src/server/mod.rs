@@ -12,4 +12,6 @@ mod shutdown;
 pub mod signals;
 pub(crate) mod startup;
 pub(crate) mod state;
+mod target_timeline;
 pub(crate) mod wire;
+mod write;

@@ -6,13 +6,15 @@ use tokio::time::Instant;
 
 use super::{
     checkpointer::checkpoint_of,
-    startup::REPLAY_SLICE,
     state::{Server, Stage, State, now_us},
 };
 use crate::{
     disk::record::{Body, Record},
     timings::transfer,
 };
+
+/// How long replay may run ahead of its calibrated duration before it sleeps.
+const REPLAY_SLICE: Duration = Duration::from_millis(10);
 
 /// Why replay stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

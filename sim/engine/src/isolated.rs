@@ -2,8 +2,7 @@
 
 use std::{any::Any, thread};
 
-use super::{Engine, exit};
-use crate::{control, interpose};
+use crate::{control, engine::Engine, interpose, panics};
 
 /// Deep futures of debug builds need more than the usual 2 MiB; untouched pages cost nothing.
 const STACK_BYTES: usize = 16 << 20;
@@ -15,7 +14,7 @@ const STACK_BYTES: usize = 16 << 20;
 /// # Panics
 /// When `simulate` panics, with the seed and the simulated time; when the replaced libc functions are not in force.
 pub fn run_isolated<R: Send>(seed: u64, simulate: impl FnOnce(&mut Engine) -> R + Send) -> R {
-    exit::record_panics();
+    panics::record_panics();
     let simulation = || {
         let _active = interpose::activate(seed);
         if let Err(refusal) = interpose::verify() {
