@@ -9,6 +9,7 @@
 //! | `inside` | what pgdrill does inside the containers: the clients, and looking at processes |
 //! | `shim` | what is preloaded into processes: a wrong clock, a slow disk, a watchdog device |
 //! | `acts` | what a scenario asks for, done to all that, with evidence |
+//! | `paths`, `ports` | where everything is on a host |
 //! | `play` | a run from bring-up to the reading of the end state |
 //!
 //! The daemon is asked through its API (`bollard`, by way of testcontainers), because containers need static addresses, signals
@@ -22,7 +23,9 @@ pub mod docker;
 pub mod images;
 pub mod inside;
 mod interrupt;
+pub mod paths;
 mod play;
+pub mod ports;
 mod runtime;
 pub mod shim;
 mod world;

@@ -3,7 +3,10 @@
 use pgdrill_lab::{event::ProcessState, player::Evidence, scenario::Process};
 
 use super::{Acts, Trouble, disk, machine::State, order, power, process, steering};
-use crate::cluster::{Cluster, ETCD_DATA, PGDATA};
+use crate::{
+    cluster::Cluster,
+    paths::{ETCD_DATA, PGDATA},
+};
 
 impl Acts {
     pub(super) async fn kill(

@@ -5,7 +5,7 @@ use pgdrill_lab::player::{Evidence, Order, Reply};
 use pgdrill_net::TokioNet;
 use pgdrill_probe::operate::{self, compact, order};
 
-use crate::cluster::{Cluster, ports};
+use crate::{cluster::Cluster, ports};
 
 /// Removing an etcd member and adding it anew takes no longer.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);

@@ -18,12 +18,15 @@ use pgdrill_net::TokioNet;
 use pgdrill_probe::{Journal, observe::etcd_leader};
 use tokio::time::{Instant, sleep};
 
-use super::{Agent, Cluster, HAPROXY_CFG, Host, Kind, PATRONI_YML, Running, image};
+use super::{Agent, Cluster, Host, Kind, Running, image};
 use crate::{
     acts::{machine::Machine, steering, wants_shim},
     clock::Clock,
     config::{Passwords, Settings},
-    docker::{Command, Docker, HOST, Owner, Plan, Subnet, Trouble, create_network, create_volume, start_container},
+    docker::{
+        Command, Docker, HOST, Mounted, Owner, Plan, Subnet, Trouble, create_network, create_volume, start_container,
+    },
+    paths::{HAPROXY_CFG, PATRONI_YML},
 };
 
 /// A host's data is in memory, at most so much of it beside what the scenario says that there is to copy.
@@ -104,9 +107,9 @@ impl Order<'_> {
         for host in &mut hosts {
             host.volume = host.kind.data().map(|_| format!("{}-{}", self.run, host.name));
             host.etcd_volume = host.etcd.then(|| format!("{}-{}-etcd", self.run, host.name));
-            for (volume, _) in host.volumes() {
+            for Mounted { what: volume, .. } in host.volumes() {
                 create_volume(self.docker, &volume, labels, Some(space)).await?;
-                held.push((volume.clone(), format!("/held/{volume}")));
+                held.push(Mounted::new(&volume, format!("/held/{volume}")));
             }
         }
         let plan = |name: &str, kind: Kind, address: Ipv4Addr, volumes| {
@@ -119,7 +122,7 @@ impl Order<'_> {
                 network: self.run.to_owned(),
                 address,
                 volumes,
-                programs: std::env::var(BINARY).ok().map(|here| (here, PGDRILL.to_owned())).into_iter().collect(),
+                programs: std::env::var(BINARY).ok().map(|here| Mounted::new(here, PGDRILL)).into_iter().collect(),
                 labels,
             }
         };

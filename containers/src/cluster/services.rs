@@ -9,7 +9,7 @@ use pgdrill_lab::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Agent, Cluster, HAPROXY_CFG, Kind, PATRONI_YML, log_of};
+use super::{Agent, Cluster, Kind};
 use crate::{
     acts::{
         self,
@@ -17,6 +17,7 @@ use crate::{
     },
     docker::{Command, Line},
     inside::processes::Change,
+    paths::{HAPROXY_CFG, PATRONI_YML, log_of},
     shim,
 };
 

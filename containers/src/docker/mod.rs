@@ -10,7 +10,7 @@ mod owner;
 mod removal;
 mod trouble;
 
-pub use container::{Plan, create_volume, start_container};
+pub use container::{Mounted, Plan, create_volume, start_container};
 pub(crate) use daemon::host;
 pub use daemon::{connect, open};
 pub use exec::{Command, Line, Output};
