@@ -8,6 +8,7 @@
 //! | `config` | what agents, etcd and HAProxy are told |
 //! | `inside` | what pgdrill does inside the containers: the clients, and looking at processes |
 //! | `shim` | what is preloaded into processes: a wrong clock, a slow disk, a watchdog device |
+//! | `machine` | one container as a machine: commands in it, its state, its clock and fsync through the shim |
 //! | `acts` | what a scenario asks for, done to all that, with evidence |
 //! | `paths`, `ports` | where everything is on a host |
 //! | `play` | a run from bring-up to the reading of the end state |
@@ -23,6 +24,7 @@ pub mod docker;
 pub mod images;
 pub mod inside;
 mod interrupt;
+pub mod machine;
 pub mod paths;
 mod play;
 pub mod ports;

@@ -2,9 +2,10 @@
 
 use pgdrill_lab::{event::ProcessState, player::Evidence, scenario::Process};
 
-use super::{Acts, Trouble, disk, machine::State, order, power, process, steering};
+use super::{Acts, disk, order, power, process};
 use crate::{
     cluster::Cluster,
+    machine::{State, Trouble, steering},
     paths::{ETCD_DATA, PGDATA},
 };
 

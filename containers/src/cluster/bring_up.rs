@@ -20,13 +20,14 @@ use tokio::time::{Instant, sleep};
 
 use super::{Agent, Cluster, Host, Kind, Running, image};
 use crate::{
-    acts::{machine::Machine, steering, wants_shim},
     clock::Clock,
     config::{Passwords, Settings},
     docker::{
         Command, Docker, HOST, Mounted, Owner, Plan, Subnet, Trouble, create_network, create_volume, start_container,
     },
+    machine::steering,
     paths::{HAPROXY_CFG, PATRONI_YML},
+    shim,
 };
 
 /// A host's data is in memory, at most so much of it beside what the scenario says that there is to copy.
@@ -186,8 +187,8 @@ impl Cluster {
             }
         };
         self.succeed(host, &Command::new(["sh", "-c", &script])).await?;
-        if host.kind == Kind::Node && wants_shim(&self.scenario) {
-            steering::install(&Machine::of(&self.docker, host)).await.map_err(|e| e.to_string())?;
+        if host.kind == Kind::Node && shim::is_wanted(&self.scenario) {
+            steering::install(&host.machine(&self.docker)).await.map_err(|e| e.to_string())?;
             self.give_watchdog(host).await?;
         }
         match host.kind {
@@ -202,8 +203,7 @@ impl Cluster {
         if host.kind != Kind::Node || !self.scenario.cluster.has_watchdog_device(&host.name) {
             return Ok(());
         }
-        let machine = Machine::of(&self.docker, host);
-        steering::install_watchdog(&machine, "postgres").await.map_err(|e| e.to_string())
+        steering::install_watchdog(&host.machine(&self.docker), "postgres").await.map_err(|e| e.to_string())
     }
 
     /// Writes a file that only its owner may read.

@@ -4,7 +4,10 @@ use std::net::Ipv4Addr;
 
 use pgdrill_lab::scenario::Process;
 
-use crate::docker::Mounted;
+use crate::{
+    docker::{Docker, Mounted},
+    machine::Machine,
+};
 
 /// What a host is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +87,12 @@ impl Host {
     pub fn processes(&self) -> Vec<Process> {
         let member = self.etcd.then_some(Process::Etcd);
         self.kind.processes().iter().copied().chain(member).collect()
+    }
+
+    /// Its container.
+    #[must_use]
+    pub fn machine(&self, docker: &Docker) -> Machine {
+        Machine::new(docker.clone(), &self.name, &self.container, self.address)
     }
 
     /// Its volumes, and where they are mounted.

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, future::Future, path::PathBuf, time::Duration};
 
 use pgdrill_containers::{
-    acts::machine::Machine,
     docker::{
         Docker, HOST, Mounted, Owner, Plan, Subnet, connect, create_network, create_volume, remove_run, start_container,
     },
+    machine::Machine,
 };
 
 /// Has Python, which talks over sockets in these tests.

@@ -22,8 +22,8 @@ use pgdrill_lab::{player::LinkState, scenario::Route};
 use queue::Queue;
 use rules::{Effect, End, LIST, Rule, counters};
 
-use super::machine::{Machine, State, Trouble};
 use crate::docker::Command;
+use crate::machine::{Machine, State, Trouble};
 
 /// A rule that stands somewhere.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::netem::{self, Mechanism};
 use crate::{
-    acts::machine::{Machine, State, Trouble},
     inside::packet_delay::Counts,
+    machine::{Machine, State, Trouble},
 };
 
 /// Where queues keep their counts and the numbers of their processes, in the container.
