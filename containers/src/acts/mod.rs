@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use network::Network;
 use pgdrill_lab::{
-    player::{Act, Evidence, Seen},
+    player::{Act, Evidence, Lateness, Seen},
     scenario::{Process, Route, Scenario},
 };
 use pgdrill_net::TokioNet;
@@ -68,7 +68,8 @@ impl Acts {
                 let wanted = scenario.cluster.latency_between(from, to);
                 if wanted.max.0 > NATURAL {
                     let route = Route { from: from.clone(), to: to.clone() };
-                    latency.insert(route, (wanted.min.0, wanted.max.0 - wanted.min.0));
+                    let (add, jitter) = (wanted.min.0, wanted.max.0 - wanted.min.0);
+                    latency.insert(route, Lateness { add, jitter });
                 }
             }
         }
