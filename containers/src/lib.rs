@@ -13,8 +13,8 @@
 //! | `paths`, `ports` | where everything is on a host |
 //! | `play` | a run from bring-up to the reading of the end state |
 //!
-//! The daemon is asked through its API (`bollard`, by way of testcontainers), because containers need static addresses, signals
-//! and a clean-up that survives more than a panic.
+//! The daemon is asked through its API (`bollard`, by way of testcontainers): the module [`docker`] says why nothing more of
+//! testcontainers is used.
 
 pub mod acts;
 mod clock;
