@@ -28,8 +28,10 @@ use pgdrill_lab::{
 use queue::Queue;
 use rules::{Effect, End, LIST, Rule, counters};
 
-use crate::docker::Command;
-use crate::machine::{Machine, State, Trouble};
+use crate::{
+    docker::Command,
+    machine::{Machine, State, Trouble},
+};
 
 /// A rule that stands somewhere.
 #[derive(Clone, Debug)]
