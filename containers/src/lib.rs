@@ -8,11 +8,13 @@
 //! | `config` | what agents, etcd and HAProxy are told |
 //! | `inside` | what pgdrill does inside the containers: the clients, and looking at processes |
 //! | `shim` | what is preloaded into processes: a wrong clock, a slow disk, a watchdog device |
+//! | `machine` | one container as a machine: commands in it, its state, its clock and fsync through the shim |
 //! | `acts` | what a scenario asks for, done to all that, with evidence |
+//! | `paths`, `ports` | where everything is on a host |
 //! | `play` | a run from bring-up to the reading of the end state |
 //!
-//! The daemon is asked through its API (`bollard`, by way of testcontainers), because containers need static addresses, signals
-//! and a clean-up that survives more than a panic.
+//! The daemon is asked through its API (`bollard`, by way of testcontainers): the module [`docker`] says why nothing more of
+//! testcontainers is used.
 
 pub mod acts;
 mod clock;
@@ -22,7 +24,10 @@ pub mod docker;
 pub mod images;
 pub mod inside;
 mod interrupt;
+pub mod machine;
+pub mod paths;
 mod play;
+pub mod ports;
 mod runtime;
 pub mod shim;
 mod world;

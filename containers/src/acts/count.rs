@@ -2,7 +2,8 @@
 
 use pgdrill_lab::player::{Evidence, Kind};
 
-use super::{Acts, Trouble, network::Part, steering};
+use super::{Acts, network::Part};
+use crate::machine::{Trouble, steering};
 
 impl Acts {
     pub(super) async fn count(&self, kind: &Kind) -> Result<Evidence, Trouble> {

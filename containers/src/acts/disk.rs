@@ -1,7 +1,7 @@
 //! A full disk: a ballast file on the host's data volume, which has a limited size. Whatever is freed is taken at once, so that
 //! the disk stays full until it is freed.
 
-use super::machine::{Machine, Trouble};
+use crate::machine::{Machine, Trouble};
 
 /// The ballast, beside the data directory.
 const BALLAST: &str = ".pgdrill-ballast";

@@ -2,8 +2,12 @@
 
 use pgdrill_lab::{event::ProcessState, player::Evidence, scenario::Process};
 
-use super::{Acts, Trouble, disk, machine::State, order, power, process, steering};
-use crate::cluster::{Cluster, ETCD_DATA, PGDATA};
+use super::{Acts, disk, order, power, process};
+use crate::{
+    cluster::Cluster,
+    machine::{State, Trouble, steering},
+    paths::{ETCD_DATA, PGDATA},
+};
 
 impl Acts {
     pub(super) async fn kill(

@@ -5,7 +5,6 @@
 //! | `network` | cuts, loss, delay, bandwidth, unanswered DNS: the packet filter of the containers |
 //! | `process`, `power` | signals to processes; containers paused, killed, started |
 //! | `hosts` | the same for the hosts of a scenario |
-//! | `steering` | wall clock and fsync, through the shim |
 //! | `disk` | a full disk |
 //! | `order` | what an operator asks for |
 //! | `count` | what a fault has had an effect on |
@@ -14,27 +13,27 @@
 mod count;
 pub mod disk;
 mod hosts;
-pub mod machine;
 pub mod network;
 mod order;
 pub mod power;
 pub mod process;
-pub mod steering;
 mod unsupported;
 
 use std::collections::BTreeMap;
 
-use machine::{Machine, Trouble};
 use network::Network;
 use pgdrill_lab::{
-    player::{Act, Evidence, Seen},
+    player::{Act, Evidence, Lateness, Seen},
     scenario::{Process, Route, Scenario},
 };
 use pgdrill_net::TokioNet;
 use pgdrill_probe::observe::etcd_leader;
-pub use unsupported::{cannot, wants_shim};
+pub use unsupported::cannot;
 
-use crate::cluster::Cluster;
+use crate::{
+    cluster::Cluster,
+    machine::{Machine, Trouble, steering},
+};
 
 /// Below this a link is as it is: containers of one machine are as near to each other as hosts of one data centre.
 const NATURAL: std::time::Duration = std::time::Duration::from_millis(1);
@@ -53,7 +52,7 @@ impl Acts {
     #[must_use]
     pub fn new(cluster: &Cluster) -> Self {
         let machines: BTreeMap<String, Machine> =
-            cluster.hosts.values().map(|host| (host.name.clone(), Machine::of(&cluster.docker, host))).collect();
+            cluster.hosts.values().map(|host| (host.name.clone(), host.machine(&cluster.docker))).collect();
         Self { network: Network::new(machines.values().cloned()), machines }
     }
 
@@ -69,7 +68,8 @@ impl Acts {
                 let wanted = scenario.cluster.latency_between(from, to);
                 if wanted.max.0 > NATURAL {
                     let route = Route { from: from.clone(), to: to.clone() };
-                    latency.insert(route, (wanted.min.0, wanted.max.0 - wanted.min.0));
+                    let (add, jitter) = (wanted.min.0, wanted.max.0 - wanted.min.0);
+                    latency.insert(route, Lateness { add, jitter });
                 }
             }
         }

@@ -3,12 +3,9 @@
 
 use pgdrill_lab::player::{Evidence, Order, Reply};
 use pgdrill_net::TokioNet;
-use pgdrill_probe::{
-    observe,
-    operate::{compact, order},
-};
+use pgdrill_probe::operate::{self, compact, order};
 
-use crate::cluster::{Cluster, ports};
+use crate::{cluster::Cluster, ports};
 
 /// Removing an etcd member and adding it anew takes no longer.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
@@ -37,5 +34,5 @@ pub(super) fn compact_etcd(cluster: &Cluster, reply: Reply) -> Evidence {
 /// Removes a member that has lost its disk from etcd and adds it anew, through a member that answers.
 pub(super) async fn replace_member(cluster: &Cluster, host: &str) -> Result<(), String> {
     let peer = format!("http://{}:{}", cluster.address(host), ports::ETCD_PEER);
-    observe::replace_member(&TokioNet, &cluster.dcs(), host, &peer, PATIENCE).await
+    operate::replace_member(&TokioNet, &cluster.dcs(), host, &peer, PATIENCE).await
 }

@@ -1,9 +1,7 @@
 //! Whole containers: paused, without power, started again.
 
-use super::{
-    machine::{Machine, State, Trouble},
-    network::Network,
-};
+use super::network::Network;
+use crate::machine::{Machine, State, Trouble};
 
 /// What is added of a host without power: that memory outlives it is the difference to a real power loss.
 pub(super) const DARK: &str = " (nothing left it any more, then its container was killed; unlike on a real machine, what was \

@@ -11,8 +11,10 @@ use std::time::Duration;
 use pgdrill_lab::scenario::Process;
 use tokio::time::{Instant, sleep};
 
-use super::machine::{Machine, Trouble};
-use crate::cluster::Cluster;
+use crate::{
+    cluster::Cluster,
+    machine::{Machine, Trouble},
+};
 
 /// A signal has done its work by then, or never will.
 const LIMIT: Duration = Duration::from_secs(3);

@@ -6,14 +6,6 @@ use pgdrill_lab::scenario::{Action, Fencing, HostKind, Process, Scenario};
 
 use crate::cluster::Agent;
 
-/// Whether the scenario needs the fault shim in its nodes' processes. Other scenarios are played without it.
-#[must_use]
-pub fn wants_shim(scenario: &Scenario) -> bool {
-    let by_shim = |action: &Action| matches!(action, Action::ClockStep { .. } | Action::SlowFsync { .. });
-    let watched = |node: &String| scenario.cluster.has_watchdog_device(node);
-    scenario.timeline.iter().any(|step| by_shim(&step.action)) || scenario.cluster.node_names().iter().any(watched)
-}
-
 /// What cannot be done, one sentence each. What is done is done from outside, so the agent makes a difference only where the
 /// scenario speaks of what only one of them has: the dead-man process.
 #[must_use]

@@ -18,12 +18,16 @@ use pgdrill_net::TokioNet;
 use pgdrill_probe::{Journal, observe::etcd_leader};
 use tokio::time::{Instant, sleep};
 
-use super::{Agent, Cluster, HAPROXY_CFG, Host, Kind, PATRONI_YML, Running, image};
+use super::{Agent, Cluster, Host, Kind, Running, image};
 use crate::{
-    acts::{machine::Machine, steering, wants_shim},
     clock::Clock,
     config::{Passwords, Settings},
-    docker::{Command, Docker, HOST, Owner, Plan, Subnet, Trouble, create_network, create_volume, start_container},
+    docker::{
+        Command, Docker, HOST, Mounted, Owner, Plan, Subnet, Trouble, create_network, create_volume, start_container,
+    },
+    machine::steering,
+    paths::{HAPROXY_CFG, PATRONI_YML},
+    shim,
 };
 
 /// A host's data is in memory, at most so much of it beside what the scenario says that there is to copy.
@@ -104,9 +108,9 @@ impl Order<'_> {
         for host in &mut hosts {
             host.volume = host.kind.data().map(|_| format!("{}-{}", self.run, host.name));
             host.etcd_volume = host.etcd.then(|| format!("{}-{}-etcd", self.run, host.name));
-            for (volume, _) in host.volumes() {
+            for Mounted { what: volume, .. } in host.volumes() {
                 create_volume(self.docker, &volume, labels, Some(space)).await?;
-                held.push((volume.clone(), format!("/held/{volume}")));
+                held.push(Mounted::new(&volume, format!("/held/{volume}")));
             }
         }
         let plan = |name: &str, kind: Kind, address: Ipv4Addr, volumes| {
@@ -119,7 +123,7 @@ impl Order<'_> {
                 network: self.run.to_owned(),
                 address,
                 volumes,
-                programs: std::env::var(BINARY).ok().map(|here| (here, PGDRILL.to_owned())).into_iter().collect(),
+                programs: std::env::var(BINARY).ok().map(|here| Mounted::new(here, PGDRILL)).into_iter().collect(),
                 labels,
             }
         };
@@ -183,8 +187,8 @@ impl Cluster {
             }
         };
         self.succeed(host, &Command::new(["sh", "-c", &script])).await?;
-        if host.kind == Kind::Node && wants_shim(&self.scenario) {
-            steering::install(&Machine::of(&self.docker, host)).await.map_err(|e| e.to_string())?;
+        if host.kind == Kind::Node && shim::is_wanted(&self.scenario) {
+            steering::install(&host.machine(&self.docker)).await.map_err(|e| e.to_string())?;
             self.give_watchdog(host).await?;
         }
         match host.kind {
@@ -199,8 +203,7 @@ impl Cluster {
         if host.kind != Kind::Node || !self.scenario.cluster.has_watchdog_device(&host.name) {
             return Ok(());
         }
-        let machine = Machine::of(&self.docker, host);
-        steering::install_watchdog(&machine, "postgres").await.map_err(|e| e.to_string())
+        steering::install_watchdog(&host.machine(&self.docker), "postgres").await.map_err(|e| e.to_string())
     }
 
     /// Writes a file that only its owner may read.

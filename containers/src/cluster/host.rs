@@ -2,7 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use pgdrill_lab::scenario::{PostgresqlMajor, Process};
+use pgdrill_lab::scenario::Process;
+
+use crate::{
+    docker::{Docker, Mounted},
+    machine::Machine,
+};
 
 /// What a host is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,34 +89,17 @@ impl Host {
         self.kind.processes().iter().copied().chain(member).collect()
     }
 
+    /// Its container.
+    #[must_use]
+    pub fn machine(&self, docker: &Docker) -> Machine {
+        Machine::new(docker.clone(), &self.name, &self.container, self.address)
+    }
+
     /// Its volumes, and where they are mounted.
     #[must_use]
-    pub fn volumes(&self) -> Vec<(String, String)> {
-        let places = [(&self.volume, self.kind.data()), (&self.etcd_volume, Kind::Etcd.data())];
-        places.into_iter().filter_map(|(volume, place)| Some((volume.clone()?, place?.to_owned()))).collect()
+    pub fn volumes(&self) -> Vec<Mounted> {
+        let mounted = |volume: &Option<String>, at: Option<&str>| Some(Mounted::new(volume.as_ref()?, at?));
+        let volumes = [mounted(&self.volume, self.kind.data()), mounted(&self.etcd_volume, Kind::Etcd.data())];
+        volumes.into_iter().flatten().collect()
     }
-}
-
-/// PostgreSQL's data directory.
-pub const PGDATA: &str = "/var/lib/postgresql/data/pg";
-
-/// An etcd member's data directory.
-pub const ETCD_DATA: &str = "/var/lib/etcd/member";
-
-/// Where the programs of a PostgreSQL are.
-#[must_use]
-pub fn bin_dir(postgresql: PostgresqlMajor) -> String {
-    format!("/usr/lib/postgresql/{postgresql}/bin")
-}
-
-/// The settings of the agent.
-pub const PATRONI_YML: &str = "/etc/pgdrill/patroni.yml";
-
-/// The settings of HAProxy.
-pub const HAPROXY_CFG: &str = "/etc/pgdrill/haproxy.cfg";
-
-/// What a service writes.
-#[must_use]
-pub fn log_of(process: Process) -> String {
-    format!("/var/log/pgdrill/{process}.log")
 }

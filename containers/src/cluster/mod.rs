@@ -3,14 +3,13 @@
 mod bring_up;
 mod host;
 mod image;
-pub mod ports;
 mod running;
 mod services;
 
 use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
 pub(crate) use bring_up::{BINARY, Order, addresses};
-pub use host::{ETCD_DATA, HAPROXY_CFG, Host, Kind, PATRONI_YML, PGDATA, bin_dir, log_of};
+pub use host::{Host, Kind};
 pub(crate) use image::check as check_images;
 use pgdrill_lab::{
     event::{ProcessState, Recorder, What},
@@ -22,6 +21,7 @@ pub use running::Running;
 use crate::{
     config::Settings,
     docker::{Command, Docker, Output},
+    ports,
 };
 
 /// Which agent runs the cluster.

@@ -9,14 +9,12 @@ use pgdrill_lab::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Agent, Cluster, HAPROXY_CFG, Kind, PATRONI_YML, log_of};
+use super::{Agent, Cluster, Kind};
 use crate::{
-    acts::{
-        self,
-        machine::{Machine, State},
-    },
     docker::{Command, Line},
     inside::processes::Change,
+    machine::State,
+    paths::{HAPROXY_CFG, PATRONI_YML, log_of},
     shim,
 };
 
@@ -33,7 +31,7 @@ impl Cluster {
     /// # Errors
     /// When the container does not run, or this is no service of that host.
     pub async fn start(&self, process: Process, host: &str) -> Result<(), String> {
-        let shim = process == Process::Agent && acts::wants_shim(&self.scenario);
+        let shim = process == Process::Agent && shim::is_wanted(&self.scenario);
         let env = if shim { shim::environment().to_vec() } else { vec![] };
         self.start_with(process, host, &env).await
     }
@@ -129,7 +127,7 @@ impl Cluster {
                     }
                 }
             }
-            match Machine::of(&self.docker, self.host(host)).state().await {
+            match self.host(host).machine(&self.docker).state().await {
                 Ok(State::Stopped) => self.all_gone(host),
                 // The daemon has lost the thread: who follows anew does not tell of those that end before it looks.
                 Ok(State::Running) => self.ended_unseen(host).await,
@@ -141,7 +139,7 @@ impl Cluster {
 
     /// Whether the host's container is on its way to be stopped, and is then.
     pub(crate) async fn goes_down(&self, host: &str) -> bool {
-        let machine = Machine::of(&self.docker, self.host(host));
+        let machine = self.host(host).machine(&self.docker);
         let began = Instant::now();
         while began.elapsed() < GOING_DOWN {
             if machine.state().await == Ok(State::Stopped) {

@@ -3,7 +3,7 @@
 use pgdrill_lab::world::{HAPROXY_SETTINGS, HaproxySettings};
 
 use super::Settings;
-use crate::cluster::ports;
+use crate::ports;
 
 impl Settings {
     /// `haproxy.cfg`, with the numbers of [`HAPROXY_SETTINGS`].

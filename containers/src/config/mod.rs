@@ -11,7 +11,7 @@ pub(crate) use passwords::Passwords;
 use pgdrill_lab::scenario::Scenario;
 use pgdrill_probe::Login;
 
-use crate::cluster::{ETCD_DATA, ports};
+use crate::{paths::ETCD_DATA, ports};
 
 /// PostgreSQL's superuser, which agents, observers and clients use.
 const SUPERUSER: &str = "postgres";

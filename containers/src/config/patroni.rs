@@ -4,7 +4,10 @@ use pgdrill_lab::scenario::{Fencing, WatchdogMode};
 use serde_json::{Value, json};
 
 use super::{SUPERUSER, Settings, yaml};
-use crate::cluster::{PGDATA, bin_dir, ports};
+use crate::{
+    paths::{PGDATA, bin_dir},
+    ports,
+};
 
 impl Settings {
     /// The node's `patroni.yml`: what the scenario says, and where everything is. Hosts are known by address: with names each

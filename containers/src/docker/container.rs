@@ -13,6 +13,22 @@ use testcontainers::bollard::{
 
 use super::Trouble;
 
+/// Something that is to be found at a place of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mounted {
+    /// A volume by its name, or a file of the daemon's machine by its path.
+    pub what: String,
+    /// The path in the container.
+    pub at: String,
+}
+
+impl Mounted {
+    /// `what` at `at`.
+    pub fn new(what: impl Into<String>, at: impl Into<String>) -> Self {
+        Self { what: what.into(), at: at.into() }
+    }
+}
+
 /// What a container is made from.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -26,10 +42,10 @@ pub struct Plan {
     pub network: String,
     /// Its address there.
     pub address: Ipv4Addr,
-    /// Volumes and where they are mounted.
-    pub volumes: Vec<(String, String)>,
-    /// Programs of this machine, and where they are in the container, perhaps instead of the image's own.
-    pub programs: Vec<(String, String)>,
+    /// Volumes.
+    pub volumes: Vec<Mounted>,
+    /// Programs of this machine, perhaps in the place of the image's own.
+    pub programs: Vec<Mounted>,
     /// Its labels.
     pub labels: HashMap<String, String>,
 }
@@ -41,10 +57,10 @@ pub struct Plan {
 /// When the image is missing, the address is taken, or the daemon refuses for another reason.
 pub async fn start_container(docker: &Docker, plan: &Plan) -> Result<String, Trouble> {
     let what = format!("starting {}", plan.name);
-    let mount = |(volume, target): &(String, String)| Mount {
+    let mount = |volume: &Mounted| Mount {
         typ: Some(MountType::VOLUME),
-        source: Some(volume.clone()),
-        target: Some(target.clone()),
+        source: Some(volume.what.clone()),
+        target: Some(volume.at.clone()),
         ..Mount::default()
     };
     let endpoint = EndpointSettings {
@@ -65,7 +81,7 @@ pub async fn start_container(docker: &Docker, plan: &Plan) -> Result<String, Tro
             network_mode: Some(plan.network.clone()),
             cap_add: Some(vec!["NET_ADMIN".to_owned(), "SYS_PTRACE".to_owned()]),
             mounts: Some(plan.volumes.iter().map(mount).collect()),
-            binds: Some(plan.programs.iter().map(|(here, there)| format!("{here}:{there}:ro")).collect()),
+            binds: Some(plan.programs.iter().map(|program| format!("{}:{}:ro", program.what, program.at)).collect()),
             ..HostConfig::default()
         }),
         networking_config: Some(NetworkingConfig {

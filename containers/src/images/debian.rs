@@ -8,7 +8,7 @@ use std::path::Path;
 use tokio::process::Command;
 
 use super::{
-    Image, ImageError, Step, Watch,
+    Image, ImageError, Source, Step, Watch, context,
     engine::{Build, Engine},
     recipe, tool,
 };
@@ -68,12 +68,12 @@ pub(super) async fn stages(engine: &Engine, tag: &str, scratch: &Path, watch: Wa
     for image in Image::ALL {
         watch(Step { what: image.name(), says: "building", begins: true });
         let folder = scratch.join(image.name());
-        let mut context = tokio_tar::Builder::new(Vec::new());
+        let mut packed = tokio_tar::Builder::new(Vec::new());
         if folder.is_dir() {
-            let packed = context.append_dir_all(".", &folder).await;
-            packed.map_err(ImageError::io(format!("cannot pack {}", folder.display())))?;
+            let appended = packed.append_dir_all(".", &folder).await;
+            appended.map_err(ImageError::io(format!("cannot pack {}", folder.display())))?;
         }
-        let context = super::build::finish(context, recipe::dockerfile(super::Source::Debian, image)).await?;
+        let context = context::finish(packed, recipe::dockerfile(Source::Debian, image)).await?;
         let name = format!("{}:{tag}", image.repository());
         let base = if image == Image::Patroni { &node_stage } else { &base };
         let wanted = Build { name: &name, context, arguments: &[("BASE", base)], labels: &[], network: false };
@@ -104,7 +104,7 @@ async fn make_base(engine: &Engine, name: &str, scratch: &Path, watch: Watch<'_>
     watch(Step { what: "base", says: "importing", begins: true });
     let file = tokio::fs::File::open(&tar).await.map_err(ImageError::io(format!("cannot read {}", tar.display())))?;
     let (repository, tag) = name.rsplit_once(':').expect("it has a tag");
-    engine.import(file, (repository, tag)).await?;
+    engine.import(file, repository, tag).await?;
     tokio::fs::remove_file(&tar).await.map_err(ImageError::io(format!("cannot remove {}", tar.display())))
 }
 

@@ -114,16 +114,16 @@ impl Engine {
     }
 
     /// Makes an image of a root file system in a tar file.
-    pub(super) async fn import(&self, tar: tokio::fs::File, name: (&str, &str)) -> Result<(), ImageError> {
+    pub(super) async fn import(&self, tar: tokio::fs::File, repository: &str, tag: &str) -> Result<(), ImageError> {
         let options = CreateImageOptions {
             from_src: Some("-".to_owned()),
-            repo: Some(name.0.to_owned()),
-            tag: Some(name.1.to_owned()),
+            repo: Some(repository.to_owned()),
+            tag: Some(tag.to_owned()),
             ..CreateImageOptions::default()
         };
         let body = body_try_stream(ReaderStream::with_capacity(tar, 1 << 20));
         let imported: Result<Vec<_>, _> = self.docker.create_image(Some(options), Some(body), None).try_collect().await;
-        imported.map(drop).map_err(|why| failed(format!("cannot import {}:{}", name.0, name.1), &why))
+        imported.map(drop).map_err(|why| failed(format!("cannot import {repository}:{tag}"), &why))
     }
 
     /// Builds an image of a context that holds its `Dockerfile`.

@@ -1,6 +1,6 @@
 //! What images there are, and taking them away.
 
-use super::{Image, ImageError, build::label, engine::Engine};
+use super::{Image, ImageError, engine::Engine, label};
 
 /// An image that pgdrill has built.
 #[derive(Clone, Debug)]

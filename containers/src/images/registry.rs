@@ -1,7 +1,7 @@
 //! Images from upstream's images, where a registry can be reached (or was, once).
 
 use super::{
-    Image, ImageError, Step, Watch,
+    Image, ImageError, Source, Step, Watch, context,
     engine::{Build, Engine},
     recipe,
 };
@@ -34,17 +34,18 @@ pub(super) async fn stages(engine: &Engine, tag: &str, watch: Watch<'_>) -> Resu
     arguments.push(("BASE", &node));
     for image in Image::ALL {
         watch(Step { what: image.name(), says: "building", begins: true });
-        let recipe = recipe::dockerfile(super::Source::Registry, image);
+        let recipe = recipe::dockerfile(Source::Registry, image);
         // Docker complains of arguments that a recipe does not know.
         let known = |name: &str| recipe.lines().any(|line| line == format!("ARG {name}"));
         let arguments: Vec<_> = arguments.iter().copied().filter(|(name, _)| known(name)).collect();
-        let mut context = tokio_tar::Builder::new(Vec::new());
+        let mut packed = tokio_tar::Builder::new(Vec::new());
         if image == Image::Patroni {
-            super::build::add(&mut context, "patroni-requirements.txt", 0o644, recipe::PATRONI_REQUIREMENTS).await?;
-            super::build::add(&mut context, "patroni", 0o755, recipe::PATRONI).await?;
-            super::build::add(&mut context, "patronictl", 0o755, recipe::PATRONICTL).await?;
+            context::add(&mut packed, "patroni-requirements.txt", 0o644, recipe::PATRONI_REQUIREMENTS.as_bytes())
+                .await?;
+            context::add(&mut packed, "patroni", 0o755, recipe::PATRONI.as_bytes()).await?;
+            context::add(&mut packed, "patronictl", 0o755, recipe::PATRONICTL.as_bytes()).await?;
         }
-        let context = super::build::finish(context, recipe).await?;
+        let context = context::finish(packed, recipe).await?;
         let name = format!("{}:{tag}", image.repository());
         let wanted = Build { name: &name, context, arguments: &arguments, labels: &[], network: true };
         engine.build(image.name(), wanted, watch).await?;

@@ -9,6 +9,14 @@ pub(super) const IMAGES_MIB: u64 = 2200;
 /// What is needed for temporary files, in MiB: a root file system, its archive, and unpacked packages.
 pub(super) const SCRATCH_MIB: u64 = 1800;
 
+/// A place, and what is needed there.
+pub(super) struct Need {
+    /// Any path of the file system.
+    pub(super) place: PathBuf,
+    /// MiB that must be free.
+    pub(super) mib: u64,
+}
+
 /// How free space is asked for: bytes.
 pub(super) type Free = fn(&Path) -> std::io::Result<u64>;
 
@@ -19,8 +27,8 @@ pub(super) fn free(place: &Path) -> std::io::Result<u64> {
 }
 
 /// Fails when a place has too little space. A place that cannot be asked (Docker on another machine) is not judged.
-pub(super) fn check(places: &[(PathBuf, u64)], free: Free) -> Result<(), ImageError> {
-    for (place, need_mib) in places {
+pub(super) fn check(needs: &[Need], free: Free) -> Result<(), ImageError> {
+    for Need { place, mib: need_mib } in needs {
         let Ok(bytes) = free(place) else { continue };
         let free_mib = bytes >> 20;
         if free_mib < *need_mib {
@@ -36,12 +44,12 @@ mod tests {
 
     #[test]
     fn too_little_space_is_told_before_anything_is_built() {
-        let places = [(PathBuf::from("/var/lib/docker"), IMAGES_MIB)];
-        let error = check(&places, |_| Ok(100 << 20)).expect_err("100 MiB are not enough");
+        let needs = [Need { place: PathBuf::from("/var/lib/docker"), mib: IMAGES_MIB }];
+        let error = check(&needs, |_| Ok(100 << 20)).expect_err("100 MiB are not enough");
         let text = error.to_string();
         assert!(text.contains("/var/lib/docker has 100 MiB free, and 2200 MiB are needed"), "{text}");
-        assert!(check(&places, |_| Ok(IMAGES_MIB << 20)).is_ok());
-        assert!(check(&places, |_| Err(std::io::Error::from(std::io::ErrorKind::NotFound))).is_ok());
+        assert!(check(&needs, |_| Ok(IMAGES_MIB << 20)).is_ok());
+        assert!(check(&needs, |_| Err(std::io::Error::from(std::io::ErrorKind::NotFound))).is_ok());
         assert!(free(Path::new("/")).expect("there is a root") > 0);
     }
 }

@@ -26,7 +26,7 @@ use pgdrill_probe::{
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use crate::{clock::Clock, cluster::ports};
+use crate::{clock::Clock, ports};
 
 /// What the clients are told. It holds a password: it travels in a file that only root may read.
 #[derive(Clone, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::cluster::{Cluster, log_of};
+use crate::{cluster::Cluster, paths::log_of};
 
 /// Writes `<folder>/<run>/<host>-<process>.log` for every service of the cluster, and says in which folder they are: an agent's
 /// log has that of its PostgreSQL in it.

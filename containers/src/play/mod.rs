@@ -167,15 +167,15 @@ impl Run<'_> {
     /// depends on the seed, so that faults meet every phase of it.
     async fn ready(&mut self, seed: u64) -> Result<(), String> {
         let began = Instant::now();
-        let mut told = (Instant::now(), String::new());
+        let (mut told_at, mut told) = (Instant::now(), String::new());
         while let Some(what) = self.lacks() {
             self.observers.check()?;
             if began.elapsed() > READY_LIMIT {
                 return Err(self.not_up(&what).await);
             }
-            if told.1 != what && told.0.elapsed() > Duration::from_secs(2) {
+            if told != what && told_at.elapsed() > Duration::from_secs(2) {
                 (self.tell)(&format!("waiting: {what}"));
-                told = (Instant::now(), what);
+                (told_at, told) = (Instant::now(), what);
             }
             sleep(Duration::from_millis(200)).await;
         }

@@ -8,7 +8,10 @@ use pgdrill_net::TokioNet;
 use pgdrill_probe::observe::{RestTarget, Routed, probe_rest, probe_sql, watch_haproxy, watch_scope};
 use tokio::task::{JoinSet, spawn_local};
 
-use crate::cluster::{Cluster, Kind, ports};
+use crate::{
+    cluster::{Cluster, Kind},
+    ports,
+};
 
 /// Between two looks at one node.
 const PERIOD: Duration = Duration::from_secs(1);

@@ -10,10 +10,10 @@ use tokio::{
 };
 
 use crate::{
-    acts::machine::{Machine, State},
     cluster::{Cluster, Kind},
     docker::{Command, Line},
     inside::watchdog::Told,
+    machine::State,
     shim::STEERING_PATH,
 };
 
@@ -76,7 +76,7 @@ impl Watchdogs {
 /// Follows the device of a node, whatever becomes of its container. Comes back only with what went wrong.
 async fn follow(cluster: &Cluster, node: &str, armed: &RefCell<BTreeMap<String, Instant>>) -> String {
     let container = &cluster.host(node).container;
-    let machine = Machine::of(&cluster.docker, cluster.host(node));
+    let machine = cluster.host(node).machine(&cluster.docker);
     loop {
         let command = Command::new(["pgdrill", "internal", "watchdog", STEERING_PATH]);
         if let Ok(lines) = command.lines(&cluster.docker, container).await {

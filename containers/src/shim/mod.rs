@@ -5,6 +5,8 @@
 //! itself, and 200 lines that make system calls need no C library of a certain version. libfaketime was no alternative: it
 //! moves the monotonic clock too. A statically linked program (etcd is written in Go) is reached by neither.
 
+use pgdrill_lab::scenario::{Action, Scenario};
+
 /// The compiled library, for the processor that pgdrill was built for.
 pub const LIBRARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fault_shim.so"));
 
@@ -25,4 +27,12 @@ pub const WATCHDOG_DEVICE: &str = "c 1 3";
 #[must_use]
 pub fn environment() -> [(String, String); 2] {
     [("LD_PRELOAD".into(), LIBRARY_PATH.into()), ("FAULT_SHIM_STEERING".into(), STEERING_PATH.into())]
+}
+
+/// Whether the scenario needs the fault shim in its nodes' processes. Other scenarios are played without it.
+#[must_use]
+pub fn is_wanted(scenario: &Scenario) -> bool {
+    let by_shim = |action: &Action| matches!(action, Action::ClockStep { .. } | Action::SlowFsync { .. });
+    let watched = |node: &String| scenario.cluster.has_watchdog_device(node);
+    scenario.timeline.iter().any(|step| by_shim(&step.action)) || scenario.cluster.node_names().iter().any(watched)
 }

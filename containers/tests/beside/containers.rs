@@ -4,8 +4,11 @@ use std::{future::Future, time::Duration};
 
 use futures::future::join_all;
 use pgdrill_containers::{
-    cluster::bin_dir,
-    docker::{self, Command, Docker, Owner, Plan, Trouble, create_network, create_volume, remove_run, start_container},
+    docker::{
+        self, Command, Docker, Mounted, Owner, Plan, Trouble, create_network, create_volume, remove_run,
+        start_container,
+    },
+    paths::bin_dir,
 };
 use pgdrill_lab::scenario::PostgresqlMajor;
 use serde_json::Value;
@@ -53,8 +56,8 @@ async fn in_containers(docker: &Docker, run: &str, situation: Situation) -> Resu
     let labels = Owner::this_process().map_err(|e| e.to_string())?.labels(run);
     let subnet = create_network(docker, run, &labels, std::process::id()).await.map_err(|e| e.to_string())?;
     let program = std::env::current_exe().map_err(|e| e.to_string())?;
-    let mut programs = vec![(program.display().to_string(), PROGRAM.to_owned())];
-    programs.extend(std::env::var(BINARY).ok().map(|here| (here, "/usr/local/bin/pgdrill".to_owned())));
+    let mut programs = vec![Mounted::new(program.display().to_string(), PROGRAM)];
+    programs.extend(std::env::var(BINARY).ok().map(|here| Mounted::new(here, "/usr/local/bin/pgdrill")));
     let playing = (10..).zip(Agent::BOTH).map(|(number, agent)| {
         let name = format!("{run}-{}", agent.name());
         let plan = Plan {
@@ -63,7 +66,7 @@ async fn in_containers(docker: &Docker, run: &str, situation: Situation) -> Resu
             image: "pgdrill/patroni:latest".to_owned(),
             network: run.to_owned(),
             address: subnet.address(number),
-            volumes: vec![(name.clone(), "/beside".to_owned())],
+            volumes: vec![Mounted::new(&name, "/beside")],
             programs: programs.clone(),
             labels: labels.clone(),
         };

@@ -6,8 +6,8 @@ use std::{
 };
 
 use pgdrill_containers::docker::{
-    self, Command, Docker, Output, Owner, Plan, Subnet, create_network, create_volume, remove_run, start_container,
-    sweep,
+    self, Command, Docker, Mounted, Output, Owner, Plan, Subnet, create_network, create_volume, remove_run,
+    start_container, sweep,
 };
 use pgdrill_lab::scenario::PostgresqlMajor;
 
@@ -65,7 +65,7 @@ impl Lab {
             image: format!("pgdrill/{image}:latest"),
             network: self.run.clone(),
             address,
-            volumes: vec![(run.clone(), data.to_owned())],
+            volumes: vec![Mounted::new(&run, data)],
             labels,
             programs: vec![],
         };

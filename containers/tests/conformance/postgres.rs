@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use libtest_mimic::Trial;
-use pgdrill_containers::cluster::bin_dir;
+use pgdrill_containers::paths::bin_dir;
 use pgdrill_lab::scenario::PostgresqlMajor;
 use pgdrill_sim_postgres::conformance::{
     durability,

@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, future::Future, path::PathBuf, time::Duration};
 
 use pgdrill_containers::{
-    acts::machine::Machine,
-    docker::{Docker, HOST, Owner, Plan, Subnet, connect, create_network, create_volume, remove_run, start_container},
+    docker::{
+        Docker, HOST, Mounted, Owner, Plan, Subnet, connect, create_network, create_volume, remove_run, start_container,
+    },
+    machine::Machine,
 };
 
 /// Has Python, which talks over sockets in these tests.
@@ -139,7 +141,7 @@ async fn start(docker: &Docker, run: &str, hosts: &[&str]) -> Bench {
             network: run.to_owned(),
             address: subnet.address(n),
             programs: vec![],
-            volumes: vec![(volume, "/volume".to_owned())],
+            volumes: vec![Mounted::new(volume, "/volume")],
             labels,
         };
         let container = start_container(docker, &plan).await.expect("a container");

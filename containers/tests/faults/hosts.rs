@@ -6,12 +6,11 @@ use libtest_mimic::Trial;
 use pgdrill_containers::{
     acts::{
         disk,
-        machine::State,
         network::{Network, Part},
         power,
         process::{self, Target},
-        steering,
     },
+    machine::{State, steering},
     shim,
 };
 use pgdrill_lab::{player::LinkState, scenario::Route};

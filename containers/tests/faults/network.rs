@@ -236,7 +236,7 @@ fn a_longer_network_is_longer_and_a_delay_comes_on_top() {
     with_hosts("longer", &["a", "b"], |bench| async move {
         bench.echo("b").await;
         let mut network = network(&bench);
-        let ten = (Duration::from_millis(10), Duration::ZERO);
+        let ten = Lateness { add: Duration::from_millis(10), jitter: Duration::ZERO };
         network.lengthen(both().into_iter().map(|route| (route, ten)).collect()).await.expect("it can be longer");
         bench.talk("a", "b").await;
         let trips = bench.trips("a").await;

@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join_all;
-use pgdrill_lab::{player::LinkState, scenario::Route};
+use pgdrill_lab::{
+    player::{Lateness, LinkState},
+    scenario::Route,
+};
 
 use super::{
-    Commands, Duration, Effect, End, LIST, Mechanism, Network, Placed, Queue, Rule, State, Trouble, counters, delayed,
+    Batch, Commands, Duration, Effect, End, LIST, Mechanism, Network, Placed, Queue, Rule, State, Trouble, counters,
+    delayed,
 };
 
 /// What can be done to a link, each by a rule of its own.
@@ -28,20 +32,28 @@ impl Part {
     /// Those of a fault.
     const OF_FAULTS: [Self; 4] = [Self::Cut, Self::Loss, Self::Delay, Self::Bandwidth];
 
-    /// Whether this is the same in both, and whether the second has it at all.
-    fn changes(self, from: &LinkState, to: &LinkState) -> (bool, bool) {
+    /// Whether it is another in the second.
+    fn changes(self, from: &LinkState, to: &LinkState) -> bool {
         match self {
-            Self::Always => (false, true),
-            Self::Cut => (from.is_cut != to.is_cut, to.is_cut),
-            Self::Loss => (from.loss != to.loss, to.loss.is_some()),
-            Self::Delay => (from.late != to.late, to.late.is_some()),
-            Self::Bandwidth => (from.bytes_per_second != to.bytes_per_second, to.bytes_per_second.is_some()),
+            Self::Always => false,
+            Self::Cut => from.is_cut != to.is_cut,
+            Self::Loss => from.loss != to.loss,
+            Self::Delay => from.late != to.late,
+            Self::Bandwidth => from.bytes_per_second != to.bytes_per_second,
+        }
+    }
+
+    /// Whether it is there at all.
+    const fn is_in(self, link: &LinkState) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Cut => link.is_cut,
+            Self::Loss => link.loss.is_some(),
+            Self::Delay => link.late.is_some(),
+            Self::Bandwidth => link.bytes_per_second.is_some(),
         }
     }
 }
-
-/// Queues that were opened in one go, by host, delay and jitter: one for all links that become equally long there.
-type Opened = BTreeMap<(String, Duration, Duration), u16>;
 
 impl Network {
     /// Makes links so. What a link was before, it no longer is.
@@ -50,25 +62,25 @@ impl Network {
     /// When a host cannot do it. What was done of it is undone with everything else.
     pub async fn set(&mut self, links: &[(Route, LinkState)]) -> Result<(), Trouble> {
         let unreachable = self.unreachable(links.iter().map(|(route, _)| route)).await?;
-        let (mut todo, mut opened) = (Commands::new(), Opened::new());
+        let mut batch = Batch::default();
         let mut gone: BTreeSet<(Route, Part)> = BTreeSet::new();
         let mut fresh = vec![];
         for (route, wanted) in links {
             let before = self.links.get(route).copied().unwrap_or_default();
             for part in Part::OF_FAULTS {
-                let (changes, stands) = part.changes(&before, wanted);
-                if changes {
-                    gone.insert((route.clone(), part));
+                if !part.changes(&before, wanted) {
+                    continue;
                 }
-                if changes && stands {
-                    fresh.push(self.stand(route, part, wanted, &unreachable, (&mut opened, &mut todo)).await?);
+                gone.insert((route.clone(), part));
+                if part.is_in(wanted) {
+                    fresh.push(self.stand(route, part, wanted, &unreachable, &mut batch).await?);
                 }
             }
             self.links.insert(route.clone(), *wanted);
         }
-        self.take_away(&gone, &mut todo).await?;
+        self.take_away(&gone, &mut batch.todo).await?;
         self.placed.extend(fresh);
-        self.carry_out(todo).await
+        self.carry_out(batch.todo).await
     }
 
     /// Puts one rule in front of all others.
@@ -78,34 +90,29 @@ impl Network {
         part: Part,
         wanted: &LinkState,
         unreachable: &BTreeSet<String>,
-        (opened, todo): (&mut Opened, &mut Commands),
+        batch: &mut Batch,
     ) -> Result<Placed, Trouble> {
         let (end, at) = Self::place(route, unreachable);
         let effect = match part {
             Part::Cut | Part::Always => Effect::Drop,
             Part::Loss => Effect::Lose(wanted.loss.unwrap_or_default()),
             Part::Bandwidth => {
-                let none = (Duration::ZERO, Duration::ZERO);
-                Effect::Narrow(self.open_queue(&at, none, wanted.bytes_per_second, Mechanism::Nfqueue, todo))
+                let (none, rate) = (Lateness::default(), wanted.bytes_per_second);
+                Effect::Narrow(self.open_queue(&at, none, rate, Mechanism::Nfqueue, &mut batch.todo))
             }
             Part::Delay => {
                 let by = match end {
                     End::Receiver => self.mechanism(&at).await?,
                     End::Sender => Mechanism::Nfqueue,
                 };
-                let (late, (base, spread)) =
-                    (wanted.late.unwrap_or_default(), self.latency.get(route).copied().unwrap_or_default());
-                let key = (at.clone(), base + late.add, spread + late.jitter);
-                let number = match opened.get(&key) {
-                    Some(number) => *number,
-                    None => self.open_queue(&at, (key.1, key.2), None, by, todo),
-                };
-                opened.insert(key, number);
-                delayed(by, number)
+                let always = self.latency.get(route).copied().unwrap_or_default();
+                let fault = wanted.late.unwrap_or_default();
+                let late = Lateness { add: always.add + fault.add, jitter: always.jitter + fault.jitter };
+                delayed(by, self.shared_queue(&at, late, by, batch))
             }
         };
         let rule = self.rule(route, end, effect);
-        todo.entry(at.clone()).or_default().push(rule.insert());
+        batch.todo.entry(at.clone()).or_default().push(rule.insert());
         Ok(Placed { breaks: Some((route.clone(), part)), rule, at, carried: 0 })
     }
 

@@ -13,17 +13,25 @@ pub mod netem;
 mod queue;
 pub mod rules;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures::future::try_join_all;
 pub use links::Part;
 use netem::Mechanism;
-use pgdrill_lab::{player::LinkState, scenario::Route};
+use pgdrill_lab::{
+    player::{Lateness, LinkState},
+    scenario::Route,
+};
 use queue::Queue;
 use rules::{Effect, End, LIST, Rule, counters};
 
-use super::machine::{Machine, State, Trouble};
-use crate::docker::Command;
+use crate::{
+    docker::Command,
+    machine::{Machine, State, Trouble},
+};
 
 /// A rule that stands somewhere.
 #[derive(Clone, Debug)]
@@ -48,7 +56,7 @@ pub struct Network {
     /// What was counted by rules that are gone.
     counted: BTreeMap<(Route, Part), u64>,
     /// Latency that is always there, by link.
-    latency: BTreeMap<Route, (Duration, Duration)>,
+    latency: BTreeMap<Route, Lateness>,
     /// What could not be taken away because the host's container was paused, to be done when it goes on.
     owed: BTreeMap<String, Vec<String>>,
     numbers: u32,
@@ -58,6 +66,14 @@ pub struct Network {
 
 /// What is to be run on each host.
 type Commands = BTreeMap<String, Vec<String>>;
+
+/// What is done in one go.
+#[derive(Debug, Default)]
+struct Batch {
+    todo: Commands,
+    /// The numbers of the queues that are opened, each for all links of its host that become equally long.
+    opened: BTreeSet<u16>,
+}
 
 impl Network {
     /// The network of these hosts, with nothing wrong.
@@ -72,30 +88,21 @@ impl Network {
     ///
     /// # Errors
     /// When a host cannot do it.
-    pub async fn lengthen(&mut self, latency: BTreeMap<Route, (Duration, Duration)>) -> Result<(), Trouble> {
+    pub async fn lengthen(&mut self, latency: BTreeMap<Route, Lateness>) -> Result<(), Trouble> {
         self.latency = latency.clone();
         let by = match latency.keys().next() {
             Some(route) => self.mechanism(&route.to).await?,
             None => return Ok(()),
         };
-        let mut todo = Commands::new();
-        // One queue for all links of a host that are equally long.
-        let mut shared: BTreeMap<(String, Duration, Duration), u16> = BTreeMap::new();
-        for (route, (delay, jitter)) in &latency {
+        let mut batch = Batch::default();
+        for (route, late) in &latency {
             let at = route.to.clone();
-            let number = match shared.get(&(at.clone(), *delay, *jitter)) {
-                Some(number) => *number,
-                None => {
-                    let number = self.open_queue(&at, (*delay, *jitter), None, by, &mut todo);
-                    shared.insert((at.clone(), *delay, *jitter), number);
-                    number
-                }
-            };
+            let number = self.shared_queue(&at, *late, by, &mut batch);
             let rule = self.rule(route, End::Receiver, delayed(by, number));
-            todo.entry(at.clone()).or_default().push(rule.append());
+            batch.todo.entry(at.clone()).or_default().push(rule.append());
             self.placed.push(Placed { breaks: Some((route.clone(), Part::Always)), rule, at, carried: 0 });
         }
-        self.carry_out(todo).await
+        self.carry_out(batch.todo).await
     }
 
     /// A host is about to be restarted: what its rules have counted is kept.
@@ -153,10 +160,21 @@ impl Network {
         Ok(found)
     }
 
+    /// A queue for links of a host that become equally long in one go: they share it.
+    fn shared_queue(&mut self, at: &str, late: Lateness, by: Mechanism, batch: &mut Batch) -> u16 {
+        let same = |queue: &&Queue| batch.opened.contains(&queue.number) && queue.at == at && queue.late == late;
+        if let Some(queue) = self.queues.iter().find(same) {
+            return queue.number;
+        }
+        let number = self.open_queue(at, late, None, by, &mut batch.todo);
+        batch.opened.insert(number);
+        number
+    }
+
     fn open_queue(
         &mut self,
         at: &str,
-        (delay, jitter): (Duration, Duration),
+        late: Lateness,
         bytes_per_second: Option<u64>,
         by: Mechanism,
         todo: &mut Commands,
@@ -164,7 +182,7 @@ impl Network {
         self.numbers += 1;
         // Far more than a run ever needs; after 65,535 faults the oldest numbers are free again.
         let number = u16::try_from(self.numbers % 65_536).unwrap_or(0);
-        let queue = Queue { number, at: at.to_owned(), delay, jitter, bytes_per_second, by };
+        let queue = Queue { number, at: at.to_owned(), late, bytes_per_second, by };
         todo.entry(at.to_owned()).or_default().push(queue.open());
         self.queues.push(queue);
         number

@@ -1,11 +1,11 @@
 //! A queue in which packets wait, held by the kernel or by `pgdrill internal packet-delay` in the container.
 
-use std::time::Duration;
+use pgdrill_lab::player::Lateness;
 
 use super::netem::{self, Mechanism};
 use crate::{
-    acts::machine::{Machine, State, Trouble},
     inside::packet_delay::Counts,
+    machine::{Machine, State, Trouble},
 };
 
 /// Where queues keep their counts and the numbers of their processes, in the container.
@@ -17,8 +17,8 @@ pub(super) struct Queue {
     pub(super) number: u16,
     /// The host whose packets wait in it.
     pub(super) at: String,
-    pub(super) delay: Duration,
-    pub(super) jitter: Duration,
+    /// How long they wait there.
+    pub(super) late: Lateness,
     pub(super) bytes_per_second: Option<u64>,
     pub(super) by: Mechanism,
 }
@@ -27,9 +27,9 @@ impl Queue {
     /// The commands that open it; when they are done, packets can be sent to it.
     pub(super) fn open(&self) -> String {
         if self.by == Mechanism::Netem {
-            return netem::open(self.number, self.delay, self.jitter);
+            return netem::open(self.number, self.late.add, self.late.jitter);
         }
-        let (number, delay, jitter) = (self.number, self.delay.as_micros(), self.jitter.as_micros());
+        let (number, delay, jitter) = (self.number, self.late.add.as_micros(), self.late.jitter.as_micros());
         let rate = self.bytes_per_second.map_or_else(String::new, |rate| format!(" --bytes-per-second {rate}"));
         let file = format!("{FOLDER}/{number}");
         // The counts are written as soon as the queue is bound; a program that ends before has said why in its log.

@@ -19,36 +19,3 @@ pub async fn etcd_leader<N: Net>(net: &N, target: &DcsTarget, patience: Duration
     let leaders = join_all(target.members.iter().map(ask)).await;
     leaders.into_iter().flatten().max().map(|(_, name)| name)
 }
-
-/// Removes a member that has lost its data from the cluster and adds it anew at the same address (its peer URL), as etcd's
-/// manual asks before it is started on an empty directory. Through the first other member that answers.
-///
-/// # Errors
-/// When no other member answers or agrees: etcd refuses what would cost it its quorum.
-pub async fn replace_member<N: Net>(
-    net: &N,
-    target: &DcsTarget,
-    name: &str,
-    peer_url: &str,
-    patience: Duration,
-) -> Result<(), String> {
-    let mut why = String::from("etcd has no other member");
-    for member in target.members.iter().filter(|member| member.name != name) {
-        let replacing = async {
-            let mut client = connect(net, member).await?;
-            let listed = client.member_list().await?;
-            if let Some(old) =
-                listed.members().iter().find(|m| m.name() == name || m.peer_urls().contains(&peer_url.to_owned()))
-            {
-                client.member_remove(old.id()).await?;
-            }
-            client.member_add([peer_url], None).await.map(drop)
-        };
-        match timeout(patience, replacing).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(e)) => why = format!("{}: {e}", member.name),
-            Err(_) => why = format!("{}: no answer in time", member.name),
-        }
-    }
-    Err(why)
-}

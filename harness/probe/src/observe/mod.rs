@@ -13,7 +13,7 @@ mod sql;
 pub(crate) use dcs::connect;
 pub use dcs::{DcsTarget, watch_scope};
 pub use ending::{read_all_rows, read_end};
-pub use etcd::{etcd_leader, replace_member};
+pub use etcd::etcd_leader;
 pub use haproxy::{Routed, watch_haproxy};
 pub use rest::{RestTarget, probe_rest};
 pub use settled::{Position, position, read_rows, read_scope, read_slots};

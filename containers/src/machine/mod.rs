@@ -1,4 +1,6 @@
-//! One container as faults are done to it: commands inside it, and what Docker does to it as a whole.
+//! One container as a machine: commands inside it, and what Docker does to it as a whole.
+
+pub mod steering;
 
 use std::net::Ipv4Addr;
 
@@ -7,10 +9,7 @@ use testcontainers::bollard::{
     query_parameters::{InspectContainerOptions, KillContainerOptions, StartContainerOptions},
 };
 
-use crate::{
-    cluster::Host,
-    docker::{Command, Docker, Output},
-};
+use crate::docker::{Command, Docker, Output};
 
 /// A fault could not be done, undone or proven: the lab's own trouble, not the cluster's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,12 +49,6 @@ impl Machine {
     #[must_use]
     pub fn new(docker: Docker, name: impl Into<String>, container: impl Into<String>, address: Ipv4Addr) -> Self {
         Self { name: name.into(), container: container.into(), address, docker }
-    }
-
-    /// The container of a host.
-    #[must_use]
-    pub fn of(docker: &Docker, host: &Host) -> Self {
-        Self::new(docker.clone(), &host.name, &host.container, host.address)
     }
 
     /// Runs a command in it as root and waits for its end.

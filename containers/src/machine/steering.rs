@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::machine::{Machine, Trouble};
+use super::{Machine, Trouble};
 use crate::{
     inside::steer::Steering,
     shim::{LIBRARY, LIBRARY_PATH, STEERING_PATH, WATCHDOG_DEVICE, WATCHDOG_PATH},

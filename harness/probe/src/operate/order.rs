@@ -1,4 +1,4 @@
-//! What an operator does with `patronictl`, through the same REST API and SQL.
+//! Orders to agents and their PostgreSQL: what an operator does with `patronictl`, through the same REST API and SQL.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use pgdrill_net::{Net, SocketOptions};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::{Connection, Endpoint, Login, observe::DcsTarget};
+use crate::{Connection, Endpoint, Login};
 
 /// `patronictl` waits this long for a switchover.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -51,27 +51,6 @@ pub async fn order<N: Net>(
         answer.map_err(|_| format!("{} did not answer in time", rest.name))?.map_err(|e| e.to_string())?;
     let text = text.trim();
     if (200..300).contains(&status) { Ok(format!("{status} {text}")) } else { Err(format!("{status} {text}")) }
-}
-
-/// Compacts etcd's history up to its present revision, through the first member that answers.
-///
-/// # Errors
-/// When none does.
-pub async fn compact<N: Net>(net: &N, target: &DcsTarget) -> Result<String, String> {
-    let mut why = String::from("etcd has no members");
-    for member in &target.members {
-        let compacting = async {
-            let mut client = crate::observe::connect(net, member).await?;
-            let revision = client.get(target.prefix.as_str(), None).await?.header().map_or(0, |h| h.revision());
-            client.compact(revision, None).await.map(|_| revision)
-        };
-        match timeout(Duration::from_secs(5), compacting).await {
-            Ok(Ok(revision)) => return Ok(format!("compacted up to revision {revision}")),
-            Ok(Err(e)) => why = format!("{}: {e}", member.name),
-            Err(_) => why = format!("{}: no answer in time", member.name),
-        }
-    }
-    Err(why)
 }
 
 async fn statement<N: Net>(net: &N, to: &Endpoint, login: &Login, sql: &str) -> Result<String, String> {
