@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use pgdrill_lab::{
     event::Event,
-    verdict::{ExitCode, Judgement, Measured, Verdict},
+    figures::Measured,
+    verdict::{ExitCode, Judgement, Verdict},
 };
 
 use crate::reproduce::Reproduce;

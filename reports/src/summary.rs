@@ -1,9 +1,6 @@
 //! The summary of many runs for machines. Stable: fields are added, never renamed or removed, within one `format`.
 
-use pgdrill_lab::{
-    oracle::Violation,
-    verdict::{Measured, Verdict},
-};
+use pgdrill_lab::{figures::Measured, oracle::Violation, verdict::Verdict};
 use serde::Serialize;
 
 use crate::{

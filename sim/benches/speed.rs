@@ -11,8 +11,9 @@ use std::{
 };
 
 use pgdrill_lab::{
+    rules::Rules,
     scenario::{self, Scenario},
-    verdict::{Rules, judge},
+    verdict::judge,
     world::World,
 };
 use pgdrill_sim::SimWorld;

@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 
 use pgdrill_lab::{
+    rules::Rules,
     scenario,
-    verdict::{Judgement, Rules, Verdict, judge},
+    verdict::{Judgement, Verdict, judge},
     world::World,
 };
 use pgdrill_sim::SimWorld;

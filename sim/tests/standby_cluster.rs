@@ -3,8 +3,9 @@
 
 use pgdrill_lab::{
     event::{Event, What},
+    rules::Rules,
     scenario,
-    verdict::{Judgement, Rules, Verdict, judge},
+    verdict::{Judgement, Verdict, judge},
     world::World,
 };
 use pgdrill_sim::SimWorld;

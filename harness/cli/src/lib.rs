@@ -35,8 +35,9 @@ pub use check::{Check, CheckError, scenario, scenario_text};
 pub use input::{ScenarioFile, Seeds, find};
 pub use pgdrill_lab::{
     event::{At, Event, What},
+    figures::{Measured, Outage},
     oracle::Violation,
-    verdict::{ExitCode, Judgement, Measured, Outage, Verdict},
+    verdict::{ExitCode, Judgement, Verdict},
 };
 pub use pgdrill_reports::{Ending, Reproduce, Run};
 pub use report::Report;

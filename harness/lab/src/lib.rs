@@ -4,10 +4,12 @@
 //! events and nothing else, so that they can judge pgdrill's own agent and the real Patroni alike.
 
 pub mod event;
+pub mod figures;
 pub mod history;
 pub mod oracle;
 pub mod phases;
 pub mod player;
+pub mod rules;
 pub mod scenario;
 pub mod verdict;
 pub mod world;

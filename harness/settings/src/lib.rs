@@ -17,13 +17,15 @@ pub mod check;
 mod dynamic;
 pub mod places;
 pub mod postgresql;
+mod problem;
 mod quantity;
 mod remote;
 pub mod slots;
 mod timing;
 pub mod value;
 
-pub use check::{Problem, check};
+pub use check::check;
 pub use dynamic::{Dynamic, SynchronousMode};
+pub use problem::{Problem, Taken};
 pub use remote::{is_standby_cluster, remote_primary};
 pub use timing::{Timing, adjust_timing};

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    check::{Problem, problem},
+    problem::{Problem, problem},
     value,
 };
 

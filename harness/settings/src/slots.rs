@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::check::{Problem, problem};
+use crate::problem::{Problem, problem};
 
 /// Fields of a permanent slot.
 const SLOT_FIELDS: [&str; 4] = ["type", "database", "plugin", "cluster_type"];

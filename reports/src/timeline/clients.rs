@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use pgdrill_lab::{
     event::{Action, At, Event, Outcome, What},
-    verdict::Outage,
+    figures::Outage,
 };
 
 /// A measured outage with the events that show it.

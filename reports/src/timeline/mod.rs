@@ -11,7 +11,7 @@ mod rows;
 mod state;
 pub(crate) mod words;
 
-use pgdrill_lab::{event::Event, verdict::Outage};
+use pgdrill_lab::{event::Event, figures::Outage};
 
 use crate::palette::{self, paint};
 use clients::Clients;

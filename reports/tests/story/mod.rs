@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use pgdrill_lab::{
     event::{Action, At, Event, FaultPhase, Outcome, ProcessState, SqlState, What},
+    figures::{Measured, Outage},
     oracle::{Broken, Violation},
-    verdict::{Judgement, Measured, Outage, Verdict},
+    verdict::{Judgement, Verdict},
 };
 use pgdrill_reports::{Ending, Reproduce, Run};
 

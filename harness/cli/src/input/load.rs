@@ -5,8 +5,8 @@ use std::{fmt, path::Path, sync::Arc};
 use serde_json::Value;
 
 use pgdrill_lab::{
+    rules::Rules,
     scenario::{self, Account, Problem, Scenario},
-    verdict::Rules,
 };
 
 use super::ScenarioFile;

@@ -2,8 +2,9 @@
 //! again without the file, then with one setting after the other taken back.
 
 use pgdrill_lab::{
+    rules::Rules,
     scenario::{Difference, Scenario, differences},
-    verdict::{Rules, Verdict, judge},
+    verdict::{Verdict, judge},
     world::World,
 };
 

@@ -3,8 +3,8 @@
 use std::{path::PathBuf, sync::Arc, thread};
 
 use pgdrill_lab::{
+    rules::Rules,
     scenario::{PostgresqlMajor, Scenario},
-    verdict::Rules,
 };
 use pgdrill_reports::Reproduce;
 

@@ -274,3 +274,8 @@ pub enum Outcome {
         why: String,
     },
 }
+
+/// Whole milliseconds of a duration, as reports give them.
+pub(crate) fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -4,11 +4,8 @@
 //!
 //! Limits: a budget for lost writes cannot be judged without the tables of a primary at the end.
 
-use super::{Broken, Finding, Violation, millis, violation};
-use crate::{
-    history::History,
-    verdict::{Measured, Rules},
-};
+use super::{Broken, Finding, Violation, violation};
+use crate::{event::millis, figures::Measured, history::History, rules::Rules};
 
 impl Broken {
     /// Whether it is about what the scenario itself expects (`expect`, `refused`), which may not fit to settings that its author did
@@ -95,10 +92,12 @@ fn leader_changes(rules: &Rules, history: &History<'_>, measured: &Measured) -> 
 mod tests {
     use super::judge;
     use crate::{
+        event::millis,
+        figures::Measured,
         history::script::Script,
         oracle::Finding,
+        rules::Rules,
         scenario::{Bounds, Expect, Span},
-        verdict::{Measured, Rules},
     };
 
     fn codes(expect: Expect, script: &Script) -> Vec<&'static str> {

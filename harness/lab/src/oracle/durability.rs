@@ -16,42 +16,19 @@
 //! Limits: without the tables of a primary at the end, or with several primaries of which none holds the leader key, nobody
 //! can say. Loss is counted on the surviving primary only. Budgets for the loss are the scenario's (`expect.lost_writes`).
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use super::{Broken, Finding, Violation, earlier, own_names, violation};
 use crate::{
     event::At,
-    history::{History, NodeRows, Operation, Term},
+    figures::lost,
+    history::{History, Operation, Term},
+    rules::Rules,
     scenario::SynchronousMode,
-    verdict::Rules,
 };
 
 /// Reports name so many ids.
 const IDS_NAMED: usize = 10;
-
-/// The acknowledged writes that are missing at the end.
-#[derive(Clone, Debug)]
-pub struct Lost<'h, 'a> {
-    /// The primary whose tables were read.
-    pub node: &'a str,
-    /// Its tables.
-    pub read: NodeRows<'a>,
-    /// The missing writes, in the order of invocation.
-    pub writes: Vec<&'h Operation<'a>>,
-}
-
-/// Finds the acknowledged writes that are missing at the end; `None` when nobody can say.
-#[must_use]
-pub fn lost<'h, 'a>(history: &'h History<'a>) -> Option<Lost<'h, 'a>> {
-    let (node, read) = history.ending.authority(history.keys.last_holder())?;
-    let present: BTreeSet<u64> = read.rows.iter().map(|(id, _)| *id).collect();
-    let writes = history
-        .operations
-        .acknowledged_writes()
-        .filter(|write| write.write().is_some_and(|(id, _)| !present.contains(&id)))
-        .collect();
-    Some(Lost { node, read, writes })
-}
 
 /// Judges the rule.
 #[must_use]
@@ -173,8 +150,8 @@ mod tests {
     use crate::{
         history::script::{Script, primary},
         oracle::Finding,
+        rules::Rules,
         scenario::SynchronousMode,
-        verdict::Rules,
     };
 
     fn synchronous() -> Rules {

@@ -18,8 +18,8 @@ use serde_json::Value;
 use super::{Broken, Finding, Violation, earlier, violation};
 use crate::{
     history::{History, Term},
+    rules::Rules,
     scenario::SynchronousMode,
-    verdict::Rules,
 };
 
 /// Judges the rule.
@@ -199,8 +199,8 @@ mod tests {
         event::SqlState,
         history::script::{Script, primary, standby},
         oracle::Finding,
+        rules::Rules,
         scenario::SynchronousMode,
-        verdict::Rules,
     };
 
     fn codes(rules: &Rules, script: &Script) -> Vec<&'static str> {

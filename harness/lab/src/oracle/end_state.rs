@@ -18,8 +18,8 @@ use super::{Broken, Finding, Violation, later, own_names, violation};
 use crate::{
     event::{Slot, SqlState},
     history::{History, ending::Settled},
+    rules::Rules,
     scenario::{End, SynchronousMode, Tags},
-    verdict::Rules,
 };
 
 /// Judges the rule.
@@ -168,7 +168,7 @@ impl<'a> EndState<'_, '_, 'a> {
             return wrong(format!("the sync key names the leader {named:?}, the leader key {:?}", self.leader()));
         }
         let Some(leading) = self.leading() else { return Vec::new() };
-        let standbys = names(sync.get("sync_standby").and_then(Value::as_str).unwrap_or(""));
+        let standbys = own_names::names(sync.get("sync_standby").and_then(Value::as_str).unwrap_or(""));
         let state_of: BTreeMap<&str, &str> =
             leading.standbys.iter().map(|(name, state)| (name.as_str(), state.as_str())).collect();
         let mut broken = Vec::new();
@@ -202,15 +202,11 @@ fn may_be_synchronous(tags: &Tags) -> bool {
     }
 }
 
-pub(super) fn names(list: &str) -> BTreeSet<String> {
-    list.split(',').map(|name| name.trim().trim_matches('"').to_owned()).filter(|name| !name.is_empty()).collect()
-}
-
 /// The names in `synchronous_standby_names`: `a, b`, `FIRST 1 (a, b)`, `ANY 1 (a)`, `1 (a)`, `*`.
 fn synchronous_standby_names(setting: &str) -> BTreeSet<String> {
     match setting.split_once('(') {
-        Some((_, list)) => names(list.trim_end().trim_end_matches(')')),
-        None => names(setting),
+        Some((_, list)) => own_names::names(list.trim_end().trim_end_matches(')')),
+        None => own_names::names(setting),
     }
 }
 

@@ -8,8 +8,8 @@
 use super::{Broken, Finding, violation};
 use crate::{
     history::{Answer, History},
+    rules::Rules,
     scenario::End,
-    verdict::Rules,
 };
 
 /// Judges the rule.
@@ -72,8 +72,8 @@ mod tests {
     use crate::{
         history::script::{Script, standby},
         oracle::Finding,
+        rules::Rules,
         scenario::{End, Expect},
-        verdict::Rules,
     };
 
     fn holds(end: End, script: &Script) -> bool {

@@ -24,8 +24,8 @@ use super::{Broken, Finding, durability::protected, own_names, violation};
 use crate::{
     event::{Action, At},
     history::{Answer, History, Operation},
+    rules::Rules,
     scenario::SynchronousMode,
-    verdict::Rules,
 };
 
 /// Judges the rule.

@@ -21,8 +21,13 @@
 mod fitness;
 mod request;
 
-use super::{Broken, Finding, Violation, later, millis, violation};
-use crate::{event::At, history::History, scenario::WatchdogMode, verdict::Rules};
+use super::{Broken, Finding, Violation, later, violation};
+use crate::{
+    event::{At, millis},
+    history::History,
+    rules::Rules,
+    scenario::WatchdogMode,
+};
 use fitness::Fitness;
 
 /// Judges the rule.

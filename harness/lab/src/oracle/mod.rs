@@ -23,11 +23,7 @@ mod violation;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    event::At,
-    history::History,
-    verdict::{Measured, Rules},
-};
+use crate::{event::At, figures::Measured, history::History, rules::Rules};
 pub use violation::{Broken, Violation};
 
 /// What an oracle found.
@@ -136,11 +132,6 @@ pub fn ask_all(rules: &Rules, history: &History<'_>, measured: &Measured) -> Vec
 /// A violation at a time, shown by events.
 pub(crate) fn violation(at: At, ordinals: Vec<u64>, broken: Broken) -> Violation {
     Violation { at, ordinals, broken }
-}
-
-/// Whole milliseconds of a duration, as reports give them.
-pub(crate) fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// `at` earlier by a duration, not before the start.

@@ -21,11 +21,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Broken, Finding, Violation, earlier, later, millis, violation};
+use super::{Broken, Finding, Violation, earlier, later, violation};
 use crate::{
-    event::At,
+    event::{At, millis},
     history::{History, Keys, Operation},
-    verdict::Rules,
+    rules::Rules,
 };
 
 /// Judges the rule.
@@ -200,7 +200,7 @@ pub(super) fn gone<'a>(
 #[cfg(test)]
 mod tests {
     use super::judge;
-    use crate::{history::script::Script, oracle::Finding, verdict::Rules};
+    use crate::{history::script::Script, oracle::Finding, rules::Rules};
 
     fn codes(finding: &Finding) -> Vec<&'static str> {
         finding.violations().iter().map(super::Violation::code).collect()

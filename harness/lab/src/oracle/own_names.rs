@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 use crate::{
     event::At,
     history::{History, Operation, Term},
-    verdict::Rules,
+    rules::Rules,
 };
 
 /// `synchronous_standby_names`.
@@ -41,7 +41,7 @@ impl Names {
         };
         let number = head.split_whitespace().last()?;
         let count = number.parse().ok().filter(|count| *count > 0)?;
-        let names = super::end_state::names(list);
+        let names = names(list);
         if names.is_empty() {
             return None;
         }
@@ -93,6 +93,11 @@ fn is_unmanaged(rules: &Rules, history: &History<'_>, at: At) -> bool {
             Some(_) => false,
         },
     }
+}
+
+/// The names of a list, without their quotes.
+pub(super) fn names(list: &str) -> BTreeSet<String> {
+    list.split(',').map(|name| name.trim().trim_matches('"').to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
 /// The names that the operator has configured at a time and that count.
@@ -158,7 +163,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::{Violation, durability};
-    use crate::{event::FaultPhase, history::script::Script, scenario::Tags, verdict::Rules};
+    use crate::{event::FaultPhase, history::script::Script, rules::Rules, scenario::Tags};
 
     fn rules(parameters: serde_json::Value) -> Rules {
         Rules { parameters: parameters.as_object().unwrap().clone(), ..Rules::default() }

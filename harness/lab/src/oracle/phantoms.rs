@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Broken, Finding, Violation, violation};
 use crate::{
     history::{Answer, History, NodeRows},
+    rules::Rules,
     scenario::End,
-    verdict::Rules,
 };
 
 /// One wrong row says enough, a thousand of them hide everything else.
@@ -90,8 +90,8 @@ mod tests {
     use crate::{
         history::script::Script,
         oracle::Finding,
+        rules::Rules,
         scenario::{End, Expect},
-        verdict::Rules,
     };
 
     /// Ten acknowledged writes 0 to 9, a refused 10, an unknown 11.

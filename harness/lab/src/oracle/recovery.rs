@@ -13,12 +13,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Broken, Finding, Violation, later, millis, violation};
+use super::{Broken, Finding, Violation, later, violation};
 use crate::{
-    event::{At, SqlState},
+    event::{At, SqlState, millis},
     history::History,
+    rules::Rules,
     scenario::End,
-    verdict::Rules,
 };
 
 /// Judges the rule.
@@ -208,8 +208,8 @@ mod tests {
         event::{FaultPhase, ProcessState, SqlState},
         history::script::{Script, primary, standby},
         oracle::Finding,
+        rules::Rules,
         scenario::{End, Expect},
-        verdict::Rules,
     };
 
     fn why(script: &Script) -> Option<String> {

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     event::At,
     history::{History, RestProbe},
-    verdict::Rules,
+    rules::Rules,
 };
 
 /// Judges the rule.
@@ -123,7 +123,7 @@ mod tests {
     use crate::{
         history::script::{Script, primary, standby},
         oracle::Finding,
-        verdict::Rules,
+        rules::Rules,
     };
 
     fn codes(script: &Script) -> Vec<&'static str> {

@@ -13,7 +13,7 @@ use super::{Broken, Finding, Violation, later, violation};
 use crate::{
     event::At,
     history::{History, Version},
-    verdict::Rules,
+    rules::Rules,
 };
 
 /// Judges the rule.
@@ -54,7 +54,7 @@ mod tests {
     use crate::{
         history::script::{Script, primary, standby},
         oracle::Finding,
-        verdict::Rules,
+        rules::Rules,
     };
 
     const CONFIG: &str = r#"{"standby_cluster":{"host":"remote"}}"#;

@@ -8,7 +8,7 @@
 //! report.
 
 use super::{Broken, Finding, violation};
-use crate::{history::History, verdict::Rules};
+use crate::{history::History, rules::Rules};
 
 /// Judges the rule.
 #[must_use]
@@ -51,7 +51,7 @@ mod tests {
         event::FaultPhase::{Applied, Ended, Refused, Vacuous, Verified},
         history::script::Script,
         oracle::Finding,
-        verdict::Rules,
+        rules::Rules,
     };
 
     fn expecting_refusal() -> Rules {

@@ -5,10 +5,9 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::At,
+    event::{At, millis},
+    figures::{Measured, Outage},
     history::{History, Term},
-    oracle::millis,
-    verdict::{Measured, Outage},
 };
 
 /// A step on the way from a fault to a whole cluster, in the order in which they usually come.

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Measured, Rules, Verdict};
+use super::Verdict;
 use crate::{
     event::Event,
+    figures::Measured,
     history::History,
     oracle::{self, Broken, Finding, OracleResult, Violation},
+    rules::Rules,
 };
 
 /// What one run proves, with everything that leads to it.

@@ -3,16 +3,10 @@
 mod exit;
 mod explain;
 mod judge;
-mod measured;
-mod needless;
-mod rules;
 
 pub use exit::ExitCode;
 pub use explain::explain;
 pub use judge::{Judgement, judge};
-pub use measured::{Measured, Outage};
-pub use needless::needless_leader_changes;
-pub use rules::Rules;
 
 use serde::{Deserialize, Serialize};
 

@@ -7,8 +7,8 @@ use super::{
     table::{self, Row, is_recovery, removed_in, rows},
 };
 use crate::{
-    check::{Problem, Taken},
     places::meant,
+    problem::{Problem, Taken},
     value::switch,
 };
 

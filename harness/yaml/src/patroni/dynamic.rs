@@ -1,9 +1,6 @@
 //! The values of `bootstrap.dcs`: which are legal is said by those who use them.
 
-use pgdrill_settings::{
-    check::{self, Problem, Taken},
-    postgresql::removed_in,
-};
+use pgdrill_settings::{Problem, Taken, check, postgresql::removed_in};
 
 use crate::{At, Reader};
 

@@ -8,10 +8,7 @@ mod want;
 use std::{path::Path, process::ExitCode};
 
 pub(crate) use arguments::SweepArgs;
-use pgdrill_lab::{
-    history::History,
-    verdict::{self, needless_leader_changes},
-};
+use pgdrill_lab::{figures::needless_leader_changes, history::History, verdict};
 use pgdrill_reports::{Cell, CellFigures, Ending, Interrupted, Run, Sample, Sweep, sweep_csv, sweep_text};
 
 use self::plan::{Plan, Planned};

@@ -4,8 +4,8 @@ use std::{cell::Cell, path::Path, sync::Arc};
 
 use pgdrill_lab::{
     event::{At, Event, What},
+    rules::Rules,
     scenario::{Scenario, load_text},
-    verdict::Rules,
 };
 use pgdrill_reports::Reproduce;
 

@@ -5,8 +5,8 @@ use crate::{
     event::{Slot, SqlState, What},
     history::script::{Script, primary},
     oracle::Finding,
+    rules::Rules,
     scenario::{End, Expect, SynchronousMode},
-    verdict::Rules,
 };
 
 const KEYS: [(&str, &str); 5] = [

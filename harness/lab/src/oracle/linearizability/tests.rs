@@ -7,8 +7,8 @@ use crate::{
     event::{Action, Outcome},
     history::script::Script,
     oracle::Finding,
+    rules::Rules,
     scenario::SynchronousMode,
-    verdict::Rules,
 };
 
 fn write(script: Script, id: u64, from: f64, to: f64) -> Script {

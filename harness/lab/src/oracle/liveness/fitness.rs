@@ -6,8 +6,8 @@ use crate::{
     event::{At, ProcessState},
     history::{History, SqlProbe, Version},
     oracle::{earlier, later},
+    rules::Rules,
     scenario::SynchronousMode,
-    verdict::Rules,
 };
 
 pub(super) struct Fitness<'r, 'h, 'a> {

@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::fitness::Fitness;
 use crate::{
-    event::At,
+    event::{At, millis},
     history::{History, Version},
-    oracle::{Broken, Violation, millis, violation},
-    verdict::Rules,
+    oracle::{Broken, Violation, violation},
+    rules::Rules,
 };
 
 /// The requests that were neither carried out nor refused in time.

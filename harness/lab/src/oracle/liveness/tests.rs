@@ -5,8 +5,8 @@ use crate::{
     event::{FaultPhase, ProcessState, What},
     history::script::{Script, primary, standby},
     oracle::Finding,
+    rules::Rules,
     scenario::{SynchronousMode, Tags, WatchdogMode},
-    verdict::Rules,
 };
 
 /// The default bound is 2 * 10 + 10 + 2 + 1 = 33 s.

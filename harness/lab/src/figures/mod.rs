@@ -1,14 +1,19 @@
-//! The figures of a run, for budgets and reports.
+//! The figures of a run, for budgets and reports: what was measured, whatever the rules are.
+
+mod lost;
+mod needless;
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::At,
+    event::{At, millis},
     history::{Answer, History, Operation},
-    oracle::{durability, millis},
 };
+
+pub use lost::{Lost, lost};
+pub use needless::needless_leader_changes;
 
 /// Shorter gaps between acknowledgements are the workload's own rhythm, not an outage worth listing.
 const SHORTEST_LISTED_OUTAGE_MS: u64 = 1_000;
@@ -70,7 +75,7 @@ impl Measured {
             outage_ms: history.operations.writes().next().map(|_| longest.map_or(0, |outage| outage.millis())),
             rto_ms: longest.and_then(|outage| rto_ms(history, outage)),
             outages: outages.into_iter().filter(|outage| outage.millis() >= SHORTEST_LISTED_OUTAGE_MS).collect(),
-            lost_rows: durability::lost(history).map(|lost| lost.writes.len() as u64),
+            lost_rows: lost(history).map(|lost| lost.writes.len() as u64),
             lost_wal_bytes: lost_wal_bytes(history),
             leader_changes: history.keys.leader_changes().count() as u64,
             acknowledged_writes: count(|answer| matches!(answer, Answer::Acknowledged(_))),
