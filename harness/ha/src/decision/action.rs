@@ -26,7 +26,9 @@ pub enum Action {
         /// `/status` as it was.
         status: StatusRecord,
     },
-    /// Delete `leader` if it is ours; before that write `optime` into `/status`, if given. Sets `Round::released`.
+    /// Delete `leader` if it is ours and has not been put since; before that write `optime` into `/status`, if given. Sets
+    /// `Round::released`. A release whose outcome is unknown must not take effect any more once the lock was renewed: the next
+    /// `RenewLock` puts the key anew.
     ReleaseLock {
         /// The position of our shutdown checkpoint.
         optime: Option<Lsn>,

@@ -78,6 +78,9 @@ pub struct Node {
     pub stopped_on_purpose: bool,
     pub starting_since: Monotonic,
     pub lease: Option<i64>,
+    /// When the lock was last seen to be ours, or put by us, and for which of these revisions a release was sent.
+    pub lock_revision: i64,
+    pub release_sent: i64,
     pub ping: Option<FailsafePing>,
     pub published: Option<Published>,
     /// Until when it calls itself leader, by its own clock.
@@ -121,6 +124,8 @@ impl Node {
             stopped_on_purpose: true,
             starting_since: Monotonic::default(),
             lease: None,
+            lock_revision: 0,
+            release_sent: 0,
             ping: None,
             published: None,
             claim: None,
@@ -147,6 +152,11 @@ impl Node {
             Node { postgres, boots_at: Some(now + 5000), ..Node::new(self.number, self.config.clone(), self.drift) };
         self.place = Place::Asleep { until: now + 5000 };
         self.next_run = now + 5000;
+    }
+
+    /// Whether a release that was sent for the lock as it is now may still arrive.
+    pub fn may_be_released(&self) -> bool {
+        self.release_sent != 0 && self.release_sent >= self.lock_revision
     }
 
     /// A moment on its own clock.
