@@ -152,7 +152,7 @@ impl Cycle<'_> {
         }
         let mut actions = vec![Action::RenewLock { status: self.status_to_publish() }];
         if self.local.watchdog.is_active {
-            actions.push(Action::WatchdogKeepalive);
+            actions.push(Action::WatchdogKeepalive { until: None });
         }
         Err(Decision::ask(actions, Reason::RenewingLock))
     }

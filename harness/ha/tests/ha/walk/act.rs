@@ -116,8 +116,14 @@ impl World {
         let now = self.now;
         let node = &mut self.nodes[n];
         match action {
-            Action::WatchdogActivate => (node.watchdog, node.round.watchdog) = (Some(node.clock(now)), Some(true)),
-            Action::WatchdogKeepalive => node.watchdog = node.watchdog.map(|_| node.clock(now)),
+            Action::WatchdogActivate { until } => {
+                node.round.watchdog = Some(true);
+                node.feed(until, now);
+            }
+            Action::WatchdogKeepalive { until } if node.watchdog.is_some() => {
+                node.feed(until.or(node.round.lock_lasts_until()), now);
+            }
+            Action::WatchdogKeepalive { .. } => {}
             Action::WatchdogDisable => node.disarm(),
             Action::FenceArm { until } => {
                 node.hold(until);

@@ -92,13 +92,7 @@ impl World {
     /// Beyond the end of its leadership, with an agent that was occupied then, and nothing else to stop it in time.
     pub fn is_excused(&self, n: usize) -> bool {
         let node = &self.nodes[n];
-        let limit = Duration::from_millis(TTL - 5000);
-        let is_unguarded = match self.settings.guard {
-            Guard::Fence => false,
-            Guard::Watchdog => node.watchdog.is_some_and(|fed| Some(fed + limit) > node.memory.leadership_deadline()),
-            Guard::Nothing => true,
-        };
-        is_unguarded && node.is_late
+        self.settings.guard == Guard::Nothing && node.is_late
     }
 
     /// Looks at everybody, after every single step.

@@ -88,7 +88,7 @@ pub struct Node {
     /// What the dead-man process holds, and whether it has acted upon it.
     pub fence: Option<Monotonic>,
     pub fence_is_spent: bool,
-    /// When the watchdog was last kept alive.
+    /// When the watchdog fires.
     pub watchdog: Option<Monotonic>,
     pub still: Option<Still>,
     /// Stands still after so many steps of its loop and its tasks.
@@ -221,6 +221,16 @@ impl Node {
         self.task = Some(Task { view, work, outcome: None, is_shown: false });
     }
 
+    /// Keeps the watchdog alive for its full time-out, ttl less the `safety_margin`, or until the end of the leadership if that is
+    /// earlier; in whole seconds.
+    pub fn feed(&mut self, until: Option<Monotonic>, now: Ms) {
+        let clock = self.clock(now);
+        let left = until.map_or(0, |until| until.since(clock).as_secs());
+        if left > 0 {
+            self.watchdog = Some(clock + Duration::from_millis(TTL - 5000).min(Duration::from_secs(left)));
+        }
+    }
+
     /// Neither the dead-man process nor the watchdog may act any more.
     pub fn disarm(&mut self) {
         (self.fence, self.watchdog) = (None, None);
@@ -251,8 +261,7 @@ impl Node {
                 ran.then_some("the dead-man process stops PostgreSQL")
             }
             Guard::Watchdog => {
-                let limit = Duration::from_millis(TTL - 5000);
-                let fires = self.watchdog.is_some_and(|fed| clock >= fed + limit);
+                let fires = self.watchdog.is_some_and(|at| clock >= at);
                 if fires {
                     self.reset(now);
                 }
