@@ -55,7 +55,7 @@
 //! // First round: whether the lock is still ours must be known before anything else.
 //! let sent = Monotonic::from_secs(100);
 //! let first = decide(&cluster, &local, &config, &mut memory, sent);
-//! assert!(matches!(first.actions[..], [Action::RenewLock { .. }, Action::WatchdogKeepalive]));
+//! assert!(matches!(first.actions[..], [Action::RenewLock { .. }, Action::WatchdogKeepalive { .. }]));
 //! assert_eq!(first.then, Then::DecideAgain);
 //!
 //! // The agent executes it, puts the outcome where the action's documentation says, and asks again.

@@ -151,6 +151,9 @@ pub struct SyncMemory {
     /// The setting last seen in force, with our position when it was first seen: a standby that has flushed that
     /// position has every commit that was acknowledged under the setting before.
     pub in_force: Option<(SynchronousStandbyNames, Lsn)>,
+    /// The `mod_revision` of `/sync` after our last write of it, if that is known to have been done. At any other revision a write
+    /// of ours, of before a restart perhaps, may still arrive.
+    pub written: Option<i64>,
     /// When we became primary: quorum membership is not narrowed before `loop_wait` has passed.
     pub promoted_at: Option<Monotonic>,
 }

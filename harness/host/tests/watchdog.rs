@@ -45,8 +45,8 @@ fn it_is_opened_kept_alive_and_closed_with_the_magic_character() {
     device.activate(TIMEOUT).expect("a pipe will do");
     assert_eq!(device.state(), WatchdogState::Active { timeout: TIMEOUT });
     assert_eq!(pipe.heard(), ("1".into(), true));
-    device.keepalive().expect("it is open");
-    device.keepalive().expect("it is open");
+    device.keepalive(TIMEOUT).expect("it is open");
+    device.keepalive(TIMEOUT).expect("it is open");
     assert_eq!(pipe.heard(), ("11".into(), true));
     device.disable().expect("it can be stopped");
     assert_eq!(pipe.heard(), ("V".into(), false));
@@ -103,6 +103,6 @@ fn a_time_out_that_no_device_can_have_is_refused_and_the_device_stopped() {
 #[test]
 fn one_that_is_not_active_needs_no_keepalive_and_no_stop() {
     let device = Device::new("/nonexistent/watchdog");
-    device.keepalive().expect("nothing to do");
+    device.keepalive(TIMEOUT).expect("nothing to do");
     device.disable().expect("nothing to do");
 }

@@ -75,9 +75,10 @@ impl Watchdog for Device {
         Ok(())
     }
 
-    fn keepalive(&self) -> Result<(), WatchdogError> {
-        if let Some(armed) = &mut *self.armed() {
-            armed.deadline = now() + armed.timeout;
+    fn keepalive(&self, at_most: Duration) -> Result<(), WatchdogError> {
+        let at_most = Duration::from_secs(at_most.as_secs());
+        if let Some(armed) = self.armed().as_mut().filter(|_| !at_most.is_zero()) {
+            armed.deadline = now() + armed.timeout.min(at_most);
         }
         Ok(())
     }

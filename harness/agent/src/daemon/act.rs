@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pgdrill_ha::{
+    Monotonic,
     decision::{Action, ConfigWrite, InitializeWrite, StartAs, StopRequest, Upstream},
     records::{Key, failsafe_to_json},
     view::{FailedAction, LockOutcome, Round, TaskKind, Versioned, WriteOutcome},
@@ -82,11 +83,12 @@ impl<T: Ports> Executor<'_, T> {
                 round.leader = Some(peers::inspect_leader(self.parts, &upstream).await);
                 Ok(())
             }
-            Action::WatchdogActivate => {
-                round.watchdog = Some(self.activate_watchdog());
-                Ok(())
+            Action::WatchdogActivate { until } => {
+                let activated = self.activate_watchdog();
+                round.watchdog = Some(activated);
+                if activated { self.keep_alive(until) } else { Ok(()) }
             }
-            Action::WatchdogKeepalive => self.parts.watchdog.keepalive().map_err(|e| e.to_string().into()),
+            Action::WatchdogKeepalive { until } => self.keep_alive(until.or(round.lock_lasts_until())),
             Action::WatchdogDisable => demote::disarm(self.parts).await.map_err(Failure::from),
             Action::FenceArm { until } => {
                 let armed = self.parts.fencing.arm(self.parts.clock.instant(until)).await;
@@ -280,6 +282,13 @@ impl<T: Ports> Executor<'_, T> {
             lifecycle::stop_for_long(self.parts, crate::ports::StopMode::Immediate, None).await?;
         }
         Ok(())
+    }
+
+    /// Keeps the watchdog quiet, until the end of our leadership at the most.
+    fn keep_alive(&self, until: Option<Monotonic>) -> Result<(), Failure> {
+        let Some(until) = until else { return Ok(()) };
+        let left = until.since(self.parts.clock.now());
+        self.parts.watchdog.keepalive(left).map_err(|error| error.to_string().into())
     }
 
     /// Arms the watchdog, or sets its time-out anew. One that cannot do with `loop_wait` is not used, since it would reset a

@@ -312,7 +312,7 @@ impl<T: Ports> HaLoop<T> {
 
     fn tell(&self, decision: &Decision) {
         let routine = |action: &Action| {
-            matches!(action, Action::RenewLock { .. } | Action::WatchdogKeepalive | Action::SyncSlots(_))
+            matches!(action, Action::RenewLock { .. } | Action::WatchdogKeepalive { .. } | Action::SyncSlots(_))
         };
         // The renewal's question comes every cycle; what follows from its answer is what matters.
         if decision.then == Then::DecideAgain && decision.actions.iter().all(routine) {

@@ -130,7 +130,7 @@ impl<T: Ports> HaLoop<T> {
                     deadline = Some(until);
                     parts.shared.published().leadership_deadline = deadline;
                     // A watchdog that is not there need not be kept quiet.
-                    let _ = parts.watchdog.keepalive();
+                    let _ = parts.watchdog.keepalive(until.since(parts.clock.now()));
                     if let Err(error) = parts.fencing.extend(parts.clock.instant(until)).await {
                         parts.trouble("fencing", unfenced(&error));
                     }

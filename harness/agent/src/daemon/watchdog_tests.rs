@@ -16,6 +16,8 @@ use crate::{
 struct FakeWatchdog {
     active: Arc<Mutex<Option<Duration>>>,
     longest: Option<Duration>,
+    /// How long it was last kept alive for at most.
+    kept: Arc<Mutex<Option<Duration>>>,
 }
 
 impl Watchdog for FakeWatchdog {
@@ -25,7 +27,8 @@ impl Watchdog for FakeWatchdog {
         Ok(())
     }
 
-    fn keepalive(&self) -> Result<(), WatchdogError> {
+    fn keepalive(&self, at_most: Duration) -> Result<(), WatchdogError> {
+        *self.kept.lock().expect("nobody panics while holding it") = Some(at_most);
         Ok(())
     }
 
@@ -64,7 +67,7 @@ impl Node {
     async fn activate(&mut self) -> (Option<bool>, WatchdogState) {
         self.agent.parts.shared.published().config = self.agent.config.clone();
         let mut round = Round::default();
-        self.agent.act(vec![Action::WatchdogActivate], &mut round).await;
+        self.agent.act(vec![Action::WatchdogActivate { until: None }], &mut round).await;
         (round.watchdog, self.agent.parts.watchdog.state())
     }
 
@@ -115,4 +118,24 @@ async fn a_node_that_requires_one_and_cannot_have_it_keeps_out_of_the_race() {
     assert!(node.view().is_usable);
     node.set(20, 16);
     assert!(!node.view().is_usable);
+}
+
+/// The lock was renewed 12 s ago, and the answer has come only now: it lasts 18 s more, and the full time-out is 25 s.
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_alive_late_fires_no_later_than_the_lock_ends() {
+    let watchdog = FakeWatchdog::default();
+    let mut node = Node::with(watchdog.clone());
+    let requested_at = node.agent.parts.clock.now();
+    tokio::time::advance(Duration::from_secs(12)).await;
+    let kept = || watchdog.kept.lock().expect("nobody panics while holding it").take();
+    let held = LockOutcome::Held { requested_at, ttl: Duration::from_secs(30), status_revision: None };
+    let mut round = Round { lock: Some(held), ..Round::default() };
+    node.agent.act(vec![Action::WatchdogKeepalive { until: None }], &mut round).await;
+    assert_eq!(kept(), Some(Duration::from_secs(18)));
+    let until = Some(requested_at + Duration::from_secs(20));
+    node.agent.act(vec![Action::WatchdogActivate { until }], &mut round).await;
+    assert_eq!((round.watchdog, kept()), (Some(true), Some(Duration::from_secs(8))));
+    let mut unrenewed = Round::default();
+    node.agent.act(vec![Action::WatchdogKeepalive { until: None }], &mut unrenewed).await;
+    assert_eq!((unrenewed.failed, kept()), (None, None), "nobody has said that we lead");
 }

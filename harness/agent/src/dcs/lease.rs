@@ -30,6 +30,10 @@ pub(super) struct LeaseState {
     pub granted: Vec<LeaseId>,
     /// The member key was written by this agent since it was started.
     pub has_written: bool,
+    /// The `mod_revision` of `leader` when it was last seen to carry our name, or put by us; 0: never.
+    pub lock_revision: i64,
+    /// The revision of `leader` that a release was last sent for; 0: never. It may still arrive.
+    pub release_sent: i64,
 }
 
 /// So many leases are remembered as ours; all but the last two have ended.
@@ -50,6 +54,11 @@ impl LeaseState {
     pub fn is_taken_over(&self) -> bool {
         let foreign = |lease: LeaseId| lease != 0 && !self.granted.contains(&lease);
         self.has_written && self.member.as_ref().is_some_and(|(_, lease)| foreign(*lease))
+    }
+
+    /// Whether a release that was sent for the lock as it is now may still arrive.
+    pub fn may_be_released(&self) -> bool {
+        self.release_sent != 0 && self.release_sent >= self.lock_revision
     }
 
     /// Forgets a lease that etcd does not know any more, and the keys that went with it.

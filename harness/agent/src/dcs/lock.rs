@@ -3,6 +3,9 @@
 //! The key holds the node's bare name and hangs on the node's lease. We hold the lock exactly if both are ours, and only
 //! until `ttl` after the moment before the request was *sent*. Patroni counts from the answer and re-creates a lock that
 //! expired; both let a leader outlive its lock, so neither is done here.
+//!
+//! A release is for one revision of the key. Patroni's compares the name alone, and so may free, arriving late, a lock that its
+//! sender has taken up again. After a release whose outcome is unknown the next renewal therefore puts the key anew.
 
 use std::time::Duration;
 
@@ -18,6 +21,9 @@ use super::{
     lease::Lease,
     store::{Dcs, unknown},
 };
+
+/// So often a release is sent for the revision that the one before has found.
+const RELEASES: u32 = 3;
 
 impl<K: Kv> Dcs<K> {
     /// Takes the lock if nobody holds it, and with it writes `status`, so that a former holder sees that another was in
@@ -39,8 +45,12 @@ impl<K: Kv> Dcs<K> {
         };
         match self.kv.txn(txn, Tries::Repeat).await {
             // The key can be ours already: by a first try whose answer was lost.
-            Ok(done) if done.succeeded => held(requested_at, ttl, Some(done.revision)),
-            Ok(done) if self.is_mine(&done, lease.id) => {
+            Ok(done) if done.succeeded => {
+                self.lease_state().lock_revision = done.revision;
+                held(requested_at, ttl, Some(done.revision))
+            }
+            // Who has sent a release since cannot tell whether that may still arrive: the next renewal puts the key anew.
+            Ok(done) if self.is_mine(&done, lease.id) && !self.lease_state().may_be_released() => {
                 let status = done.found.get(&self.keys.path(&Key::Status));
                 held(requested_at, ttl, status.map(|kv| kv.mod_revision))
             }
@@ -60,6 +70,9 @@ impl<K: Kv> Dcs<K> {
             Ok((lease, true)) => return self.rebind_lock(requested_at, lease, records).await,
             Err(error) => return unknown(error),
         };
+        if self.lease_state().may_be_released() {
+            return self.rebind_lock(requested_at, lease, records).await;
+        }
         let path = self.leader_path();
         let txn = Txn {
             compare: vec![Compare::Value(path.clone(), self.name.clone()), Compare::Lease(path.clone(), lease.id)],
@@ -88,7 +101,10 @@ impl<K: Kv> Dcs<K> {
             failure: vec![Op::Get(path)],
         };
         match self.kv.txn(txn, Tries::Repeat).await {
-            Ok(done) if done.succeeded => held(requested_at, lease.ttl, status_revision(records, &done)),
+            Ok(done) if done.succeeded => {
+                self.lease_state().lock_revision = done.revision;
+                held(requested_at, lease.ttl, status_revision(records, &done))
+            }
             Ok(_) => LockOutcome::Lost,
             Err(error) => self.failed(error, lease),
         }
@@ -100,11 +116,23 @@ impl<K: Kv> Dcs<K> {
         let mut success: Vec<Op> =
             status.map(|value| Op::Put(self.keys.path(&Key::Status), value, 0)).into_iter().collect();
         success.push(Op::Delete(path.clone()));
-        let txn = Txn { compare: vec![Compare::Value(path, self.name.clone())], success, failure: vec![] };
-        match self.kv.txn(txn, Tries::Repeat).await {
-            Ok(done) => WriteOutcome::Written { mod_revision: done.revision },
-            Err(error) => WriteOutcome::Unknown { reason: error.to_string() },
+        let mut revision = self.lease_state().lock_revision;
+        // The key can have been put since we last saw it: by a try of ours whose answer was lost, or by a restarted agent.
+        for _ in 0..RELEASES {
+            self.lease_state().release_sent = revision;
+            let ours = Compare::Value(path.clone(), self.name.clone());
+            let compare = vec![ours, Compare::ModRevision(path.clone(), revision)];
+            let txn = Txn { compare, success: success.clone(), failure: vec![Op::Get(path.clone())] };
+            let done = match self.kv.txn(txn, Tries::Repeat).await {
+                Ok(done) => done,
+                Err(error) => return WriteOutcome::Unknown { reason: error.to_string() },
+            };
+            match done.found.get(&path).filter(|kv| !done.succeeded && kv.value == self.name) {
+                Some(kv) => revision = kv.mod_revision,
+                None => return WriteOutcome::Written { mod_revision: done.revision },
+            }
         }
+        WriteOutcome::Unknown { reason: "the lock was put anew each time it was to be released".into() }
     }
 
     /// Writes a key as long as the lock is ours. What arrives late, when another leads, changes nothing.

@@ -41,6 +41,30 @@ async fn only_one_of_two_gets_a_free_lock_and_only_the_holder_can_release_it() {
 }
 
 #[tokio::test]
+async fn a_release_that_arrives_late_does_not_free_a_lock_that_was_renewed_since() {
+    let kv = FakeKv::default();
+    let one = dcs(&kv, "pg1");
+    for round in 0..2 {
+        if round == 0 {
+            one.acquire_lock(TTL, &StatusRecord::default()).await;
+        }
+        one.load().await.unwrap();
+        kv.lose(Lose::Late);
+        assert!(matches!(one.release_lock(None).await, WriteOutcome::Unknown { .. }));
+        kv.lose(Lose::Nothing);
+        one.load().await.unwrap();
+        assert!(is_held(&one.renew_lock(TTL, &[]).await));
+        kv.arrive_late();
+        assert!(kv.get(LEADER).is_some(), "round {round}: we have just renewed it");
+        assert!(is_held(&one.renew_lock(TTL, &[]).await));
+    }
+    // What was put without our knowing is found and released all the same.
+    kv.set(LEADER, "pg1");
+    assert!(matches!(one.release_lock(None).await, WriteOutcome::Written { .. }));
+    assert_eq!(kv.get(LEADER), None);
+}
+
+#[tokio::test]
 async fn a_lock_taken_by_a_try_whose_answer_was_lost_is_recognised_as_ours() {
     let kv = FakeKv::default();
     let one = dcs(&kv, "pg1");

@@ -57,7 +57,11 @@ impl<K: Kv> Dcs<K> {
         // What is really there counts, not what we remember having written: a member key that an operator deleted, or
         // that vanished with its lease, is written again.
         let member = range.keys.get(&self.keys.path(&Key::Member(self.name.clone())));
-        self.lease_state().member = member.map(|kv| (kv.value.clone(), kv.lease));
+        let lock = range.keys.get(&self.keys.path(&Key::Leader)).filter(|kv| kv.value == self.name);
+        let mut state = self.lease_state();
+        state.member = member.map(|kv| (kv.value.clone(), kv.lease));
+        state.lock_revision = lock.map_or(state.lock_revision, |kv| kv.mod_revision);
+        drop(state);
         Ok(snapshot::cluster(&self.keys, &range))
     }
 

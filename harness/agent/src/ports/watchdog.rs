@@ -32,8 +32,9 @@ pub enum WatchdogError {
 pub trait Watchdog: Send + Sync + 'static {
     /// Starts it, or changes its time-out.
     fn activate(&self, timeout: Duration) -> Result<(), WatchdogError>;
-    /// Sets it back to its full time-out. Nothing happens when it is not active.
-    fn keepalive(&self) -> Result<(), WatchdogError>;
+    /// Sets it back to its full time-out, or to `at_most`, in whole seconds, if that is shorter. One that cannot do with so short a
+    /// time is left as it is: then it fires even earlier. Nothing happens when it is not active.
+    fn keepalive(&self, at_most: Duration) -> Result<(), WatchdogError>;
     /// Stops it (the "magic close"). Ok when it was not active. Refused by a device that cannot be stopped.
     fn disable(&self) -> Result<(), WatchdogError>;
     /// How it is.
@@ -49,7 +50,7 @@ impl Watchdog for NoWatchdog {
         Err(WatchdogError::Unavailable("this machine has none".into()))
     }
 
-    fn keepalive(&self) -> Result<(), WatchdogError> {
+    fn keepalive(&self, _at_most: Duration) -> Result<(), WatchdogError> {
         Ok(())
     }
 

@@ -129,7 +129,7 @@ impl Cycle<'_> {
         let watchdog = follows || self.local.watchdog.is_active || self.local.round.watchdog == Some(true);
         if self.config.watchdog == WatchdogMode::Required && !watchdog {
             return match self.local.round.watchdog {
-                None => Decision::ask(vec![Action::WatchdogActivate], Reason::Bootstrapping),
+                None => Decision::ask(vec![Action::WatchdogActivate { until: None }], Reason::Bootstrapping),
                 Some(_) => self.cancel_bootstrap("the watchdog could not be activated".into()),
             };
         }

@@ -226,7 +226,8 @@ fn lone_primary(local: &LocalView, config: &Config, memory: &mut Memory, now: Mo
                 // Nobody else could ever take over.
                 memory.failsafe.agreed_until = Some(now + config.ttl);
             }
-            let keepalive = local.watchdog.is_active.then_some(Action::WatchdogKeepalive);
+            let until = memory.failsafe.agreed_until;
+            let keepalive = local.watchdog.is_active.then_some(Action::WatchdogKeepalive { until });
             let slots = slots_without_dcs(local, config, memory, now);
             Decision::last(keepalive.into_iter().chain(slots).collect(), Reason::FailsafeActive(others.len()))
         }

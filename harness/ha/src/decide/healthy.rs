@@ -81,7 +81,10 @@ impl Cycle<'_> {
             return None;
         }
         match self.local.round.watchdog {
-            None => Some(Decision::ask(vec![Action::WatchdogActivate], Reason::RenewingLock)),
+            None => {
+                let until = self.memory.leadership_deadline();
+                Some(Decision::ask(vec![Action::WatchdogActivate { until }], Reason::RenewingLock))
+            }
             Some(false) if mode == WatchdogMode::Required => {
                 if self.local.postgres.is_running_primary() {
                     return Some(self.demote_immediate("the watchdog could not be activated"));

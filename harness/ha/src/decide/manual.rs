@@ -91,7 +91,7 @@ impl Cycle<'_> {
             return Err("a switchover in maintenance mode needs a candidate".into());
         }
         let sync = &self.cluster.sync.value;
-        let bound_to_sync = request.is_switchover() && self.sync_decides() && !self.config.is_quorum();
+        let bound_to_sync = request.is_switchover() && self.sync_decides();
         match &request.candidate {
             Some(candidate) if bound_to_sync && !sync.is_standby(candidate) => {
                 Err(format!("{candidate} is not a synchronous standby"))
@@ -168,7 +168,7 @@ impl Cycle<'_> {
         let me = &self.local.name;
         if let Some(candidate) = &request.candidate {
             if candidate == me {
-                return self.may_take_over(&request);
+                return self.named_may_take_over(&request);
             }
             if self.config.paused || self.is_candidate_healthy(candidate).map_err(Obstacle::Ask)? {
                 return Err(Unfit::OtherCandidate { name: candidate.clone() }.into());
@@ -189,21 +189,67 @@ impl Cycle<'_> {
     fn may_take_over(&self, request: &FailoverRecord) -> Result<(), Obstacle> {
         let sync = &self.cluster.sync.value;
         let named = request.candidate.as_deref() == Some(&*self.local.name);
-        if named && (!request.is_switchover() || self.config.is_quorum()) {
+        if named && !request.is_switchover() {
             return Ok(());
         }
-        if self.sync_decides() && !self.config.is_quorum() && !sync.names(&self.local.name) {
+        let bound_to_sync = self.sync_decides() && (request.is_switchover() || !self.config.is_quorum());
+        if bound_to_sync && !sync.names(&self.local.name) {
             return Err(Unfit::NotSynchronous.into());
         }
         Ok(())
+    }
+
+    /// The node that a request names. Patroni lets it go on without asking anybody.
+    fn named_may_take_over(&self, request: &FailoverRecord) -> Result<(), Obstacle> {
+        self.may_take_over(request)?;
+        if self.config.failsafe_mode && !self.config.paused {
+            self.nobody_leads_without_dcs()?;
+        }
+        if self.is_quorum_switchover(request) {
+            self.has_everything()?;
+        }
+        Ok(())
+    }
+
+    /// A leader may go on by the members' word, and our own word may be forgotten: we were started anew since.
+    fn nobody_leads_without_dcs(&self) -> Result<(), Obstacle> {
+        if self.is_left_out_of_failsafe() {
+            return Err(Unfit::NotInFailsafe.into());
+        }
+        let answers = self.peers().map_err(Obstacle::Ask)?;
+        let alive = |status: &PeerStatus| matches!(status, PeerStatus::Answered(answer) if !answer.in_recovery);
+        match answers.iter().find(|(_, status)| alive(status)) {
+            Some((name, _)) => Err(Unfit::PrimaryAlive { name: name.clone() }.into()),
+            None => Ok(()),
+        }
+    }
+
+    fn is_quorum_switchover(&self, request: &FailoverRecord) -> bool {
+        request.is_switchover() && self.sync_decides() && self.config.is_quorum()
+    }
+
+    /// In quorum mode any voter may lack what was acknowledged. A switchover loses nothing: either the votes suffice, or the leader
+    /// of before says that it has no more than we have.
+    fn has_everything(&self) -> Result<(), Obstacle> {
+        let Some(ours) = self.local.postgres.position() else { return Err(Unfit::UnknownPosition.into()) };
+        let answers = self.peers().map_err(Obstacle::Ask)?;
+        let vouches = |answer: &PeerAnswer| answer.in_recovery && answer.position > Lsn(0) && answer.position <= ours;
+        let vouched = answers.iter().any(|(name, status)| {
+            let is_leader = self.cluster.sync.value.is_leader(name);
+            is_leader && matches!(status, PeerStatus::Answered(answer) if vouches(answer))
+        });
+        if vouched { Ok(()) } else { self.has_quorum(answers, ours) }
     }
 
     fn is_candidate_healthy(&self, candidate: &str) -> Result<bool, Decision> {
         if !self.cluster.members.contains_key(candidate) {
             return Ok(false);
         }
+        // Nobody waits for a candidate that lacks what we have, and that may be refused the votes for it.
+        let least = self.request().filter(|request| self.is_quorum_switchover(request));
+        let least = least.and_then(|_| self.local.postgres.position()).unwrap_or_default();
         let answer = self.peers()?.get(candidate);
-        Ok(matches!(answer, Some(PeerStatus::Answered(answer)) if self.is_able(answer)))
+        Ok(matches!(answer, Some(PeerStatus::Answered(answer)) if self.is_able(answer) && answer.position >= least))
     }
 
     fn others_can_take_over(&self, request: &FailoverRecord) -> Result<bool, Decision> {

@@ -51,6 +51,10 @@ pub fn decide(view: &ClusterView, local: &LocalView, config: &Config, memory: &m
     let cluster = failsafe::with_promised_leader(cluster, local, config, memory, now);
     let cluster = failsafe::with_told_positions(cluster, local, config, now);
     let decision = Cycle { cluster, local, config, memory: &mut *memory, now }.run();
+    if decision.actions.iter().any(|action| matches!(action, Action::WriteSync { .. })) {
+        // Until it is known to be done, it may be done at any time.
+        memory.sync.written = None;
+    }
     if decision.actions.iter().any(|action| matches!(action, Action::ReleaseLock { .. })) {
         // From the decision on, not from its success: nobody asks us again before the cycle ends.
         memory.lock_deadline = None;
@@ -152,7 +156,7 @@ impl Cycle<'_> {
         }
         let mut actions = vec![Action::RenewLock { status: self.status_to_publish() }];
         if self.local.watchdog.is_active {
-            actions.push(Action::WatchdogKeepalive);
+            actions.push(Action::WatchdogKeepalive { until: None });
         }
         Err(Decision::ask(actions, Reason::RenewingLock))
     }

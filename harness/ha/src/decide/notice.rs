@@ -43,6 +43,7 @@ fn lock(local: &LocalView, memory: &mut Memory) {
     if let Some(WriteOutcome::Written { mod_revision }) = &local.round.sync {
         // A read that does not show our own write is stale (Patroni issue 2972).
         memory.newest.revision = memory.newest.revision.max(*mod_revision);
+        memory.sync.written = Some(*mod_revision);
     }
     if local.round.released {
         memory.lock_deadline = None;

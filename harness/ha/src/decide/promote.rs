@@ -58,10 +58,14 @@ impl Cycle<'_> {
         }
         let alone = SyncRecord::only(&self.local.name);
         let postpone = |why: String| Err(Decision::rest(Reason::PostponingPromotion(why)));
-        if self.cluster.sync.value != alone {
+        let is_alone = self.cluster.sync.value == alone;
+        // A late write of ours, of an earlier time in office, must not add to the record while nobody else has what we acknowledge.
+        if !is_alone || !self.is_sync_settled() {
             match &self.local.round.sync {
                 // We stood still between the look and the attempt, and another leader was in office: who may be promoted now?
-                None if self.memory.raced_on_sync.is_some_and(|then| then != self.cluster.sync.mod_revision) => {
+                None if !is_alone
+                    && self.memory.raced_on_sync.is_some_and(|then| then != self.cluster.sync.mod_revision) =>
+                {
                     let reason = Reason::ReleasingLock("/sync has changed since we raced");
                     return Err(Decision::last(vec![Action::ReleaseLock { optime: None }], reason));
                 }

@@ -232,7 +232,7 @@ impl Cycle<'_> {
     }
 
     /// Quorum mode: among us and the voters not ahead of us there must be one with every acknowledged commit.
-    fn has_quorum(&self, answers: &BTreeMap<String, PeerStatus>, ours: Lsn) -> Result<(), Obstacle> {
+    pub(super) fn has_quorum(&self, answers: &BTreeMap<String, PeerStatus>, ours: Lsn) -> Result<(), Obstacle> {
         let sync = &self.cluster.sync.value;
         if sync.is_leader(&self.local.name) {
             // Nobody who counts is ahead of us, or we would not be here.
@@ -240,7 +240,9 @@ impl Cycle<'_> {
         }
         let own_vote = if sync.is_standby(&self.local.name) { 0 } else { -1 };
         let others = answers.iter().filter(|(name, status)| {
-            sync.is_standby(name) && matches!(status, PeerStatus::Answered(answer) if answer.position <= ours)
+            // A voter whose PostgreSQL does not run has no position, and may have anything.
+            let has_position = |answer: &PeerAnswer| answer.position > Lsn(0) && answer.position <= ours;
+            sync.is_standby(name) && matches!(status, PeerStatus::Answered(answer) if has_position(answer))
         });
         let votes = own_vote + others.count() as i64;
         let needed = i64::from(sync.quorum);

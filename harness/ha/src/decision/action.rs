@@ -26,7 +26,9 @@ pub enum Action {
         /// `/status` as it was.
         status: StatusRecord,
     },
-    /// Delete `leader` if it is ours; before that write `optime` into `/status`, if given. Sets `Round::released`.
+    /// Delete `leader` if it is ours and has not been put since; before that write `optime` into `/status`, if given. Sets
+    /// `Round::released`. A release whose outcome is unknown must not take effect any more once the lock was renewed: the next
+    /// `RenewLock` puts the key anew.
     ReleaseLock {
         /// The position of our shutdown checkpoint.
         optime: Option<Lsn>,
@@ -63,9 +65,16 @@ pub enum Action {
     /// Ask the leader for role, timeline and timeline history over a replication connection. Sets `Round::leader`.
     InspectLeader(Upstream),
     /// Arm the watchdog. Sets `Round::watchdog`.
-    WatchdogActivate,
-    /// Keep the watchdog from firing.
-    WatchdogKeepalive,
+    WatchdogActivate {
+        /// The end of our leadership as it is now, which the watchdog is not to outlast; `None`: a bootstrap, before any lock.
+        until: Option<Monotonic>,
+    },
+    /// Keep the watchdog from firing, but for no longer than our leadership lasts. Patroni gives it the full time-out however long
+    /// ago the request for the lock was sent, so that it may fire when another leads already.
+    WatchdogKeepalive {
+        /// The end of our leadership; `None`: that of the renewal before it in the list, in `Round::lock`.
+        until: Option<Monotonic>,
+    },
     /// Disarm the watchdog and the dead-man process, if armed.
     WatchdogDisable,
     /// Have the dead-man process hold the end of our leadership: it stops PostgreSQL when that moment passes. The agent hands
@@ -266,8 +275,8 @@ impl Action {
             Action::AskPeers { .. } => "ask_peers",
             Action::AskFailsafe(_) => "ask_failsafe",
             Action::InspectLeader(_) => "inspect_leader",
-            Action::WatchdogActivate => "watchdog_activate",
-            Action::WatchdogKeepalive => "watchdog_keepalive",
+            Action::WatchdogActivate { .. } => "watchdog_activate",
+            Action::WatchdogKeepalive { .. } => "watchdog_keepalive",
             Action::WatchdogDisable => "watchdog_disable",
             Action::FenceArm { .. } => "fence_arm",
             Action::RunPrePromote => "run_pre_promote",

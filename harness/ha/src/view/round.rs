@@ -33,6 +33,16 @@ pub struct Round {
     pub failed: Option<FailedAction>,
 }
 
+impl Round {
+    /// The end of the leadership that this cycle's request for the lock was answered with.
+    pub fn lock_lasts_until(&self) -> Option<Monotonic> {
+        match &self.lock {
+            Some(LockOutcome::Held { requested_at, ttl, .. }) => Some(*requested_at + *ttl),
+            _ => None,
+        }
+    }
+}
+
 /// What came of asking the DCS for the lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LockOutcome {

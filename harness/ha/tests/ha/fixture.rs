@@ -169,6 +169,7 @@ impl Scene {
     pub fn sync(mut self, leader: &str, standbys: &[&str], quorum: u32) -> Self {
         let standbys = standbys.iter().map(|name| (*name).to_owned()).collect();
         self.cluster.sync = Versioned::new(SyncRecord { leader: Some(leader.into()), standbys, quorum }, 80);
+        self.memory.sync.written = Some(80);
         self
     }
 

@@ -152,3 +152,64 @@ fn with_check_timeline_nobody_of_an_older_timeline_is_handed_over_to() {
     scene.config.check_timeline = true;
     assert_eq!(early_candidates(&mut scene), ["pg3"]);
 }
+
+/// pg2 is a voter, and pg3's vote is needed.
+fn quorum_candidate(leader: Option<&str>) -> Scene {
+    let mut scene = request(scene("pg2").without_leader(), leader, Some("pg2"), None).sync("pg1", &["pg2", "pg3"], 1);
+    scene.config.synchronous_mode = SynchronousMode::Quorum;
+    scene
+}
+
+#[test]
+fn in_quorum_mode_the_candidate_of_a_switchover_needs_votes_or_the_former_leaders_word() {
+    assert_eq!(actions(&quorum_candidate(Some("pg1")).decide()), ["ask_peers"]);
+    let beyond = Lsn(END.0 + 8);
+    for (pg1, pg3, expected) in [
+        (None, Some(END), "acquiring_lock"),
+        (Some(END), None, "acquiring_lock"),
+        (None, None, "unfit_no_quorum"),
+        (Some(beyond), None, "unfit_no_quorum"),
+        (None, Some(beyond), "unfit_no_quorum"),
+    ] {
+        let peers = [("pg1", pg1.map(answer)), ("pg3", pg3.map(answer))];
+        let decision = quorum_candidate(Some("pg1")).peers(&peers).decide();
+        assert_eq!(decision.reason.code(), expected, "pg1 {pg1:?}, pg3 {pg3:?}");
+    }
+    // A failover is the operator's own risk (`is_failover_possible`, `check_quorum`).
+    assert_eq!(actions(&quorum_candidate(None).decide()), ["acquire_lock"]);
+}
+
+#[test]
+fn in_quorum_mode_a_switchover_is_for_voters() {
+    let mut leader = leading().sync("pg1", &["pg2"], 0);
+    leader.config.synchronous_mode = SynchronousMode::Quorum;
+    assert_eq!(actions(&request(leader, Some("pg1"), Some("pg3"), None).decide()), ["clear_failover"]);
+    let candidate = quorum_candidate(Some("pg1")).sync("pg1", &["pg3"], 0).decide();
+    assert_eq!(candidate.reason.code(), "unfit_not_synchronous");
+}
+
+#[test]
+fn in_quorum_mode_nobody_waits_for_a_candidate_that_has_less() {
+    let waiting = |theirs: Lsn| {
+        let mut scene = request(scene("pg3").without_leader(), Some("pg1"), Some("pg2"), None);
+        scene = scene.sync("pg1", &["pg2", "pg3"], 1).peers(&[("pg1", None), ("pg2", Some(answer(theirs)))]);
+        scene.config.synchronous_mode = SynchronousMode::Quorum;
+        actions(&scene.decide())
+    };
+    assert_eq!(waiting(END), [""; 0]);
+    assert_eq!(waiting(Lsn(END.0 - 8)), ["acquire_lock"]);
+}
+
+#[test]
+fn in_failsafe_mode_a_candidate_asks_whether_somebody_leads_without_dcs() {
+    let mut scene = request(scene("pg2").without_leader(), Some("pg1"), Some("pg2"), None);
+    scene.config.failsafe_mode = true;
+    assert_eq!(actions(&scene.clone().decide()), ["ask_peers"]);
+    let leads = pgdrill_ha::view::PeerAnswer { in_recovery: false, ..answer(END) };
+    let mut led = scene.clone().peers(&[("pg1", Some(leads)), ("pg3", Some(answer(END)))]);
+    assert_eq!(led.decide().reason.code(), "unfit_primary_alive");
+    let mut alone = scene.clone().peers(&[("pg1", None), ("pg3", None)]);
+    assert_eq!(actions(&alone.decide()), ["acquire_lock"]);
+    scene.cluster.failsafe = Some([("pg1".to_owned(), "http://10.0.0.1:8008/patroni".to_owned())].into());
+    assert_eq!(scene.decide().reason.code(), "unfit_not_in_failsafe");
+}

@@ -98,10 +98,24 @@ fn a_cascading_member_is_synchronous_only_while_its_upstream_is_gone_zoo_30() {
     gone.local.postgres.standbys.remove(0);
     assert_eq!(next(&mut gone), r#"{"leader":"pg1","quorum":0,"sync_standby":null}"#);
     gone.cluster.sync.value.standbys.clear();
+    gone.memory.sync.written = Some(80);
     assert_eq!(next(&mut gone), "pg3");
     // pg2 runs and streams from nobody: the same.
     let mut apart = scene.clone();
     apart.local.postgres.standbys.remove(0);
     apart.cluster.sync.value.standbys.clear();
     assert_eq!(next(&mut apart), "pg3");
+}
+
+/// Whether a write of `/sync` may still arrive: then the setting waits until it cannot.
+#[test]
+fn before_the_setting_changes_no_late_write_of_sync_can_change_the_record() {
+    let mut scene = synchronous().sync("pg1", &[], 0);
+    scene.local.postgres.standbys.clear();
+    assert_eq!(next(&mut scene.clone()), "", "nobody is there: commits wait for nobody");
+    assert_eq!(actions(&scene.clone().decide()), ["set_synchronous_standby_names"]);
+    for written in [None, Some(79)] {
+        scene.memory.sync.written = written;
+        assert_eq!(next(&mut scene.clone()), r#"{"leader":"pg1","quorum":0,"sync_standby":null}"#, "{written:?}");
+    }
 }

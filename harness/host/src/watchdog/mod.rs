@@ -34,7 +34,10 @@ pub struct Device {
 #[derive(Debug)]
 struct Open {
     file: File,
+    /// In full.
     timeout: Duration,
+    /// What it is set to: shorter after a late keepalive.
+    current: Duration,
     /// Whether a magic close stops it; not with `nowayout`.
     can_be_stopped: bool,
     is_device: bool,
@@ -83,13 +86,13 @@ impl Device {
                 self.path.display()
             );
         }
-        Ok(Open { file, timeout: Duration::ZERO, can_be_stopped, is_device })
+        Ok(Open { file, timeout: Duration::ZERO, current: Duration::ZERO, can_be_stopped, is_device })
     }
 }
 
 impl Open {
     /// Sets the time-out and reads back what became of it.
-    fn set_timeout(&mut self, timeout: Duration) -> Result<(), WatchdogError> {
+    fn set_timeout(&mut self, timeout: Duration) -> Result<Duration, WatchdogError> {
         let refused = |why: String| WatchdogError::Refused(why);
         let seconds = match libc::c_int::try_from(timeout.as_secs()) {
             Ok(seconds @ 1..0xFFFF) => seconds,
@@ -105,8 +108,27 @@ impl Open {
         if actual > seconds {
             return Err(refused(format!("it was asked for {seconds} s and does {actual} s")));
         }
-        self.timeout = Duration::from_secs(actual.unsigned_abs().into());
-        Ok(())
+        self.current = Duration::from_secs(actual.unsigned_abs().into());
+        Ok(self.current)
+    }
+
+    /// Sets it back to its full time-out, or to a shorter one.
+    fn keep_alive_for(&mut self, at_most: Duration) -> Result<(), WatchdogError> {
+        let wanted = self.timeout.min(Duration::from_secs(at_most.as_secs()));
+        if wanted.is_zero() {
+            return Ok(());
+        }
+        if wanted != self.current
+            && let Err(error) = self.set_timeout(wanted)
+        {
+            if wanted == self.timeout {
+                return Err(error);
+            }
+            // What it was set to before fires earlier still.
+            warn!("the watchdog is not kept alive so late after the renewal: {error}");
+            return Ok(());
+        }
+        self.keep_alive().map_err(|error| WatchdogError::Refused(format!("it cannot be kept alive: {error}")))
     }
 
     fn keep_alive(&mut self) -> io::Result<()> {
@@ -121,15 +143,18 @@ impl Watchdog for Device {
             Some(device) => device,
             None => self.open_device()?,
         };
-        if let Err(error) = device.set_timeout(timeout) {
-            // Opening has started it with a time-out that is not ours, or it goes on with that of other timings.
-            if device.can_be_stopped {
-                let _ = device.file.write_all(MAGIC_CLOSE);
-            } else {
-                // Let go, it would reset the machine.
-                *open = Some(device);
+        match device.set_timeout(timeout) {
+            Ok(actual) => device.timeout = actual,
+            Err(error) => {
+                // Opening has started it with a time-out that is not ours, or it goes on with that of other timings.
+                if device.can_be_stopped {
+                    let _ = device.file.write_all(MAGIC_CLOSE);
+                } else {
+                    // Let go, it would reset the machine.
+                    *open = Some(device);
+                }
+                return Err(error);
             }
-            return Err(error);
         }
         let alive = device.keep_alive();
         info!("watchdog {} activated with a time-out of {:?}", self.path.display(), device.timeout);
@@ -137,13 +162,8 @@ impl Watchdog for Device {
         alive.map_err(|error| WatchdogError::Refused(format!("it cannot be kept alive: {error}")))
     }
 
-    fn keepalive(&self) -> Result<(), WatchdogError> {
-        match &mut *self.open() {
-            None => Ok(()),
-            Some(device) => {
-                device.keep_alive().map_err(|error| WatchdogError::Refused(format!("it cannot be kept alive: {error}")))
-            }
-        }
+    fn keepalive(&self, at_most: Duration) -> Result<(), WatchdogError> {
+        self.open().as_mut().map_or(Ok(()), |device| device.keep_alive_for(at_most))
     }
 
     fn disable(&self) -> Result<(), WatchdogError> {

@@ -3,6 +3,9 @@
 //! The one rule: at every moment, whoever `/sync` allows to be promoted has every commit that was acknowledged. Two
 //! stores cannot be written at once, so the order of the writes is everything. Each call of `next_step` makes at most
 //! one write; what is true after it is looked at before the next.
+//!
+//! A write of `/sync` without an answer may arrive late, and is safe then only under the setting that it was decided under. So
+//! before the setting changes, `/sync` is written once more as it is: at another revision the late write changes nothing.
 
 mod choice;
 mod priority;
@@ -100,7 +103,12 @@ impl Cycle<'_> {
         }
         let mode = if self.config.is_synchronous() { self.config.synchronous_mode } else { SynchronousMode::Off };
         let situation = self.sync_situation();
-        match next_step(mode, &situation) {
+        let may_change = mode == SynchronousMode::Off || self.is_sync_settled();
+        let step = match next_step(mode, &situation) {
+            SyncStep::Setting(_) | SyncStep::Reset if !may_change => SyncStep::Record(situation.record),
+            step => step,
+        };
+        match step {
             SyncStep::Rest => None,
             SyncStep::Record(record) => {
                 let said = Reason::ChangingSync(format!("writing /sync {}", record.to_json()));
@@ -117,6 +125,11 @@ impl Cycle<'_> {
                 Some(Decision::soon(vec![Action::ResetSynchronousStandbyNames], said, Self::SETTLE))
             }
         }
+    }
+
+    /// Whether no write of ours can change `/sync` any more as it is now.
+    pub(super) fn is_sync_settled(&self) -> bool {
+        self.memory.sync.written == Some(self.cluster.sync.mod_revision)
     }
 
     fn sync_situation(&self) -> SyncSituation {

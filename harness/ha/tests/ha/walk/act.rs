@@ -23,6 +23,7 @@ use super::{Ms, NAMES, RETRY_TIMEOUT};
 pub enum Doing {
     Lock { acquire: bool, status: Option<StatusRecord>, requested_at: Monotonic, stage: Stage, id: u64, until: Ms },
     Write { name: &'static str, id: u64, until: Ms },
+    Release { status: Option<StatusRecord>, id: u64, until: Ms },
     Ask { ids: BTreeMap<u64, String>, is_failsafe: bool, until: Ms },
     Stop(StopRequest),
 }
@@ -30,7 +31,7 @@ pub enum Doing {
 impl Doing {
     pub fn awaited(&self) -> Option<u64> {
         match self {
-            Doing::Lock { id, .. } | Doing::Write { id, .. } => Some(*id),
+            Doing::Lock { id, .. } | Doing::Write { id, .. } | Doing::Release { id, .. } => Some(*id),
             _ => None,
         }
     }
@@ -83,7 +84,7 @@ impl World {
                 };
                 let status = optime.map(|optime| StatusRecord { optime: Some(optime), ..known });
                 (self.nodes[n].round.released, self.nodes[n].claim) = (true, None);
-                return self.write(n, "release_lock", Request::Release { status });
+                return self.release(n, self.nodes[n].lock_revision, status);
             }
             Action::WriteSync { record, expected } => {
                 let record = record.unwrap_or_default();
@@ -115,8 +116,14 @@ impl World {
         let now = self.now;
         let node = &mut self.nodes[n];
         match action {
-            Action::WatchdogActivate => (node.watchdog, node.round.watchdog) = (Some(node.clock(now)), Some(true)),
-            Action::WatchdogKeepalive => node.watchdog = node.watchdog.map(|_| node.clock(now)),
+            Action::WatchdogActivate { until } => {
+                node.round.watchdog = Some(true);
+                node.feed(until, now);
+            }
+            Action::WatchdogKeepalive { until } if node.watchdog.is_some() => {
+                node.feed(until.or(node.round.lock_lasts_until()), now);
+            }
+            Action::WatchdogKeepalive { .. } => {}
             Action::WatchdogDisable => node.disarm(),
             Action::FenceArm { until } => {
                 node.hold(until);
@@ -165,9 +172,29 @@ impl World {
         Progress::Goes(Doing::Write { name, id, until: self.now + RETRY_TIMEOUT })
     }
 
+    fn release(&mut self, n: usize, expected: i64, status: Option<StatusRecord>) -> Progress {
+        self.nodes[n].release_sent = expected;
+        let id = self.send(n, Request::Release { status: status.clone(), expected });
+        Progress::Goes(Doing::Release { status, id, until: self.now + RETRY_TIMEOUT })
+    }
+
     fn look_after(&mut self, n: usize, doing: Doing) -> Progress {
         match doing {
             Doing::Lock { .. } => self.look_after_lock(n, doing),
+            Doing::Release { status, id, until } => {
+                let answer = self.answers.remove(&id);
+                if answer.is_none() && self.now < until {
+                    return Progress::Waits(Doing::Release { status, id, until });
+                }
+                self.give_up(id);
+                match answer {
+                    // It was put since we last saw it.
+                    Some(Answer::Ours { mod_revision, .. }) => self.release(n, mod_revision, status),
+                    // Not ours to release is as good as done.
+                    Some(_) => Progress::Done,
+                    None => self.written(n, "release_lock", None),
+                }
+            }
             Doing::Write { name, id, until } => {
                 let answer = self.answers.remove(&id);
                 if answer.is_none() && self.now < until {
@@ -192,8 +219,6 @@ impl World {
         let round = &mut self.nodes[n].round;
         let outcome = match answer {
             Some(Answer::Done(mod_revision)) => WriteOutcome::Written { mod_revision },
-            // Not ours to release is as good as done.
-            Some(_) if name == "release_lock" => WriteOutcome::Written { mod_revision: 0 },
             Some(_) => WriteOutcome::Conflict,
             None => WriteOutcome::Unknown { reason: "no answer in time".into() },
         };

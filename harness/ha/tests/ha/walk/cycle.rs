@@ -54,6 +54,11 @@ impl World {
                     None => return self.stay(n, Place::Reading { id, until }),
                 };
                 self.give_up(id);
+                if let ClusterView::Known(cluster) = &view
+                    && let Some(leader) = cluster.leader.as_ref().filter(|leader| leader.name == NAMES[n])
+                {
+                    self.nodes[n].lock_revision = leader.mod_revision;
+                }
                 (self.nodes[n].view, self.nodes[n].place) = (view, Place::Looking);
             }
             Place::Looking => {

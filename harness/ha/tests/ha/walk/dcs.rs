@@ -34,9 +34,10 @@ pub enum Request {
         lease: i64,
         status: Option<StatusRecord>,
     },
-    /// If the lock carries our name, delete it.
+    /// If the lock carries our name and was last put at this revision, delete it.
     Release {
         status: Option<StatusRecord>,
+        expected: i64,
     },
     Sync {
         record: SyncRecord,
@@ -67,6 +68,7 @@ pub enum Answer {
     Ours {
         lease: i64,
         status: i64,
+        mod_revision: i64,
     },
     /// The comparison failed.
     Failed,
@@ -198,16 +200,21 @@ impl Etcd {
     }
 
     fn lock_transaction(&mut self, node: usize, request: &Request) -> Answer {
-        let ours = self.lock.as_ref().filter(|lock| lock.holder == node).map(|lock| lock.lease);
+        let own = self.lock.as_ref().filter(|lock| lock.holder == node).map(|lock| (lock.lease, lock.mod_revision));
+        let ours = own.map(|(lease, _)| lease);
         let (holds, lease, status) = match request {
             Request::Acquire { lease, status } => (self.lock.is_none(), Some(*lease), Some(status)),
             Request::Verify { lease, status } => (ours == Some(*lease), None, status.as_ref()),
             Request::Rebind { lease, status } => (ours.is_some(), Some(*lease), status.as_ref()),
-            Request::Release { status } => (ours.is_some(), None, status.as_ref()),
+            Request::Release { status, expected } => {
+                (own.is_some_and(|(_, put)| put == *expected), None, status.as_ref())
+            }
             _ => unreachable!("not about the lock"),
         };
-        match (holds, ours) {
-            (false, Some(lease)) => return Answer::Ours { lease, status: self.status.mod_revision },
+        match (holds, own) {
+            (false, Some((lease, mod_revision))) => {
+                return Answer::Ours { lease, status: self.status.mod_revision, mod_revision };
+            }
             (false, None) => return Answer::Failed,
             (true, _) => {}
         }

@@ -32,6 +32,8 @@ pub enum Event {
     Lazy(bool),
     /// An operator asks for a switchover from whoever leads.
     Switchover(usize),
+    /// An operator asks for a failover, whoever leads, and if nobody does. What that loses is the operator's own risk.
+    Failover(usize),
 }
 
 impl Display for Event {
@@ -60,6 +62,7 @@ impl Display for Event {
             Event::Slow(n, false) => write!(f, "PostgreSQL on {} is slow no more", NAMES[n]),
             Event::Lazy(true) => f.write_str("etcd looks for no expired leases"),
             Event::Lazy(false) => f.write_str("etcd looks for expired leases again"),
+            Event::Failover(to) => write!(f, "an operator asks for a failover to {}", NAMES[to]),
             Event::Switchover(to) => write!(f, "an operator asks for a switchover to {}", NAMES[to]),
         }
     }

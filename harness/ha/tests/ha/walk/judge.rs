@@ -2,8 +2,8 @@
 //!
 //! | violation | the rule, and whose it is |
 //! |---|---|
-//! | [`Violation::TwoWritable`] | With a dead-man process or a watchdog two servers never accept writes at the same moment. Without one, as in Patroni without watchdog, they may if the agent of one stood still at the end of its leadership, or waited for an answer, until it has gone on, decided and come to its next sleep. So they may beside a watchdog that is kept alive later after the renewal than its `safety_margin` (as in Patroni). |
-//! | [`Violation::LostCommit`] | In synchronous mode whatever server becomes a primary has every commit that was acknowledged to a client. In quorum mode without dead-man process and watchdog those do not count that a primary acknowledged of which two may be: its standbys' votes were counted before. |
+//! | [`Violation::TwoWritable`] | With a dead-man process or a watchdog two servers never accept writes at the same moment. Without one, as in Patroni without watchdog, they may if the agent of one stood still at the end of its leadership, or waited for an answer, until it has gone on, decided and come to its next sleep. |
+//! | [`Violation::LostCommit`] | In synchronous mode whatever server becomes a primary has every commit that was acknowledged to a client, unless an operator has asked for a failover, at their own risk. In quorum mode without dead-man process and watchdog those do not count that a primary acknowledged of which two may be: its standbys' votes were counted before. |
 //! | [`Violation::BrokenWord`] | Who has answered `Accepted` to `POST /failsafe` has no promotion within ttl, counted on its own clock from the answer. |
 //! | [`Violation::ClaimBeyondLease`] | Nobody calls itself leader by the lock (200 of `/primary`) for longer than etcd keeps the lock for it. |
 //! | [`Violation::TwoClaims`] | No two nodes call themselves leader at the same moment, be it by the lock or by the members' word. |
@@ -67,6 +67,8 @@ pub struct Judge {
     pub consents: Vec<(usize, usize, Monotonic)>,
     /// By the author of the WAL, up to where commits were acknowledged.
     pub acknowledged: BTreeMap<u32, u64>,
+    /// An operator has asked for a failover: commits may be lost by it.
+    pub is_at_own_risk: bool,
     /// Promotions so far.
     pub authors: u32,
     two_writable_since: Option<Ms>,
@@ -92,13 +94,7 @@ impl World {
     /// Beyond the end of its leadership, with an agent that was occupied then, and nothing else to stop it in time.
     pub fn is_excused(&self, n: usize) -> bool {
         let node = &self.nodes[n];
-        let limit = Duration::from_millis(TTL - 5000);
-        let is_unguarded = match self.settings.guard {
-            Guard::Fence => false,
-            Guard::Watchdog => node.watchdog.is_some_and(|fed| Some(fed + limit) > node.memory.leadership_deadline()),
-            Guard::Nothing => true,
-        };
-        is_unguarded && node.is_late
+        self.settings.guard == Guard::Nothing && node.is_late
     }
 
     /// Looks at everybody, after every single step.
@@ -146,7 +142,9 @@ impl World {
     pub fn judge_new_primary(&mut self, n: usize) {
         let postgres = &self.nodes[n].postgres;
         let lost = self.judge.acknowledged.iter().find(|(author, end)| !postgres.has(**author, **end));
-        if let Some((author, acknowledged)) = lost.filter(|_| self.settings.mode != SynchronousMode::Off) {
+        if let Some((author, acknowledged)) =
+            lost.filter(|_| self.settings.mode != SynchronousMode::Off && !self.judge.is_at_own_risk)
+        {
             let (author, acknowledged) = (*author, *acknowledged);
             self.judge.found(Violation::LostCommit { on: NAMES[n], author, acknowledged });
         }

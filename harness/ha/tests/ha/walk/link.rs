@@ -91,6 +91,11 @@ impl World {
         }
     }
 
+    /// Whether a release of the lock has not arrived yet.
+    pub fn has_release_under_way(&self, node: usize) -> bool {
+        self.sent.iter().any(|sent| sent.node == node && matches!(sent.request, Request::Release { .. }))
+    }
+
     /// Whoever sent it waits no longer.
     pub fn give_up(&mut self, id: u64) {
         self.answers.remove(&id);

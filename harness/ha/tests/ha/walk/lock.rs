@@ -58,6 +58,9 @@ impl World {
                 let lease = ours.expect("what is kept alive is ours");
                 return match acquire {
                     true => next(self, Stage::Take, Request::Acquire { lease, status: status.clone().unwrap() }),
+                    false if self.nodes[n].may_be_released() => {
+                        next(self, Stage::Rebind, Request::Rebind { lease, status: status.clone() })
+                    }
                     false => next(self, Stage::Verify, Request::Verify { lease, status: status.clone() }),
                 };
             }
@@ -65,8 +68,17 @@ impl World {
                 self.nodes[n].lease = None;
                 return next(self, Stage::Lease, Request::Grant);
             }
-            (_, Answer::Done(revision)) => held(status.as_ref().map(|_| revision)),
-            (Stage::Take, Answer::Ours { lease, status }) if ours == Some(lease) => held(Some(status)),
+            (_, Answer::Done(revision)) => {
+                if stage != Stage::Verify {
+                    self.nodes[n].lock_revision = revision;
+                }
+                held(status.as_ref().map(|_| revision))
+            }
+            (Stage::Take, Answer::Ours { lease, status, .. })
+                if ours == Some(lease) && !self.nodes[n].may_be_released() =>
+            {
+                held(Some(status))
+            }
             (Stage::Verify, Answer::Ours { .. }) => {
                 let lease = ours.expect("it was kept alive");
                 return next(self, Stage::Rebind, Request::Rebind { lease, status: status.clone() });

@@ -78,6 +78,9 @@ pub struct Node {
     pub stopped_on_purpose: bool,
     pub starting_since: Monotonic,
     pub lease: Option<i64>,
+    /// When the lock was last seen to be ours, or put by us, and for which of these revisions a release was sent.
+    pub lock_revision: i64,
+    pub release_sent: i64,
     pub ping: Option<FailsafePing>,
     pub published: Option<Published>,
     /// Until when it calls itself leader, by its own clock.
@@ -85,7 +88,7 @@ pub struct Node {
     /// What the dead-man process holds, and whether it has acted upon it.
     pub fence: Option<Monotonic>,
     pub fence_is_spent: bool,
-    /// When the watchdog was last kept alive.
+    /// When the watchdog fires.
     pub watchdog: Option<Monotonic>,
     pub still: Option<Still>,
     /// Stands still after so many steps of its loop and its tasks.
@@ -121,6 +124,8 @@ impl Node {
             stopped_on_purpose: true,
             starting_since: Monotonic::default(),
             lease: None,
+            lock_revision: 0,
+            release_sent: 0,
             ping: None,
             published: None,
             claim: None,
@@ -147,6 +152,11 @@ impl Node {
             Node { postgres, boots_at: Some(now + 5000), ..Node::new(self.number, self.config.clone(), self.drift) };
         self.place = Place::Asleep { until: now + 5000 };
         self.next_run = now + 5000;
+    }
+
+    /// Whether a release that was sent for the lock as it is now may still arrive.
+    pub fn may_be_released(&self) -> bool {
+        self.release_sent != 0 && self.release_sent >= self.lock_revision
     }
 
     /// A moment on its own clock.
@@ -211,6 +221,16 @@ impl Node {
         self.task = Some(Task { view, work, outcome: None, is_shown: false });
     }
 
+    /// Keeps the watchdog alive for its full time-out, ttl less the `safety_margin`, or until the end of the leadership if that is
+    /// earlier; in whole seconds.
+    pub fn feed(&mut self, until: Option<Monotonic>, now: Ms) {
+        let clock = self.clock(now);
+        let left = until.map_or(0, |until| until.since(clock).as_secs());
+        if left > 0 {
+            self.watchdog = Some(clock + Duration::from_millis(TTL - 5000).min(Duration::from_secs(left)));
+        }
+    }
+
     /// Neither the dead-man process nor the watchdog may act any more.
     pub fn disarm(&mut self) {
         (self.fence, self.watchdog) = (None, None);
@@ -241,8 +261,7 @@ impl Node {
                 ran.then_some("the dead-man process stops PostgreSQL")
             }
             Guard::Watchdog => {
-                let limit = Duration::from_millis(TTL - 5000);
-                let fires = self.watchdog.is_some_and(|fed| clock >= fed + limit);
+                let fires = self.watchdog.is_some_and(|at| clock >= at);
                 if fires {
                     self.reset(now);
                 }

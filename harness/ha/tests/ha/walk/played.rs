@@ -1,10 +1,10 @@
 //! Sequences that once went wrong, played at every step where the loop can stand still.
 
 use super::Guard;
-use super::event::Event::{self, GoOn, Link as EtcdLink, Pass, Rest, Still as StandStill};
+use super::event::Event::{self, Deliver, GoOn, Link as EtcdLink, Pass, Rest, Still as StandStill, Switchover};
 use super::judge::Violation;
 use super::link::Link::{Cut, Held, Open};
-use super::node::Still::Stalled;
+use super::node::Still::{Frozen, Stalled};
 use super::world::{Settings, World};
 
 /// The first node leads by the members' word, and the second one's ends; it races, and cannot ask anybody. The first asks anew
@@ -73,12 +73,33 @@ fn a_decision_taken_without_the_word_that_was_given_meanwhile_breaks_it() {
     assert_eq!(found, [Violation::TwoClaims { one: "pg1", other: "pg2" }]);
 }
 
+/// The first node stops for a switchover and releases the lock, which nobody answers. When it has given up waiting, the lock is
+/// still its own: it starts PostgreSQL and leads again. Only then does the release arrive.
+#[test]
+fn a_release_that_arrives_late_does_not_free_a_lock_that_was_taken_up_again() {
+    let mut late = 0;
+    for steps in 1..24 {
+        let mut world = World::new(Settings::PLAIN);
+        world.log = Some(Vec::new());
+        let until_given_up = [Switchover(1), StandStill(0, Stalled, steps), Pass(3), EtcdLink(0, Held), GoOn(0)];
+        let taken_up_again = [Pass(11), EtcdLink(0, Open), Pass(3), Deliver(0), Pass(10)];
+        for event in until_given_up.iter().chain(&taken_up_again) {
+            late +=
+                usize::from(*event == Deliver(0) && world.nodes[0].claims(world.now) && world.has_release_under_way(0));
+            world.play(event);
+        }
+        let log = world.log.clone().unwrap().join("\n");
+        assert_eq!(world.judge.violation, None, "after {steps} steps:\n{log}");
+    }
+    assert!(late > 0, "a release was late {late} times");
+}
+
 /// A failover, so that the walks are about something.
 #[test]
 fn when_the_leaders_agent_stands_still_for_long_another_node_leads_and_the_first_follows_it() {
     let mut world = World::new(Settings::PLAIN);
     assert_eq!(world.primaries(), ["pg1"]);
-    for event in [StandStill(0, super::node::Still::Frozen, 2), Pass(60)] {
+    for event in [StandStill(0, Frozen, 2), Pass(60)] {
         world.play(&event);
     }
     assert_eq!(world.primaries(), ["pg2"]);

@@ -31,7 +31,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => node.clone().prop_map(Event::Crash),
         1 => (node.clone(), any::<bool>()).prop_map(|(n, slow)| Event::Slow(n, slow)),
         1 => any::<bool>().prop_map(Event::Lazy),
-        1 => node.prop_map(Event::Switchover),
+        1 => node.clone().prop_map(Event::Switchover),
+        1 => node.prop_map(Event::Failover),
     ]
 }
 

@@ -236,16 +236,21 @@ impl World {
             Event::Slow(n, is_slow) => self.nodes[n].postgres.is_slow = is_slow,
             Event::Lazy(is_lazy) => self.etcd.is_lazy = is_lazy,
             Event::Switchover(to) => {
-                // Without a leader that would be a failover: an operator's own risk, in which all rules but the lock's are off.
-                // So is a request that is still there when the leader goes on without DCS: whom it names asks nobody (as in Patroni).
-                let Some(lock) = self.etcd.lock.as_ref().filter(|_| !self.settings.failsafe) else { return };
+                let Some(lock) = self.etcd.lock.as_ref() else { return };
                 let leader = Some(NAMES[lock.holder].to_owned());
-                // Of a named candidate no votes are counted (as in Patroni), so that it may lack what only others have.
-                let candidate = Some(NAMES[to].to_owned()).filter(|_| self.settings.mode != SynchronousMode::Quorum);
-                self.etcd.ask_for(pgdrill_ha::records::FailoverRecord { leader, candidate, scheduled_at: None });
-                self.wake_watchers();
+                self.ask_for(leader, to);
+            }
+            Event::Failover(to) => {
+                self.judge.is_at_own_risk = true;
+                self.ask_for(None, to);
             }
         }
+    }
+
+    fn ask_for(&mut self, leader: Option<String>, to: usize) {
+        let candidate = Some(NAMES[to].to_owned());
+        self.etcd.ask_for(pgdrill_ha::records::FailoverRecord { leader, candidate, scheduled_at: None });
+        self.wake_watchers();
     }
 }
 
