@@ -92,7 +92,6 @@ fn leader_changes(rules: &Rules, history: &History<'_>, measured: &Measured) -> 
 mod tests {
     use super::judge;
     use crate::{
-        event::millis,
         figures::Measured,
         history::script::Script,
         oracle::Finding,

@@ -3,10 +3,11 @@
 
 use proptest::prelude::*;
 
-use super::{ExitCode, Judgement, Rules, Verdict, explain, judge};
+use super::{ExitCode, Judgement, Verdict, explain, judge};
 use crate::{
     event::{Action, FaultPhase, Outcome, Slot, What},
     history::script::{Script, primary, standby},
+    rules::Rules,
     scenario::{Bounds, Expect},
 };
 
