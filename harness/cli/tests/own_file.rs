@@ -57,6 +57,21 @@ fn the_library_with_a_synchronous_file_whose_values_are_in_quotes() {
 }
 
 #[test]
+fn a_budget_for_commits_that_wait_for_nobody_does_not_blame_a_file_with_two_synchronous_standbys() {
+    let (file, folder) = ("tests/files/two-synchronous.yml", Path::new(env!("CARGO_MANIFEST_DIR")));
+    let network = format!("{SCENARIOS}/network");
+    // Seeds whose losses hold a commit up for more than the budget where it waits for two standbys (6) or for one (7).
+    let seeds = ["run", network.as_str(), "--seeds", "6..8", "--quiet"];
+    let (code, out, told) = pgdrill(folder, &[&seeds[..], &["--patroni", file]].concat());
+    let said = format!("{out}{told}").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(code, Some(0), "{said}");
+    let why = "lossy-between-nodes, network/slow-between-nodes do not apply: it is about synchronous_mode: off, and the file has on";
+    assert!(said.contains(why), "{said}");
+    let (code, _, told) = pgdrill(folder, &seeds);
+    assert_eq!(code, Some(0), "without the file the budget counts: {told}");
+}
+
+#[test]
 fn a_run_that_fails_for_a_setting_of_the_file_names_the_setting() {
     let lab = tempfile::tempdir().expect("a folder");
     let folder = lab.path();
