@@ -50,7 +50,7 @@ fn line(cell: &Cell, wanted: bool) -> String {
         figures.violating.to_string(),
         quoted(&codes(&figures.violations)),
         quoted(&codes(&figures.budgets)),
-        text(wanted.then(|| cell.missed.is_empty())),
+        text(wanted.then_some(cell.missed.is_empty())),
     ]);
     cells.join(",")
 }

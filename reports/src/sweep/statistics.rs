@@ -36,14 +36,15 @@ fn ranks(n: usize, share: f64) -> Option<(usize, usize)> {
     if covered(low, high) < CONFIDENCE {
         return None;
     }
-    loop {
-        let without_low = (low + 1 < high).then(|| covered(low + 1, high)).unwrap_or_default();
-        let without_high = (low + 1 < high).then(|| covered(low, high - 1)).unwrap_or_default();
+    // Between neighbours nothing lies.
+    while low + 1 < high {
+        let (without_low, without_high) = (covered(low + 1, high), covered(low, high - 1));
         if without_low.max(without_high) < CONFIDENCE {
-            return Some((low, high));
+            break;
         }
         if without_low >= without_high { low += 1 } else { high -= 1 }
     }
+    Some((low, high))
 }
 
 /// The chances of 0 to `n` successes, in logarithms until the end: of thousands of runs the factors leave the range of numbers.
