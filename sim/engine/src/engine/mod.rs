@@ -44,7 +44,7 @@ const CONNECTIONS_AT_LEAST: usize = 1_024;
 /// What is done to the engine at an instant.
 type Action = Box<dyn FnOnce(&mut Engine)>;
 
-/// A simulation: hosts, links, processes, and simulated time. [`run_isolated`] makes one.
+/// A simulation: hosts, links, processes, and simulated time. [`run_isolated`](crate::run_isolated) makes one.
 ///
 /// Times are durations since the start of the simulation.
 pub struct Engine {
